@@ -1,1 +1,36 @@
-//! Under construction.
+//! A deterministic machine for kernel-style concurrency, and policies that drive it.
+//!
+//! The crate knows CPUs with their interrupt levels, shared memory made of small objects, locks, RCU, work items, timer
+//! queues and a virtual clock. It does not know BPF, files or terminals: a [`Model`] (the `timerace-kernel` crate, or one
+//! of your own) supplies the code that runs on the machine as ordinary `async` functions.
+//!
+//! One idea holds it together: *a run is a pure function of (scenario, model, schedule)*. The unit of interleaving is a
+//! [step](step): it declares what it touches and when it may happen *before* it happens, and then acts on shared memory
+//! at once. Everything between two steps is local to its context.
+//!
+//! Where to start reading: [`step`] (the contract), [`mem`] (shared memory), [`ctx`] (what a model's code calls),
+//! [`exec`] (one execution), [`dpor`] (every inequivalent execution), [`timed`] (the virtual clock).
+
+pub mod cpu;
+pub mod ctx;
+pub mod detect;
+// pub mod dpor;
+pub mod exec;
+pub mod ids;
+pub mod machine;
+pub mod mem;
+pub mod mix;
+// pub mod order;
+// pub mod policy;
+pub mod queue;
+// pub mod record;
+// pub mod schedule;
+pub mod step;
+// pub mod timed;
+
+pub use ctx::Cx;
+pub use detect::{Class, Finding};
+pub use ids::{CpuId, CtxId, Nanos, Obj};
+pub use machine::{CtxKind, CtxSpec, Machine, Model, Setup};
+pub use mem::{Mem, Ptr, Var, Word};
+pub use step::{Guard, Label, Site};

@@ -1,0 +1,623 @@
+//! What a model's code calls: steps on shared memory, locks, masks, RCU, waiting, functions.
+//!
+//! Every `.await` of one of these is one step (or none, where nothing visible happens, as in a nested mask). The code
+//! between two of them is local to its context.
+
+use crate::cpu::{self, CpuRule, Mask};
+use crate::ids::{CpuId, CtxId, Obj};
+use crate::machine::{CtxKind, Machine};
+use crate::mem::{Frame, FrameName, Mem, Ptr, TypeId, Var, Word};
+use crate::site;
+use crate::step::{Access, Cmp, Cost, Gate, Label, Learn, Rel, Slot, Status, StepFut, Waiting};
+use std::cell::RefMut;
+
+/// A context's handle on its machine. Small and `Copy`: pass it by value.
+#[derive(Copy, Clone, Debug)]
+pub struct Cx<'m> {
+    pub(crate) machine: &'m Machine,
+    pub(crate) id: CtxId,
+}
+
+/// A step being declared; [`Decl::run`] completes it.
+#[must_use = "a declared step happens when run(..) is awaited"]
+pub struct Decl<'m> {
+    cx: Cx<'m>,
+}
+
+impl<'m> Decl<'m> {
+    fn slot(&self) -> RefMut<'m, Slot> {
+        self.cx.machine.slots[self.cx.id.index()].borrow_mut()
+    }
+
+    fn access(self, a: Access) -> Self {
+        let alive = {
+            let mem = self.cx.machine.mem.borrow();
+            let alloc = mem.meta[a.obj().index()].alloc;
+            alloc.checked_sub(1).map(|i| mem.allocs[i as usize].base)
+        };
+        let mut slot = self.slot();
+        slot.fp.push(a);
+        if let Some(base) = alive
+            && base != a.obj()
+        {
+            slot.fp.push(Access::read(base));
+        }
+        drop(slot);
+        self
+    }
+
+    /// The step reads `obj`.
+    pub fn reads(self, obj: Obj) -> Self {
+        self.access(Access::read(obj))
+    }
+
+    /// The step writes (or reads and writes) `obj`.
+    pub fn writes(self, obj: Obj) -> Self {
+        self.access(Access::write(obj))
+    }
+
+    /// The step accesses `obj` without any marking, as plain C does.
+    pub fn plain(self, obj: Obj, write: bool) -> Self {
+        let a = if write { Access::write(obj) } else { Access::read(obj) };
+        self.access(a.plain())
+    }
+
+    /// The step may happen only while `obj rel value`. The object is read. Several conditions must all hold, or any
+    /// after [`Decl::any`].
+    pub fn when(self, obj: Obj, rel: Rel, value: u64) -> Self {
+        self.slot().guard.cmps.push(Cmp::new(obj, rel, value));
+        self.access(Access::read(obj))
+    }
+
+    /// A condition between two terms; objects in it are read.
+    pub fn when_cmp(self, cmp: Cmp) -> Self {
+        self.slot().guard.cmps.push(cmp);
+        let mut this = self;
+        for o in cmp.objs() {
+            this = this.access(Access::read(o));
+        }
+        this
+    }
+
+    /// One of the conditions suffices.
+    pub fn any(self) -> Self {
+        self.slot().guard.any = true;
+        self
+    }
+
+    /// The step enters or leaves a level of its CPU: it writes the CPU's word, under this rule.
+    pub fn on_cpu(self, rule: CpuRule) -> Self {
+        let own = self.cx.machine.own_of(self.cx.id);
+        let mut slot = self.slot();
+        slot.guard.cpu = rule;
+        if let Some(own) = own {
+            match slot.fp.first_mut() {
+                Some(a) if a.obj() == own => *a = Access::write(own),
+                _ => slot.fp.insert(0, Access::write(own)),
+            }
+        }
+        drop(slot);
+        self
+    }
+
+    /// In timed runs the step happens no earlier than this.
+    pub fn gate(self, gate: Gate) -> Self {
+        self.slot().gate = gate;
+        self
+    }
+
+    /// In timed runs the step takes this many nanoseconds, drawn evenly from the range.
+    pub fn takes(self, min_ns: u64, max_ns: u64) -> Self {
+        self.slot().cost = Cost::Range(min_ns, max_ns);
+        self
+    }
+
+    /// While it waits, the context does not keep its CPU.
+    pub fn asleep(self) -> Self {
+        self.slot().waiting = Waiting::Sleep;
+        self
+    }
+
+    /// The schedule chooses among `n` alternatives ([`Mem::chosen`]).
+    pub fn choices(self, n: u8) -> Self {
+        self.slot().alts = n.max(1);
+        self
+    }
+
+    /// The context is a daemon that waits for work here and carries no local state past this point.
+    pub fn idle(self) -> Self {
+        let mut slot = self.slot();
+        slot.status = Status::Idle;
+        // Back at its named state: what it learned before no longer matters to it.
+        slot.learned = 0;
+        drop(slot);
+        self
+    }
+
+    /// The step: `act` sees shared memory, and what it returns is all that the context learns.
+    pub fn run<R: Learn, F: FnOnce(&mut Mem) -> R + Unpin + 'static>(
+        self,
+        act: F,
+    ) -> StepFut<'m, F> {
+        StepFut { machine: self.cx.machine, ctx: self.cx.id, act: Some(act), declared: false }
+    }
+}
+
+/// A function that a context is in; left when dropped.
+#[derive(Debug)]
+pub struct Entered<'m> {
+    cx: Cx<'m>,
+    ret: Option<i64>,
+}
+
+impl Entered<'_> {
+    /// The function returns this.
+    pub fn ret(mut self, code: i64) -> i64 {
+        self.ret = Some(code);
+        code
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        // A body may be dropped in the middle when an execution is abandoned; then nobody looks at frames any more.
+        if let Ok(mut mem) = self.cx.machine.mem.try_borrow_mut() {
+            let taken = mem.taken;
+            mem.leave(self.cx.id, self.ret, taken);
+        }
+    }
+}
+
+/// Readers that a grace period still waits for.
+struct Readers(Vec<Obj>);
+
+impl Learn for Readers {
+    fn learn(&self) -> u64 {
+        self.0.iter().fold(0, |h, o| crate::mix::roll(h, u64::from(o.0)))
+    }
+}
+
+impl<'m> Cx<'m> {
+    /// The context's number.
+    pub fn id(self) -> CtxId {
+        self.id
+    }
+
+    /// The machine.
+    pub fn machine(self) -> &'m Machine {
+        self.machine
+    }
+
+    /// The CPU that the context is on; `None` for helpers.
+    pub fn cpu(self) -> Option<CpuId> {
+        self.machine.specs[self.id.index()].cpu
+    }
+
+    /// The level of the context.
+    pub fn kind(self) -> CtxKind {
+        self.machine.specs[self.id.index()].kind
+    }
+
+    fn slot(self) -> RefMut<'m, Slot> {
+        self.machine.slots[self.id.index()].borrow_mut()
+    }
+
+    /// Declares a step. Contexts on a CPU step under [`CpuRule::Run`] unless said otherwise.
+    pub fn step(self, label: impl Into<Label>) -> Decl<'m> {
+        let own = self.machine.own_of(self.id);
+        let mut slot = self.slot();
+        let label = label.into();
+        slot.status = Status::Waiting;
+        slot.label = label;
+        slot.cost = Cost::Class(label.site.cost);
+        slot.gate = Gate::Open;
+        slot.waiting = Waiting::Spin;
+        slot.alts = 1;
+        slot.fp.clear();
+        slot.guard.cmps.clear();
+        slot.guard.any = false;
+        slot.guard.cpu = CpuRule::None;
+        if let Some(own) = own {
+            slot.guard.cpu = CpuRule::Run;
+            slot.fp.push(Access::read(own));
+        }
+        drop(slot);
+        Decl { cx: self }
+    }
+
+    // Variables.
+
+    /// READ_ONCE().
+    pub async fn read<T: Word>(self, label: impl Into<Label>, v: Var<T>) -> T {
+        self.step(label).reads(v.obj()).run(move |m| m.load(v)).await
+    }
+
+    /// WRITE_ONCE().
+    pub async fn write<T: Word>(self, label: impl Into<Label>, v: Var<T>, x: T) {
+        let x = x.to_word();
+        let raw: Var<u64> = Var::at(v.obj());
+        self.step(label).writes(v.obj()).run(move |m| m.store(raw, x)).await;
+    }
+
+    /// xchg(): fully ordered; returns the old value.
+    pub async fn xchg<T: Word>(self, label: impl Into<Label>, v: Var<T>, x: T) -> T {
+        let x = x.to_word();
+        let raw: Var<u64> = Var::at(v.obj());
+        T::from_word(self.step(label).writes(v.obj()).run(move |m| m.update(raw, |_| x)).await)
+    }
+
+    /// cmpxchg(): fully ordered on success; returns the old value.
+    pub async fn cmpxchg<T: Word>(self, label: impl Into<Label>, v: Var<T>, old: T, new: T) -> T {
+        let (old, new) = (old.to_word(), new.to_word());
+        let raw: Var<u64> = Var::at(v.obj());
+        let was = self
+            .step(label)
+            .writes(v.obj())
+            .run(move |m| {
+                let was = m.load(raw);
+                if was == old {
+                    m.store(raw, new);
+                }
+                was
+            })
+            .await;
+        T::from_word(was)
+    }
+
+    /// atomic_fetch_add(): fully ordered; returns the old value.
+    pub async fn fetch_add(self, label: impl Into<Label>, v: Var<i64>, n: i64) -> i64 {
+        self.step(label).writes(v.obj()).run(move |m| m.update(v, |x| x.wrapping_add(n))).await
+    }
+
+    // Locks.
+
+    /// Takes a lock: spins until it is free.
+    pub async fn lock(self, label: impl Into<Label>, l: Var<Option<CtxId>>) {
+        let me = self.id;
+        self.step(label)
+            .writes(l.obj())
+            .when(l.obj(), Rel::Eq, 0)
+            .run(move |m| m.store(l, Some(me)))
+            .await;
+    }
+
+    /// Tries to take a lock; whether it did.
+    pub async fn trylock(self, label: impl Into<Label>, l: Var<Option<CtxId>>) -> bool {
+        let me = self.id;
+        self.step(label)
+            .writes(l.obj())
+            .run(move |m| {
+                let free = m.load(l).is_none();
+                if free {
+                    m.store(l, Some(me));
+                }
+                free
+            })
+            .await
+    }
+
+    /// Releases a lock.
+    pub async fn unlock(self, label: impl Into<Label>, l: Var<Option<CtxId>>) {
+        self.step(label).writes(l.obj()).run(move |m| m.store(l, None)).await;
+    }
+
+    // Masks.
+
+    async fn mask(self, label: Label, mask: Mask) {
+        let Some(own) = self.machine.own_of(self.id) else { return };
+        let word: Var<u64> = Var::at(own);
+        let me = self.id;
+        self.step(label)
+            .on_cpu(CpuRule::Run)
+            .run(move |m| {
+                m.update(word, |w| cpu::push(w, me, mask));
+            })
+            .await;
+    }
+
+    async fn unmask(self, label: Label, mask: Mask) {
+        let Some(own) = self.machine.own_of(self.id) else { return };
+        let word: Var<u64> = Var::at(own);
+        let me = self.id;
+        let leave = self.depth() == 0;
+        self.step(label)
+            .on_cpu(CpuRule::Run)
+            .run(move |m| {
+                m.update(word, |w| cpu::pop(w, me, mask, leave));
+            })
+            .await;
+    }
+
+    fn depth(self) -> u16 {
+        let s = self.slot();
+        s.preempt + s.irq + s.bh
+    }
+
+    /// local_irq_save(): no step when nested.
+    pub async fn irq_save(self, label: impl Into<Label>) {
+        let outer = {
+            let mut s = self.slot();
+            s.irq += 1;
+            s.irq == 1
+        };
+        if outer {
+            self.mask(label.into(), Mask::Irq).await;
+        }
+    }
+
+    /// local_irq_restore(). Without a matching save nothing happens.
+    pub async fn irq_restore(self, label: impl Into<Label>) {
+        let outer = {
+            let mut s = self.slot();
+            let was = s.irq;
+            s.irq = was.saturating_sub(1);
+            was == 1
+        };
+        if outer {
+            self.unmask(label.into(), Mask::Irq).await;
+        }
+    }
+
+    /// local_bh_disable().
+    pub async fn bh_disable(self, label: impl Into<Label>) {
+        let outer = {
+            let mut s = self.slot();
+            s.bh += 1;
+            s.bh == 1
+        };
+        if outer {
+            self.mask(label.into(), Mask::Bh).await;
+        }
+    }
+
+    /// local_bh_enable().
+    pub async fn bh_enable(self, label: impl Into<Label>) {
+        let outer = {
+            let mut s = self.slot();
+            let was = s.bh;
+            s.bh = was.saturating_sub(1);
+            was == 1
+        };
+        if outer {
+            self.unmask(label.into(), Mask::Bh).await;
+        }
+    }
+
+    /// preempt_disable(), also the entry of kernel code on a kernel that is not preemptible.
+    pub async fn preempt_disable(self, label: impl Into<Label>) {
+        let (outer, on_stack) = {
+            let mut s = self.slot();
+            let depth = s.preempt + s.irq + s.bh;
+            s.preempt += 1;
+            (s.preempt == 1, depth > 0)
+        };
+        if outer && !on_stack {
+            self.mask(label.into(), Mask::Preempt).await;
+        }
+    }
+
+    /// preempt_enable().
+    pub async fn preempt_enable(self, label: impl Into<Label>) {
+        let outer = {
+            let mut s = self.slot();
+            let was = s.preempt;
+            s.preempt = was.saturating_sub(1);
+            was == 1
+        };
+        if outer && self.depth() == 0 {
+            self.unmask(label.into(), Mask::Preempt).await;
+        }
+    }
+
+    /// Whether interrupts are off in this context: in a handler, or masked by it.
+    pub fn irqs_disabled(self) -> bool {
+        self.slot().irq > 0
+    }
+
+    /// Whether the context must not sleep.
+    pub fn in_atomic(self) -> bool {
+        let s = self.slot();
+        s.preempt + s.irq + s.bh > 0 || s.rcu > 0
+    }
+
+    /// How deep the context is in preempt-off sections.
+    pub fn preempt_depth(self) -> u16 {
+        self.slot().preempt
+    }
+
+    // Levels of a CPU.
+
+    /// A daemon waits for its interrupt and enters it. `when` are the conditions beside the CPU's masks; `act` happens
+    /// in the same step (it clears the pending bit, say). The caller's declaration names the objects of both.
+    pub fn enter_level<R: Learn, F: FnOnce(&mut Mem) -> R + Unpin + 'static>(
+        self,
+        label: impl Into<Label>,
+        kind: CtxKind,
+        declare: impl FnOnce(Decl<'m>) -> Decl<'m>,
+        act: F,
+    ) -> StepFut<'m, impl FnOnce(&mut Mem) -> R + Unpin + 'static> {
+        let (rule, mask) = match kind {
+            CtxKind::Hardirq => (CpuRule::IrqEntry, Mask::Irq),
+            CtxKind::Nmi => (CpuRule::NmiEntry, Mask::Nmi),
+            _ => (CpuRule::SoftirqEntry, Mask::Bh),
+        };
+        let me = self.id;
+        let own = self.machine.own_of(self.id).expect("an interrupt has a CPU");
+        let word: Var<u64> = Var::at(own);
+        let decl = declare(self.step(label).on_cpu(rule)).idle();
+        decl.run(move |m: &mut Mem| {
+            m.update(word, |w| cpu::push(w, me, mask));
+            act(m)
+        })
+    }
+
+    /// To be called right after [`Cx::enter_level`]: the context's own masks.
+    pub fn entered_level(self, kind: CtxKind) {
+        let mut s = self.slot();
+        match kind {
+            CtxKind::Hardirq | CtxKind::Nmi => s.irq = 1,
+            _ => s.bh = 1,
+        }
+    }
+
+    /// A daemon leaves its interrupt; `act` happens in the same step.
+    pub async fn exit_level<R: Learn, F: FnOnce(&mut Mem) -> R + Unpin + 'static>(
+        self,
+        label: impl Into<Label>,
+        kind: CtxKind,
+        declare: impl FnOnce(Decl<'m>) -> Decl<'m>,
+        act: F,
+    ) -> R {
+        let mask = match kind {
+            CtxKind::Hardirq => Mask::Irq,
+            CtxKind::Nmi => Mask::Nmi,
+            _ => Mask::Bh,
+        };
+        let me = self.id;
+        let own = self.machine.own_of(self.id).expect("an interrupt has a CPU");
+        let word: Var<u64> = Var::at(own);
+        let r = declare(self.step(label).on_cpu(CpuRule::Run))
+            .run(move |m: &mut Mem| {
+                let r = act(m);
+                m.update(word, |w| cpu::pop(w, me, mask, true));
+                r
+            })
+            .await;
+        let mut s = self.slot();
+        s.irq = 0;
+        s.bh = 0;
+        r
+    }
+
+    // RCU.
+
+    /// rcu_read_lock(). With preemptible RCU the outermost is a step on the context's word `inside`; without (`None`) it
+    /// is preempt_disable(), as the kernel has it.
+    pub async fn rcu_read_lock(self, inside: Option<Var<bool>>) {
+        let outer = {
+            let mut s = self.slot();
+            s.rcu += 1;
+            s.rcu == 1
+        };
+        match inside {
+            Some(v) if outer => self.write(site!("rcu_read_lock()", Memory), v, true).await,
+            None => self.preempt_disable(site!("rcu_read_lock()", Mask)).await,
+            Some(_) => {}
+        }
+    }
+
+    /// rcu_read_unlock().
+    pub async fn rcu_read_unlock(self, inside: Option<Var<bool>>) {
+        let outer = {
+            let mut s = self.slot();
+            let was = s.rcu;
+            s.rcu = was.saturating_sub(1);
+            was == 1
+        };
+        match inside {
+            Some(v) if outer => self.write(site!("rcu_read_unlock()", Memory), v, false).await,
+            None => self.preempt_enable(site!("rcu_read_unlock()", Mask)).await,
+            Some(_) => {}
+        }
+    }
+
+    /// A grace period: every reader has been outside its read section at some moment since the call. A reader is an
+    /// object that is 0 outside: the word of a preemptible task, or that of a CPU, on which every section with
+    /// preemption, softirqs or interrupts off is one. Readers are seen outside in any order, so one step takes all that
+    /// are outside at the moment; a reader that begins later is not waited for twice.
+    pub async fn grace_period(self, label: impl Into<Label>, mut readers: Vec<Obj>, gate: Gate) {
+        let label = label.into();
+        while !readers.is_empty() {
+            let mut decl = self.step(label).any().asleep().gate(gate);
+            for r in &readers {
+                decl = decl.when(*r, Rel::Eq, 0);
+            }
+            let waiting = readers.clone();
+            let inside = decl
+                .run(move |m: &mut Mem| {
+                    let left = waiting.iter().filter(|r| m.load(Var::<u64>::at(**r)) != 0);
+                    Readers(left.copied().collect())
+                })
+                .await;
+            readers = inside.0;
+        }
+    }
+
+    // Memory.
+
+    /// Allocates an object of this type, its fields poisoned. The object's name is (context, how manyeth), so that
+    /// independent allocations do not conflict.
+    pub async fn alloc(self, label: impl Into<Label>, ty: TypeId) -> Ptr {
+        let seq = {
+            let mut s = self.slot();
+            s.allocs += 1;
+            s.allocs - 1
+        };
+        let p = if self.machine.is_timed() {
+            self.machine.reuse(ty, self.id, seq)
+        } else {
+            self.machine.place_of(ty, self.id, seq)
+        };
+        self.step(label).writes(p.alive()).run(move |m| m.bring_to_life(p)).await;
+        p
+    }
+
+    /// Allocates as part of another step: declares the allocation, and gives the pointer to use in its closure with
+    /// [`Mem::revive`].
+    pub fn reserve(self, ty: TypeId) -> Ptr {
+        let seq = {
+            let mut s = self.slot();
+            s.allocs += 1;
+            s.allocs - 1
+        };
+        if self.machine.is_timed() {
+            self.machine.reuse(ty, self.id, seq)
+        } else {
+            self.machine.place_of(ty, self.id, seq)
+        }
+    }
+
+    /// Frees an object.
+    pub async fn free(self, label: impl Into<Label>, p: Ptr) {
+        self.step(label).writes(p.alive()).run(move |m| m.free(p)).await;
+    }
+
+    // Functions.
+
+    /// Enters a kernel function; it is left when the value is dropped.
+    pub fn enter(self, func: &'static str) -> Entered<'m> {
+        self.enter_frame(FrameName::Fn(func), 0, false)
+    }
+
+    /// Enters a kernel function with an argument for readers.
+    pub fn enter_with(self, func: &'static str, arg: u64) -> Entered<'m> {
+        self.enter_frame(FrameName::Fn(func), arg, false)
+    }
+
+    /// Enters a function that findings do not blame: its caller is blamed.
+    pub fn enter_leaf(self, func: &'static str) -> Entered<'m> {
+        self.enter_frame(FrameName::Fn(func), 0, true)
+    }
+
+    /// Enters a function or body.
+    pub fn enter_frame(self, name: FrameName, arg: u64, leaf: bool) -> Entered<'m> {
+        let mut mem = self.machine.mem.borrow_mut();
+        let taken = mem.taken;
+        mem.enter(self.id, Frame { name, arg, leaf }, taken);
+        Entered { cx: self, ret: None }
+    }
+
+    /// The n-th item of work that this context makes: for names that do not depend on the schedule.
+    pub fn next_item(self) -> u32 {
+        let mut s = self.slot();
+        s.items += 1;
+        s.items - 1
+    }
+}
+
+impl Mem {
+    /// Brings a reserved allocation to life (see [`Cx::reserve`]); the step declares a write of `p.alive()`.
+    pub fn revive(&mut self, p: Ptr) {
+        self.bring_to_life(p);
+    }
+}

@@ -1,0 +1,159 @@
+//! Findings: what went wrong, where, and who was on the other side.
+
+use crate::ids::Obj;
+use crate::mem::{FrameName, Place};
+use std::fmt;
+
+/// The class of a finding. Names are stable: scripts and scenario files use them.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Class {
+    /// An access to freed memory.
+    UseAfterFree,
+    /// A second free of the same memory.
+    DoubleFree,
+    /// Memory that nothing reaches is left at the end, or a map without users still holds a timer.
+    Leak,
+    /// Contexts that wait for each other, or one that waits for what nobody will do.
+    Deadlock,
+    /// A context waits for what it interrupted, or for itself.
+    SelfDeadlock,
+    /// Work that makes itself again for ever.
+    SpinUnbounded,
+    /// A callback started after a cancel of its timer had returned.
+    CallbackAfterCancel,
+    /// A callback started after the last user reference of its map was gone.
+    CallbackAfterUref,
+    /// A callback started for an element that had been deleted.
+    CallbackAfterDelete,
+    /// A timer that is armed but will never expire.
+    LostTimer,
+    /// Sleeping, or taking a sleeping lock, in atomic context.
+    SleepInAtomic,
+    /// Locks taken in opposite orders, or an interrupt-safe lock taken with interrupts on.
+    LockOrder,
+    /// Two unordered accesses, one of them a write, one of them plain.
+    DataRace,
+    /// A reference count that went below zero or was taken from zero.
+    Refcount,
+    /// A call returned what the scenario does not allow.
+    WrongErrno,
+    /// A read of memory that was never written.
+    UninitRead,
+    /// A pointer that points to nothing.
+    WildPointer,
+    /// A grace period that cannot end.
+    RcuStall,
+    /// An `assert` of the scenario failed.
+    Assertion,
+}
+
+/// All classes, in the order of the documentation.
+pub const CLASSES: [Class; 19] = [
+    Class::UseAfterFree,
+    Class::DoubleFree,
+    Class::Leak,
+    Class::Deadlock,
+    Class::SelfDeadlock,
+    Class::SpinUnbounded,
+    Class::CallbackAfterCancel,
+    Class::CallbackAfterUref,
+    Class::CallbackAfterDelete,
+    Class::LostTimer,
+    Class::SleepInAtomic,
+    Class::LockOrder,
+    Class::DataRace,
+    Class::Refcount,
+    Class::WrongErrno,
+    Class::UninitRead,
+    Class::WildPointer,
+    Class::RcuStall,
+    Class::Assertion,
+];
+
+impl Class {
+    /// The stable name, such as `USE_AFTER_FREE`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::UseAfterFree => "USE_AFTER_FREE",
+            Class::DoubleFree => "DOUBLE_FREE",
+            Class::Leak => "LEAK",
+            Class::Deadlock => "DEADLOCK",
+            Class::SelfDeadlock => "SELF_DEADLOCK",
+            Class::SpinUnbounded => "SPIN_UNBOUNDED",
+            Class::CallbackAfterCancel => "CALLBACK_AFTER_CANCEL",
+            Class::CallbackAfterUref => "CALLBACK_AFTER_UREF",
+            Class::CallbackAfterDelete => "CALLBACK_AFTER_DELETE",
+            Class::LostTimer => "LOST_TIMER",
+            Class::SleepInAtomic => "SLEEP_IN_ATOMIC",
+            Class::LockOrder => "LOCK_ORDER",
+            Class::DataRace => "DATA_RACE",
+            Class::Refcount => "REFCOUNT",
+            Class::WrongErrno => "WRONG_ERRNO",
+            Class::UninitRead => "UNINIT_READ",
+            Class::WildPointer => "WILD_POINTER",
+            Class::RcuStall => "RCU_STALL",
+            Class::Assertion => "ASSERTION",
+        }
+    }
+
+    /// The class with this name.
+    pub fn from_name(name: &str) -> Option<Class> {
+        CLASSES.into_iter().find(|c| c.name() == name)
+    }
+
+    /// In words, for titles: `use-after-free`.
+    pub fn words(self) -> String {
+        self.name().to_ascii_lowercase().replace('_', "-")
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A finding as it is made during a run: no names yet, nothing allocated.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct RawFinding {
+    pub class: Class,
+    pub at: Place,
+    pub other: Option<Place>,
+    pub obj: Option<Obj>,
+    pub alloc: u32,
+}
+
+/// A finding of one execution.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// What kind.
+    pub class: Class,
+    /// The two functions involved, sorted; the same twice where there is one.
+    pub functions: [String; 2],
+    /// The step that shows it.
+    pub at: Place,
+    /// The other side: who freed, who holds.
+    pub other: Option<Place>,
+    /// The object that it is about.
+    pub obj: Option<Obj>,
+}
+
+/// Identifies a finding across schedules: class and the two functions, as KCSAN titles its reports.
+pub type FindingKey = (Class, FrameName, FrameName);
+
+impl RawFinding {
+    pub fn key(&self) -> FindingKey {
+        let (a, b) = (self.at.func, self.other.map_or(self.at.func, |o| o.func));
+        (self.class, a.min(b), a.max(b))
+    }
+
+    pub fn named(&self, names: &[String]) -> Finding {
+        let name = |f: FrameName| match f {
+            FrameName::Fn(f) => f.to_string(),
+            FrameName::Body(i) => names.get(i as usize).cloned().unwrap_or_default(),
+        };
+        let mut functions = [name(self.at.func), name(self.other.map_or(self.at.func, |o| o.func))];
+        functions.sort();
+        Finding { class: self.class, functions, at: self.at, other: self.other, obj: self.obj }
+    }
+}

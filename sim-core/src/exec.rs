@@ -1,0 +1,274 @@
+//! One execution: starts the contexts, tells which can step, steps them, and starts over.
+
+use crate::detect::Class;
+use crate::ids::{CtxId, Obj};
+use crate::machine::{Body, CtxKind, Machine, Model};
+use crate::mem::{Holder, Place};
+use crate::step::Status;
+use crate::{Cx, cpu};
+use petgraph::graph::{DiGraph, NodeIndex};
+use std::task::{Context, Waker};
+
+/// Runs executions of a model on a machine, one after the other, without allocating more than the contexts' futures.
+pub struct Exec<'m, M> {
+    machine: &'m Machine,
+    model: &'m M,
+    bodies: Vec<Option<Body<'m>>>,
+    dirty: Vec<Obj>,
+    stamp: Vec<u32>,
+    epoch: u32,
+    /// Contexts that have stepped in this execution.
+    moved: Vec<CtxId>,
+}
+
+impl<'m, M: Model> Exec<'m, M> {
+    /// An execution at its start.
+    pub fn new(machine: &'m Machine, model: &'m M) -> Exec<'m, M> {
+        let mut e = Exec {
+            machine,
+            model,
+            bodies: (0..machine.specs.len()).map(|_| None).collect(),
+            dirty: Vec::new(),
+            stamp: Vec::new(),
+            epoch: 1,
+            moved: Vec::new(),
+        };
+        machine.reset_memory();
+        machine.reset_slots();
+        for c in 0..machine.specs.len() {
+            e.birth(CtxId(c as u16));
+        }
+        e
+    }
+
+    /// The machine.
+    pub fn machine(&self) -> &'m Machine {
+        self.machine
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'m M {
+        self.model
+    }
+
+    fn birth(&mut self, c: CtxId) {
+        {
+            let mut mem = self.machine.mem.borrow_mut();
+            mem.cur = c;
+            mem.taken = 0;
+        }
+        self.machine.slots[c.index()].borrow_mut().status = Status::Unborn;
+        let mut body = self.model.start(Cx { machine: self.machine, id: c });
+        let mut slot_done = false;
+        if body.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            slot_done = true;
+        }
+        if slot_done {
+            self.machine.slots[c.index()].borrow_mut().status = Status::Done;
+        } else {
+            self.bodies[c.index()] = Some(body);
+        }
+    }
+
+    /// Back to the start. Daemons that are idle keep their futures: they are where they began.
+    pub fn restart(&mut self) {
+        let mut again: Vec<CtxId> = std::mem::take(&mut self.moved);
+        again.retain(|c| self.machine.status(*c) != Status::Idle);
+        for c in &again {
+            self.bodies[c.index()] = None;
+        }
+        self.machine.reset_objects(&self.dirty);
+        self.machine.reset_slots();
+        self.dirty.clear();
+        self.epoch += 1;
+        again.sort_unstable();
+        for c in &again {
+            self.birth(*c);
+        }
+        again.clear();
+        self.moved = again;
+    }
+
+    /// Whether the next step of the context may happen now. (In timed runs gates come on top.)
+    pub fn enabled(&self, c: CtxId) -> bool {
+        let slot = self.machine.slots[c.index()].borrow();
+        if !matches!(slot.status, Status::Waiting | Status::Idle) {
+            return false;
+        }
+        let mem = self.machine.mem.borrow();
+        slot.guard.holds(c, self.machine.own_of(c), &|o: Obj| mem.values[o.index()])
+    }
+
+    /// The contexts that can step, by number.
+    pub fn ready(&self, out: &mut Vec<CtxId>) {
+        out.clear();
+        out.extend((0..self.bodies.len() as u16).map(CtxId).filter(|c| self.enabled(*c)));
+    }
+
+    /// How many alternatives the next step of the context has.
+    pub fn alternatives(&self, c: CtxId) -> u8 {
+        self.machine.slots[c.index()].borrow().alts
+    }
+
+    /// Whether the context is a daemon that waits for work.
+    pub fn is_idle(&self, c: CtxId) -> bool {
+        self.machine.status(c) == Status::Idle
+    }
+
+    /// Whether the context's body has ended.
+    pub fn is_done(&self, c: CtxId) -> bool {
+        self.machine.status(c) == Status::Done
+    }
+
+    /// Performs the next step of an enabled context, with the given alternative.
+    pub fn step(&mut self, c: CtxId, alt: u8) {
+        {
+            let mut slot = self.machine.slots[c.index()].borrow_mut();
+            let mem = &mut *self.machine.mem.borrow_mut();
+            if slot.taken == 0 {
+                self.moved.push(c);
+            }
+            slot.taken += 1;
+            mem.cur = c;
+            mem.label = slot.label;
+            mem.alt = alt;
+            mem.step_no += 1;
+            mem.taken = slot.taken;
+            if self.stamp.len() < mem.values.len() {
+                self.stamp.resize(mem.values.len(), 0);
+            }
+            for a in slot.fp.iter().filter(|a| a.is_write()) {
+                let stamp = &mut self.stamp[a.obj().index()];
+                if *stamp != self.epoch {
+                    *stamp = self.epoch;
+                    self.dirty.push(a.obj());
+                }
+                if !self.machine.timed.get() {
+                    mem.last_writer.push((a.obj(), c));
+                }
+            }
+            #[cfg(debug_assertions)]
+            mem.declared.clone_from(&slot.fp);
+        }
+        let body = self.bodies[c.index()].as_mut().expect("an enabled context has a body");
+        if body.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            self.bodies[c.index()] = None;
+            self.machine.slots[c.index()].borrow_mut().status = Status::Done;
+        }
+    }
+
+    /// The number of steps of this execution so far.
+    pub fn steps(&self) -> u32 {
+        self.machine.mem.borrow().step_no
+    }
+
+    /// Contexts that have begun something and cannot go on.
+    pub fn stuck(&self) -> Vec<CtxId> {
+        (0..self.bodies.len() as u16)
+            .map(CtxId)
+            .filter(|c| self.machine.status(*c) == Status::Waiting && !self.enabled(*c))
+            .collect()
+    }
+
+    /// To be called when nothing can step: reports deadlocks, then lets the model look at the end.
+    pub fn end(&mut self) {
+        let stuck = self.stuck();
+        if !stuck.is_empty() {
+            self.report_stuck(&stuck);
+        }
+        self.model.at_end(&mut self.machine.mem.borrow_mut());
+    }
+
+    /// Who waits for whom among the stuck contexts: `(waiter, holder, through their CPU)`.
+    pub fn waits_for(&self, stuck: &[CtxId]) -> Vec<(CtxId, CtxId, bool)> {
+        let mem = self.machine.mem.borrow();
+        let value = |o: Obj| mem.values[o.index()];
+        let mut blame = Vec::new();
+        let mut edges = Vec::new();
+        for &c in stuck {
+            let slot = self.machine.slots[c.index()].borrow();
+            slot.guard.blame(c, self.machine.own_of(c), &value, &mut blame);
+            for o in &blame {
+                let (holder, through_cpu) = match mem.meta[o.index()].holder {
+                    Holder::Value => (value(*o).checked_sub(1).map(|v| CtxId(v as u16)), false),
+                    Holder::Cpu => (cpu::top(value(*o)), true),
+                    Holder::Ctx(h) => (Some(h), false),
+                    Holder::LastWriter => (self.last_writer(*o), false),
+                };
+                if let Some(h) = holder {
+                    edges.push((c, h, through_cpu));
+                }
+            }
+        }
+        edges
+    }
+
+    // Of an object that no rule gives a holder, whoever wrote it last is the one to ask.
+    fn last_writer(&self, obj: Obj) -> Option<CtxId> {
+        let mem = self.machine.mem.borrow();
+        mem.last_writer.iter().rev().find(|(o, _)| *o == obj).map(|(_, c)| *c)
+    }
+
+    fn report_stuck(&mut self, stuck: &[CtxId]) {
+        let edges = self.waits_for(stuck);
+        let mut graph: DiGraph<CtxId, bool> = DiGraph::new();
+        let nodes: Vec<NodeIndex> =
+            (0..self.bodies.len()).map(|c| graph.add_node(CtxId(c as u16))).collect();
+        for (a, b, through_cpu) in &edges {
+            graph.add_edge(nodes[a.index()], nodes[b.index()], *through_cpu);
+        }
+        let mut cycles: Vec<Vec<CtxId>> = petgraph::algo::tarjan_scc(&graph)
+            .into_iter()
+            .filter(|scc| scc.len() > 1 || graph.contains_edge(scc[0], scc[0]))
+            .map(|scc| {
+                let mut c: Vec<CtxId> = scc.iter().map(|n| graph[*n]).collect();
+                c.sort_unstable();
+                c
+            })
+            .collect();
+        cycles.sort();
+        if cycles.is_empty() {
+            // Nobody in a cycle: the first waits for something that no context will ever do.
+            cycles.push(vec![stuck[0]]);
+            self.report_cycle(Class::Deadlock, stuck[0], stuck[0]);
+            return;
+        }
+        for cycle in cycles {
+            let nested = cycle.len() == 1
+                || edges.iter().any(|(a, b, cpu)| *cpu && cycle.contains(a) && cycle.contains(b));
+            let one_cpu = cycle.iter().all(|c| self.cpu_of(*c) == self.cpu_of(cycle[0]));
+            let class = if nested && one_cpu { Class::SelfDeadlock } else { Class::Deadlock };
+            let first = cycle[0];
+            let next = edges
+                .iter()
+                .find(|(a, b, _)| *a == first && cycle.contains(b))
+                .map_or(first, |(_, b, _)| *b);
+            self.report_cycle(class, first, next);
+        }
+    }
+
+    fn cpu_of(&self, c: CtxId) -> Option<crate::CpuId> {
+        self.machine.specs[c.index()].cpu
+    }
+
+    fn report_cycle(&mut self, class: Class, a: CtxId, b: CtxId) {
+        let labels = [a, b].map(|c| self.machine.slots[c.index()].borrow().label);
+        let mem = &mut *self.machine.mem.borrow_mut();
+        let step = mem.step_no;
+        let place = |ctx: CtxId, label| Place { ctx, func: mem.blamed(ctx), label, step };
+        let (at, other) = (place(a, labels[0]), place(b, labels[1]));
+        let raw = crate::detect::RawFinding {
+            class,
+            at,
+            other: (a != b).then_some(other),
+            obj: None,
+            alloc: 0,
+        };
+        mem.findings.push(raw);
+    }
+
+    /// Whether the context is something that people do not see as a thread of control.
+    pub fn is_helper(&self, c: CtxId) -> bool {
+        self.machine.specs[c.index()].kind == CtxKind::Helper
+    }
+}

@@ -1,0 +1,416 @@
+//! The machine: built once from a [`Setup`], reset between executions, never rebuilt.
+
+use crate::cpu;
+use crate::ctx::Cx;
+use crate::ids::{CpuId, CtxId, Obj};
+use crate::mem::{
+    Alloc, Holder, Kind, List, ListVar, Mem, Meta, NEVER, POISON, Ptr, QueueVar, TypeId, TypeInfo,
+    Var, Word,
+};
+use crate::queue::TimerQueue;
+use crate::step::{Label, Slot, Status};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+
+/// The running body of a context.
+pub type Body<'m> = Pin<Box<dyn Future<Output = ()> + 'm>>;
+
+/// What runs on a machine: code for its contexts, words for its steps, and judgement at the end.
+pub trait Model {
+    /// The body of the context `cx.id()`. Called when the context starts, once per execution.
+    fn start<'m>(&'m self, cx: Cx<'m>) -> Body<'m>;
+
+    /// The text of a step; the default puts the argument in place of `{}`.
+    fn render(&self, label: Label) -> String {
+        label.site.text.replace("{}", &label.arg.to_string())
+    }
+
+    /// The text of a function's argument, such as `timers[7]`; empty for none.
+    fn render_arg(&self, name: crate::mem::FrameName, arg: u64) -> String {
+        let _ = (name, arg);
+        String::new()
+    }
+
+    /// The value of an object as people write it; `None` for the default (a number, `NULL`, a context's name).
+    fn render_value(&self, mem: &Mem, obj: Obj, value: u64) -> Option<String> {
+        let _ = (mem, obj, value);
+        None
+    }
+
+    /// Looks at the end of an execution: leaks and other promises that only the end can show. Findings go through
+    /// [`Mem::report`].
+    fn at_end(&self, mem: &mut Mem) {
+        let _ = mem;
+    }
+}
+
+/// At which level of a CPU a context runs.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum CtxKind {
+    /// A thread of a process, or a kernel thread.
+    Task,
+    /// A kworker.
+    Kworker,
+    /// A softirq handler.
+    Softirq,
+    /// A hard interrupt handler.
+    Hardirq,
+    /// A non-maskable interrupt.
+    Nmi,
+    /// Something that is not code on a CPU: a grace period, a store buffer.
+    Helper,
+}
+
+/// A context of the machine.
+#[derive(Clone, Debug)]
+pub struct CtxSpec {
+    /// For readers: `cancel`, `HRTIMER softirq`.
+    pub name: String,
+    /// In the text of schedules: `[a-z0-9_-]+`, unique on its CPU.
+    pub token: String,
+    /// Where it runs; `None` for helpers.
+    pub cpu: Option<CpuId>,
+    /// Its level.
+    pub kind: CtxKind,
+    /// A daemon waits for work for ever; an idle one at the end of a run is not stuck.
+    pub daemon: bool,
+}
+
+/// Builds a [`Machine`]: objects, types, contexts. What it makes is there before the start of every execution.
+#[derive(Debug)]
+pub struct Setup {
+    mem: Mem,
+    specs: Vec<CtxSpec>,
+    names: Vec<String>,
+    obj_names: BTreeMap<u32, String>,
+    own: Vec<Obj>,
+}
+
+impl Setup {
+    /// A machine with this many CPUs.
+    pub fn new(cpus: u16) -> Setup {
+        let mut s = Setup {
+            mem: Mem::new(),
+            specs: Vec::new(),
+            names: Vec::new(),
+            obj_names: BTreeMap::new(),
+            own: Vec::new(),
+        };
+        for c in 0..cpus {
+            let obj = s.object(&format!("cpu{c}"), cpu::IDLE, Kind::Plain, Holder::Cpu);
+            s.own.push(obj);
+        }
+        s
+    }
+
+    fn object(&mut self, name: &str, value: u64, kind: Kind, holder: Holder) -> Obj {
+        let obj = Obj(self.mem.values.len() as u32);
+        self.mem.values.push(value);
+        self.mem.meta.push(Meta { alloc: 0, kind, holder });
+        if !name.is_empty() {
+            self.obj_names.insert(obj.0, name.to_string());
+        }
+        obj
+    }
+
+    /// A shared variable with its initial value.
+    pub fn var<T: Word>(&mut self, name: &str, init: T) -> Var<T> {
+        Var::at(self.object(name, init.to_word(), Kind::Plain, Holder::LastWriter))
+    }
+
+    /// A lock word: 0 when free, else the owner plus one.
+    pub fn lock(&mut self, name: &str) -> Var<Option<CtxId>> {
+        Var::at(self.object(name, 0, Kind::Plain, Holder::Value))
+    }
+
+    /// A variable that, while it is waited for, is held by one known context (what a CPU's softirq is running, say).
+    pub fn var_of<T: Word>(&mut self, name: &str, init: T, holder: CtxId) -> Var<T> {
+        Var::at(self.object(name, init.to_word(), Kind::Plain, Holder::Ctx(holder)))
+    }
+
+    /// Says who holds an object that others wait for.
+    pub fn held_by(&mut self, obj: Obj, holder: CtxId) {
+        self.mem.meta[obj.index()].holder = Holder::Ctx(holder);
+    }
+
+    /// An empty list.
+    pub fn list(&mut self, name: &str) -> ListVar {
+        let index = self.mem.lists.len() as u32;
+        self.mem.lists.push(List::default());
+        ListVar(self.object(name, 0, Kind::List(index), Holder::LastWriter), index)
+    }
+
+    /// An empty queue of timers.
+    pub fn timer_queue(&mut self, name: &str) -> QueueVar {
+        let index = self.mem.queues.len() as u32;
+        self.mem.queues.push(TimerQueue::default());
+        QueueVar(self.object(name, 0, Kind::Queue(index), Holder::LastWriter), index)
+    }
+
+    /// A struct type. Its index is stable: types are registered in one order.
+    pub fn struct_type(&mut self, name: &str, fields: &[&str]) -> TypeId {
+        let fields = fields.iter().map(ToString::to_string).collect();
+        self.mem.types.push(TypeInfo { name: name.to_string(), fields });
+        TypeId(self.mem.types.len() as u32 - 1)
+    }
+
+    /// An allocation that exists before the start, its fields poisoned. `owner` and the order of calls name it.
+    pub fn preallocated(&mut self, ty: TypeId) -> Ptr {
+        let seq = self.mem.allocs.len() as u32;
+        let p = add_alloc(&mut self.mem, ty, CtxId(u16::MAX), seq);
+        self.mem.values[p.alive().index()] = crate::mem::ALIVE;
+        p
+    }
+
+    /// Sets the initial value of a field or variable.
+    pub fn init<T: Word>(&mut self, var: Var<T>, value: T) {
+        self.mem.values[var.obj().index()] = value.to_word();
+    }
+
+    /// Fills shared memory before the start with the same operations that steps use (lists and queues above all).
+    /// Nothing is checked.
+    pub fn fill<R>(&mut self, f: impl FnOnce(&mut Mem) -> R) -> R {
+        #[cfg(debug_assertions)]
+        {
+            self.mem.declared = (0..self.mem.values.len() as u32)
+                .map(|o| crate::step::Access::write(Obj(o)))
+                .collect();
+        }
+        f(&mut self.mem)
+    }
+
+    /// A context. Its number is the order of this call.
+    ///
+    /// # Panics
+    /// With more than [`cpu::MAX_CONTEXTS`] contexts; callers check the size of a scenario first.
+    pub fn context(&mut self, spec: CtxSpec) -> CtxId {
+        assert!(self.specs.len() < cpu::MAX_CONTEXTS, "too many contexts");
+        self.specs.push(spec);
+        self.mem.frames.push(Vec::with_capacity(8));
+        CtxId(self.specs.len() as u16 - 1)
+    }
+
+    /// A name for a body of the scenario, used by [`crate::mem::FrameName::Body`].
+    pub fn name(&mut self, name: &str) -> u32 {
+        self.names.push(name.to_string());
+        self.names.len() as u32 - 1
+    }
+
+    /// The object that holds the word of a CPU.
+    pub fn own(&self, cpu: CpuId) -> Obj {
+        self.own[cpu.index()]
+    }
+
+    /// The machine, as it is before the start of every execution.
+    pub fn build(self) -> Machine {
+        let slots = self.specs.iter().map(|_| RefCell::new(Slot::new())).collect();
+        let initial = Initial {
+            values: self.mem.values.clone(),
+            lists: self.mem.lists.clone(),
+            queues: self.mem.queues.clone(),
+        };
+        Machine {
+            mem: RefCell::new(self.mem),
+            slots,
+            specs: self.specs,
+            names: self.names,
+            obj_names: self.obj_names,
+            own: self.own,
+            initial: RefCell::new(initial),
+            arena: RefCell::new(BTreeMap::new()),
+            learning: Cell::new(false),
+            timed: Cell::new(false),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Initial {
+    pub values: Vec<u64>,
+    lists: Vec<List>,
+    queues: Vec<TimerQueue>,
+}
+
+/// A machine that executions run on, one at a time.
+#[derive(Debug)]
+pub struct Machine {
+    pub(crate) mem: RefCell<Mem>,
+    pub(crate) slots: Vec<RefCell<Slot>>,
+    pub(crate) specs: Vec<CtxSpec>,
+    pub(crate) names: Vec<String>,
+    obj_names: BTreeMap<u32, String>,
+    pub(crate) own: Vec<Obj>,
+    pub(crate) initial: RefCell<Initial>,
+    /// Where the n-th allocation of a context of some type lies; found once, kept between executions.
+    arena: RefCell<BTreeMap<(u16, u32, u32), u32>>,
+    pub(crate) learning: Cell<bool>,
+    pub(crate) timed: Cell<bool>,
+}
+
+fn add_alloc(mem: &mut Mem, ty: TypeId, owner: CtxId, seq: u32) -> Ptr {
+    let base = Obj(mem.values.len() as u32);
+    mem.allocs.push(Alloc { ty, base, owner, seq, born: None, died: None });
+    let alloc = mem.allocs.len() as u32;
+    mem.values.push(NEVER);
+    mem.meta.push(Meta { alloc, kind: Kind::Plain, holder: Holder::LastWriter });
+    for _ in 0..mem.types[ty.0 as usize].fields.len() {
+        mem.values.push(POISON);
+        mem.meta.push(Meta { alloc, kind: Kind::Plain, holder: Holder::LastWriter });
+    }
+    Ptr(base.0)
+}
+
+impl Machine {
+    /// The contexts, by number.
+    pub fn contexts(&self) -> &[CtxSpec] {
+        &self.specs
+    }
+
+    /// Number of CPUs.
+    pub fn cpus(&self) -> u16 {
+        self.own.len() as u16
+    }
+
+    /// The names of bodies.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Whether the run has a clock: a timed run, in which gates and costs count.
+    pub fn is_timed(&self) -> bool {
+        self.timed.get()
+    }
+
+    /// Looks at shared memory between steps.
+    pub fn with_mem<R>(&self, f: impl FnOnce(&Mem) -> R) -> R {
+        f(&self.mem.borrow())
+    }
+
+    pub(crate) fn own_of(&self, ctx: CtxId) -> Option<Obj> {
+        self.specs[ctx.index()].cpu.map(|c| self.own[c.index()])
+    }
+
+    /// Where the `seq`-th allocation of `owner` lies.
+    pub(crate) fn place_of(&self, ty: TypeId, owner: CtxId, seq: u32) -> Ptr {
+        let mut arena = self.arena.borrow_mut();
+        let base = *arena.entry((owner.0, seq, ty.0)).or_insert_with(|| {
+            let mut mem = self.mem.borrow_mut();
+            let from = mem.values.len();
+            let p = add_alloc(&mut mem, ty, owner, seq);
+            self.initial.borrow_mut().values.extend_from_slice(&mem.values[from..]);
+            p.0
+        });
+        Ptr(base)
+    }
+
+    /// A freed place of the right size that a timed run may hand out again, or a new one.
+    pub(crate) fn reuse(&self, ty: TypeId, owner: CtxId, seq: u32) -> Ptr {
+        const KEPT: usize = 4096; // as KASAN's quarantine: freed memory stays poisoned for a while
+        let recycled = {
+            let mut mem = self.mem.borrow_mut();
+            let size = mem.types[ty.0 as usize].fields.len();
+            let q = mem.quarantine.as_mut().and_then(|q| q.get_mut(size));
+            q.filter(|q| q.len() > KEPT).and_then(std::collections::VecDeque::pop_front)
+        };
+        let Some(base) = recycled else { return self.place_of(ty, owner, seq) };
+        let mut mem = self.mem.borrow_mut();
+        let alloc = mem.meta[base as usize].alloc as usize - 1;
+        mem.allocs[alloc].ty = ty;
+        let size = mem.types[ty.0 as usize].fields.len();
+        mem.values[base as usize + 1..=base as usize + size].fill(POISON);
+        Ptr(base)
+    }
+
+    /// Sets the whole of shared memory back to the start.
+    pub(crate) fn reset_memory(&self) {
+        let mem = &mut *self.mem.borrow_mut();
+        let initial = self.initial.borrow();
+        mem.values.copy_from_slice(&initial.values);
+        for (l, i) in mem.lists.iter_mut().zip(&initial.lists) {
+            l.clone_from(i);
+        }
+        for (q, i) in mem.queues.iter_mut().zip(&initial.queues) {
+            q.clone_from(i);
+        }
+        self.reset_run(mem);
+    }
+
+    /// Sets back only what an execution wrote.
+    pub(crate) fn reset_objects(&self, dirty: &[Obj]) {
+        let mem = &mut *self.mem.borrow_mut();
+        let initial = self.initial.borrow();
+        for o in dirty {
+            mem.values[o.index()] = initial.values[o.index()];
+            match mem.meta[o.index()].kind {
+                Kind::Plain => {}
+                Kind::List(l) => mem.lists[l as usize].clone_from(&initial.lists[l as usize]),
+                Kind::Queue(q) => mem.queues[q as usize].clone_from(&initial.queues[q as usize]),
+            }
+        }
+        self.reset_run(mem);
+    }
+
+    fn reset_run(&self, mem: &mut Mem) {
+        for f in &mut mem.frames {
+            f.clear();
+        }
+        mem.findings.clear();
+        mem.last_writer.clear();
+        mem.marks.clear();
+        mem.step_no = 0;
+        mem.expiries = 0;
+        mem.now = crate::ids::Nanos(0);
+    }
+
+    pub(crate) fn reset_slots(&self) {
+        for s in &self.slots {
+            s.borrow_mut().reset();
+        }
+    }
+
+    pub(crate) fn status(&self, ctx: CtxId) -> Status {
+        self.slots[ctx.index()].borrow().status
+    }
+
+    /// The name of an object: `timers[7].timer`, `bpf_hrtimer #1.prog`. Allocations are numbered in the order of birth
+    /// of this execution.
+    pub fn obj_name(&self, obj: Obj) -> String {
+        if let Some(n) = self.obj_names.get(&obj.0) {
+            return n.clone();
+        }
+        let mem = self.mem.borrow();
+        let Some(a) = mem.meta[obj.index()].alloc.checked_sub(1) else {
+            return format!("object {}", obj.0);
+        };
+        let alloc = &mem.allocs[a as usize];
+        let ty = &mem.types[alloc.ty.0 as usize];
+        let of = format!("{} #{}", ty.name, self.number_of(&mem, a as usize));
+        match (obj.0 - alloc.base.0).checked_sub(1) {
+            None => of,
+            Some(f) => format!("{of}.{}", ty.fields.get(f as usize).map_or("?", String::as_str)),
+        }
+    }
+
+    fn number_of(&self, mem: &Mem, a: usize) -> usize {
+        let me = &mem.allocs[a];
+        let born = |x: &Alloc| x.born.map_or(0, |b| b.step);
+        let rank = |x: &Alloc| (born(x), x.owner, x.seq);
+        1 + mem
+            .allocs
+            .iter()
+            .filter(|x| x.ty == me.ty && mem.values[x.base.index()] != NEVER && rank(x) < rank(me))
+            .count()
+    }
+
+    /// What a pointer points to, as a name.
+    pub fn pointee(&self, word: u64) -> Option<String> {
+        let p = <Option<Ptr> as Word>::from_word(word)?;
+        let known = {
+            let mem = self.mem.borrow();
+            p.to_word() == word && mem.meta.get(p.alive().index()).is_some_and(|m| m.alloc != 0)
+        };
+        known.then(|| self.obj_name(p.alive()))
+    }
+}

@@ -1,0 +1,659 @@
+//! Shared memory: small objects with 64-bit values, allocations with a life, lists and timer queues.
+//!
+//! This is all that the closure of a step may see. Every object has a value; that of a list or a queue is 0 if and only
+//! if it is empty, and otherwise a digest of its content. A freed object keeps its last value for later readers, so that
+//! a run can go on after a finding.
+
+use crate::detect::{Class, Finding, RawFinding};
+use crate::ids::{CtxId, Nanos, Obj};
+use crate::mix::{mix, roll};
+use crate::queue::TimerQueue;
+use crate::step::{Label, Learn};
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+
+/// Fresh memory is full of this: reading it is a finding.
+pub const POISON: u64 = 0xa5a5_a5a5_6b6b_6b6b;
+
+/// A value that fits one word of shared memory.
+pub trait Word: Copy + 'static {
+    /// The word that stands for the value.
+    fn to_word(self) -> u64;
+    /// The value that the word stands for.
+    fn from_word(word: u64) -> Self;
+}
+
+macro_rules! word_int {
+    ($($t:ty),*) => {$(
+        impl Word for $t {
+            fn to_word(self) -> u64 { self as u64 }
+            fn from_word(word: u64) -> Self { word as $t }
+        }
+    )*};
+}
+word_int!(u64, i64, u32, i32, u16, u8, usize);
+
+impl Word for bool {
+    fn to_word(self) -> u64 {
+        u64::from(self)
+    }
+    fn from_word(word: u64) -> bool {
+        word != 0
+    }
+}
+
+impl Word for Option<CtxId> {
+    fn to_word(self) -> u64 {
+        self.map_or(0, |c| u64::from(c.0) + 1)
+    }
+    fn from_word(word: u64) -> Self {
+        word.checked_sub(1).map(|c| CtxId(c as u16))
+    }
+}
+
+impl<T: Word> Learn for T {
+    fn learn(&self) -> u64 {
+        self.to_word()
+    }
+}
+
+/// A pointer to an allocation or to a static object of several fields. Its word is never 0, which is NULL.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Ptr(pub(crate) u32);
+
+impl Ptr {
+    /// The field with this index.
+    pub fn field<T>(self, index: u32) -> Var<T> {
+        Var::at(Obj(self.0 + 1 + index))
+    }
+
+    /// The object that says whether the allocation is alive.
+    pub fn alive(self) -> Obj {
+        Obj(self.0)
+    }
+}
+
+// Words of pointers lie where no count or key of a scenario does, so that a digest can tell them apart.
+const POINTER: u64 = 0xffff_8880_0000_0000;
+
+impl Word for Ptr {
+    fn to_word(self) -> u64 {
+        POINTER | u64::from(self.0)
+    }
+    fn from_word(word: u64) -> Ptr {
+        Ptr(word as u32)
+    }
+}
+
+impl Word for Option<Ptr> {
+    fn to_word(self) -> u64 {
+        self.map_or(0, Ptr::to_word)
+    }
+    fn from_word(word: u64) -> Self {
+        (word != 0).then(|| Ptr::from_word(word))
+    }
+}
+
+/// A shared variable of type `T`: a typed name of an object.
+#[derive(Debug)]
+pub struct Var<T> {
+    obj: Obj,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Var<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Var<T> {}
+
+impl<T> Var<T> {
+    /// The variable that lives in `obj`.
+    pub fn at(obj: Obj) -> Var<T> {
+        Var { obj, of: PhantomData }
+    }
+
+    /// Its object.
+    pub fn obj(self) -> Obj {
+        self.obj
+    }
+}
+
+/// A list of words (free list, work queue, chain of a bucket) as one shared object.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct ListVar(pub(crate) Obj, pub(crate) u32);
+
+impl ListVar {
+    /// Its object.
+    pub fn obj(self) -> Obj {
+        self.0
+    }
+}
+
+/// A queue of timers as one shared object.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct QueueVar(pub(crate) Obj, pub(crate) u32);
+
+impl QueueVar {
+    /// Its object.
+    pub fn obj(self) -> Obj {
+        self.0
+    }
+
+    /// Its index among the machine's timer queues.
+    pub fn index(self) -> u32 {
+        self.1
+    }
+}
+
+/// A struct type: its name, and the names of its fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeInfo {
+    /// Such as `bpf_hrtimer`.
+    pub name: String,
+    /// In the order of their indices.
+    pub fields: Vec<String>,
+}
+
+/// The index of a registered [`TypeInfo`].
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct TypeId(pub u32);
+
+/// Who holds an object, for the waits-for graph.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Holder {
+    /// Whoever wrote it last.
+    LastWriter,
+    /// Its value names the context (plus one), as in a lock.
+    Value,
+    /// It is the word of a CPU: the top of its stack.
+    Cpu,
+    /// Always this context.
+    Ctx(CtxId),
+}
+
+/// Where in the model's code something happened.
+#[derive(Copy, Clone, Debug)]
+pub struct Place {
+    /// The context.
+    pub ctx: CtxId,
+    /// The function to blame: the innermost that is not a leaf.
+    pub func: FrameName,
+    /// The step's source line.
+    pub label: Label,
+    /// Number of the step in the run, from 1.
+    pub step: u32,
+}
+
+/// The name of a function on a context's call stack.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum FrameName {
+    /// A kernel function.
+    Fn(&'static str),
+    /// A named body of the scenario (a program, a task), by index into the machine's names.
+    Body(u32),
+}
+
+/// A function that a context is in.
+#[derive(Copy, Clone, Debug)]
+pub struct Frame {
+    /// Which.
+    pub name: FrameName,
+    /// An argument for the reader, rendered by the model.
+    pub arg: u64,
+    /// A leaf is not blamed in findings: its caller is.
+    pub leaf: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Alloc {
+    pub ty: TypeId,
+    pub base: Obj,
+    /// By whom and how the manyeth of that context; names the allocation independent of schedules.
+    pub owner: CtxId,
+    pub seq: u32,
+    pub born: Option<Place>,
+    pub died: Option<Place>,
+}
+
+pub(crate) const NEVER: u64 = 0;
+pub(crate) const ALIVE: u64 = 1;
+pub(crate) const FREED: u64 = 2;
+
+#[derive(Copy, Clone, Debug)]
+pub(crate) enum Kind {
+    Plain,
+    List(u32),
+    Queue(u32),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Meta {
+    /// The allocation that the object belongs to, plus one; 0: static.
+    pub alloc: u32,
+    pub kind: Kind,
+    pub holder: Holder,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct List {
+    /// Items with the rolling digest up to and including each.
+    items: VecDeque<(u64, u64)>,
+}
+
+impl List {
+    fn word(&self) -> u64 {
+        self.items.back().map_or(0, |(_, h)| *h | 1)
+    }
+
+    fn rehash_from(&mut self, from: usize) {
+        let mut h = from.checked_sub(1).and_then(|i| self.items.get(i)).map_or(0, |e| e.1);
+        for e in self.items.iter_mut().skip(from) {
+            h = roll(h, e.0);
+            e.1 = h;
+        }
+    }
+}
+
+/// A function entered or left, between two steps.
+#[derive(Copy, Clone, Debug)]
+pub struct Mark {
+    /// Who.
+    pub ctx: CtxId,
+    /// Which function.
+    pub name: FrameName,
+    /// Its argument.
+    pub arg: u64,
+    /// `None`: entered; else left, with this return value.
+    pub ret: Option<i64>,
+    /// How many steps the run had when it happened.
+    pub at: u32,
+    /// How many steps the context had taken.
+    pub taken: u32,
+}
+
+/// Shared memory and what a step may use besides: the clock, findings, marks.
+#[derive(Debug)]
+pub struct Mem {
+    pub(crate) values: Vec<u64>,
+    pub(crate) meta: Vec<Meta>,
+    pub(crate) lists: Vec<List>,
+    pub(crate) queues: Vec<TimerQueue>,
+    pub(crate) allocs: Vec<Alloc>,
+    pub(crate) types: Vec<TypeInfo>,
+    pub(crate) frames: Vec<Vec<Frame>>,
+    pub(crate) findings: Vec<RawFinding>,
+    pub(crate) marks: Vec<Mark>,
+    pub(crate) marking: bool,
+    pub(crate) now: Nanos,
+    pub(crate) cur: CtxId,
+    pub(crate) label: Label,
+    pub(crate) step_no: u32,
+    pub(crate) taken: u32,
+    pub(crate) alt: u8,
+    /// Freed allocations that a timed run may hand out again, oldest first, per size class.
+    pub(crate) quarantine: Option<Vec<VecDeque<u32>>>,
+    /// Who wrote what, in the order of steps: for the graph of who waits for whom.
+    pub(crate) last_writer: Vec<(Obj, CtxId)>,
+    /// Counters for the model (expiries, samples); not shared state, never read by a step.
+    pub(crate) expiries: u64,
+    #[cfg(debug_assertions)]
+    pub(crate) declared: Vec<crate::step::Access>,
+}
+
+impl Mem {
+    pub(crate) fn new() -> Mem {
+        Mem {
+            values: Vec::new(),
+            meta: Vec::new(),
+            lists: Vec::new(),
+            queues: Vec::new(),
+            allocs: Vec::new(),
+            types: Vec::new(),
+            frames: Vec::new(),
+            findings: Vec::new(),
+            marks: Vec::new(),
+            marking: false,
+            now: Nanos(0),
+            cur: CtxId(0),
+            label: crate::step::Slot::new().label,
+            step_no: 0,
+            taken: 0,
+            alt: 0,
+            quarantine: None,
+            last_writer: Vec::new(),
+            expiries: 0,
+            #[cfg(debug_assertions)]
+            declared: Vec::new(),
+        }
+    }
+
+    /// The word of an object, without any check: for detectors and dumps at the end of a run.
+    pub fn peek(&self, obj: Obj) -> u64 {
+        self.values[obj.index()]
+    }
+
+    /// Reads a variable. A read of freed or fresh memory is a finding, and gives the last value.
+    pub fn load<T: Word>(&mut self, var: Var<T>) -> T {
+        self.check(var.obj, false);
+        let v = self.values[var.obj.index()];
+        if v == POISON {
+            self.report(Class::UninitRead, Some(var.obj));
+        }
+        T::from_word(v)
+    }
+
+    /// Writes a variable. A write to freed memory is a finding, and is performed.
+    pub fn store<T: Word>(&mut self, var: Var<T>, v: T) {
+        self.check(var.obj, true);
+        self.values[var.obj.index()] = v.to_word();
+    }
+
+    /// Reads the variable, then writes what `f` makes of the value; returns the old value.
+    pub fn update<T: Word>(&mut self, var: Var<T>, f: impl FnOnce(T) -> T) -> T {
+        let old = self.load(var);
+        self.store(var, f(old));
+        old
+    }
+
+    /// The virtual time, as far as the run has any: that of the stepping CPU in timed runs, 0 in explored ones.
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// The context whose step this is.
+    pub fn current(&self) -> CtxId {
+        self.cur
+    }
+
+    /// The alternative that the schedule chose for this step, below the number declared.
+    pub fn chosen(&self) -> u8 {
+        self.alt
+    }
+
+    /// Counts an expiry of a timer, for the limit and the statistics of the run.
+    pub fn count_expiry(&mut self) {
+        self.expiries += 1;
+    }
+
+    fn check(&mut self, obj: Obj, write: bool) {
+        #[cfg(debug_assertions)]
+        debug_assert!(
+            self.declared.iter().any(|a| a.obj() == obj && (a.is_write() || !write)),
+            "step {:?} touches {obj:?} (write: {write}) which it did not declare",
+            self.label
+        );
+        let alloc = self.meta[obj.index()].alloc;
+        if alloc != 0 {
+            let base = self.allocs[alloc as usize - 1].base;
+            if self.values[base.index()] != ALIVE {
+                self.report(Class::UseAfterFree, Some(base));
+            }
+            let _ = write;
+        }
+    }
+
+    /// Reports a finding at this step. `obj` is the object that it is about.
+    pub fn report(&mut self, class: Class, obj: Option<Obj>) {
+        let here = self.place();
+        let alloc = obj.map_or(0, |o| self.meta[o.index()].alloc);
+        let other = alloc
+            .checked_sub(1)
+            .map(|a| &self.allocs[a as usize])
+            .and_then(|a| if class == Class::UninitRead { a.born } else { a.died.or(a.born) });
+        self.findings.push(RawFinding { class, at: here, other, obj, alloc });
+    }
+
+    /// Reports a finding at this step with the other side named.
+    pub fn report_with(&mut self, class: Class, obj: Option<Obj>, other: Place) {
+        let here = self.place();
+        let alloc = obj.map_or(0, |o| self.meta[o.index()].alloc);
+        self.findings.push(RawFinding { class, at: here, other: Some(other), obj, alloc });
+    }
+
+    /// This step, with the function to blame.
+    pub fn place(&self) -> Place {
+        Place { ctx: self.cur, func: self.blamed(self.cur), label: self.label, step: self.step_no }
+    }
+
+    /// The innermost function of a context that is not a leaf.
+    pub(crate) fn blamed(&self, ctx: CtxId) -> FrameName {
+        let frames = &self.frames[ctx.index()];
+        frames
+            .iter()
+            .rev()
+            .find(|f| !f.leaf)
+            .or(frames.first())
+            .map_or(FrameName::Fn("(idle)"), |f| f.name)
+    }
+
+    /// The call stack of a context, outermost first.
+    pub fn frames(&self, ctx: CtxId) -> &[Frame] {
+        &self.frames[ctx.index()]
+    }
+
+    /// Marks the allocation as living, its fields as poisoned.
+    pub(crate) fn bring_to_life(&mut self, p: Ptr) {
+        let place = self.place();
+        let a = self.meta[p.alive().index()].alloc as usize - 1;
+        self.values[p.0 as usize] = ALIVE;
+        self.allocs[a].born = Some(place);
+        self.allocs[a].died = None;
+    }
+
+    /// Frees an allocation; freeing it twice is a finding.
+    pub fn free(&mut self, p: Ptr) {
+        let place = self.place();
+        if self.values[p.0 as usize] != ALIVE {
+            self.report(Class::DoubleFree, Some(p.alive()));
+            return;
+        }
+        self.values[p.0 as usize] = FREED;
+        let a = self.meta[p.alive().index()].alloc as usize - 1;
+        self.allocs[a].died = Some(place);
+        let size = self.types[self.allocs[a].ty.0 as usize].fields.len();
+        if let Some(q) = &mut self.quarantine {
+            if q.len() <= size {
+                q.resize(size + 1, VecDeque::new());
+            }
+            q[size].push_back(p.0);
+        }
+    }
+
+    /// Whether the allocation is alive.
+    pub fn is_alive(&self, p: Ptr) -> bool {
+        self.values[p.0 as usize] == ALIVE
+    }
+
+    /// All allocations of a type that are alive, in the order of their names.
+    pub fn living(&self, ty: TypeId) -> Vec<Ptr> {
+        let mut all: Vec<_> = self
+            .allocs
+            .iter()
+            .filter(|a| a.ty == ty && self.values[a.base.index()] == ALIVE)
+            .collect();
+        all.sort_by_key(|a| (a.owner, a.seq));
+        all.iter().map(|a| Ptr(a.base.0)).collect()
+    }
+
+    /// A small dense number of the allocation, usable as an index. Stable while it lives.
+    pub fn dense(&self, p: Ptr) -> u32 {
+        self.meta[p.alive().index()].alloc
+    }
+
+    // Lists.
+
+    fn list_changed(&mut self, l: ListVar) {
+        self.values[l.0.index()] = self.lists[l.1 as usize].word();
+    }
+
+    /// Appends to a list.
+    pub fn push_back(&mut self, l: ListVar, item: u64) {
+        self.check(l.0, true);
+        let list = &mut self.lists[l.1 as usize];
+        let h = roll(list.items.back().map_or(0, |e| e.1), item);
+        list.items.push_back((item, h));
+        self.list_changed(l);
+    }
+
+    /// Puts an item before all others. O(n).
+    pub fn push_front(&mut self, l: ListVar, item: u64) {
+        self.check(l.0, true);
+        let list = &mut self.lists[l.1 as usize];
+        list.items.push_front((item, 0));
+        list.rehash_from(0);
+        self.list_changed(l);
+    }
+
+    /// Takes the last item.
+    pub fn pop_back(&mut self, l: ListVar) -> Option<u64> {
+        self.check(l.0, true);
+        let item = self.lists[l.1 as usize].items.pop_back();
+        self.list_changed(l);
+        item.map(|e| e.0)
+    }
+
+    /// Takes the first item. O(n), as all digests change.
+    pub fn pop_front(&mut self, l: ListVar) -> Option<u64> {
+        self.check(l.0, true);
+        let list = &mut self.lists[l.1 as usize];
+        let item = list.items.pop_front();
+        list.rehash_from(0);
+        self.list_changed(l);
+        item.map(|e| e.0)
+    }
+
+    /// Removes the first occurrence of an item; false if there is none.
+    pub fn list_remove(&mut self, l: ListVar, item: u64) -> bool {
+        self.check(l.0, true);
+        let list = &mut self.lists[l.1 as usize];
+        let Some(i) = list.items.iter().position(|e| e.0 == item) else {
+            return false;
+        };
+        list.items.remove(i);
+        list.rehash_from(i);
+        self.list_changed(l);
+        true
+    }
+
+    /// The items of a list.
+    pub fn items(&mut self, l: ListVar) -> impl Iterator<Item = u64> + '_ {
+        self.check(l.0, false);
+        self.peek_items(l)
+    }
+
+    /// The items of a list, without any check.
+    pub fn peek_items(&self, l: ListVar) -> impl Iterator<Item = u64> + '_ {
+        self.lists[l.1 as usize].items.iter().map(|e| e.0)
+    }
+
+    /// The number of items.
+    pub fn list_len(&mut self, l: ListVar) -> usize {
+        self.check(l.0, false);
+        self.lists[l.1 as usize].items.len()
+    }
+
+    // Timer queues.
+
+    /// A queue, to look at.
+    pub fn queue(&mut self, q: QueueVar) -> &TimerQueue {
+        self.check(q.0, false);
+        &self.queues[q.1 as usize]
+    }
+
+    /// A queue, without any check.
+    pub fn peek_queue(&self, q: QueueVar) -> &TimerQueue {
+        &self.queues[q.1 as usize]
+    }
+
+    /// Changes a queue.
+    pub fn with_queue<R>(&mut self, q: QueueVar, f: impl FnOnce(&mut TimerQueue) -> R) -> R {
+        self.check(q.0, true);
+        let queue = &mut self.queues[q.1 as usize];
+        let r = f(queue);
+        self.values[q.0.index()] = queue.word();
+        r
+    }
+
+    // Enter and leave.
+
+    pub(crate) fn enter(&mut self, ctx: CtxId, frame: Frame, taken: u32) {
+        self.frames[ctx.index()].push(frame);
+        if self.marking {
+            let (name, arg, at) = (frame.name, frame.arg, self.step_no);
+            self.marks.push(Mark { ctx, name, arg, ret: None, at, taken });
+        }
+    }
+
+    pub(crate) fn leave(&mut self, ctx: CtxId, ret: Option<i64>, taken: u32) {
+        let Some(frame) = self.frames[ctx.index()].pop() else { return };
+        if self.marking {
+            let (name, arg, at) = (frame.name, frame.arg, self.step_no);
+            self.marks.push(Mark { ctx, name, arg, ret: Some(ret.unwrap_or(0)), at, taken });
+        }
+    }
+
+    /// Marks an event that predicates can name (an eviction, the end of a release walk), at this step.
+    pub fn mark(&mut self, name: &'static str, arg: u64) {
+        if self.marking {
+            let (ctx, at, taken) = (self.cur, self.step_no.saturating_sub(1), self.taken);
+            let name = FrameName::Fn(name);
+            self.marks.push(Mark { ctx, name, arg, ret: None, at, taken });
+        }
+    }
+
+    /// Digest of all values. Allocations are named by who made them, so that it does not depend on the order in which
+    /// a search discovered them.
+    pub fn state_digest(&self) -> u64 {
+        let mut sum = 0u64;
+        for (i, (v, m)) in self.values.iter().zip(&self.meta).enumerate() {
+            let key = match m.alloc.checked_sub(1) {
+                None => i as u64,
+                Some(a) => {
+                    let a = &self.allocs[a as usize];
+                    if self.values[a.base.index()] == NEVER {
+                        continue;
+                    }
+                    let field = i as u64 - u64::from(a.base.0);
+                    1 << 63 | u64::from(a.owner.0) << 40 | u64::from(a.seq) << 12 | field
+                }
+            };
+            let value = match m.kind {
+                Kind::Plain => self.canonical(*v),
+                Kind::List(l) => {
+                    let items = self.lists[l as usize].items.iter();
+                    items.fold(1, |h, e| roll(h, self.canonical(e.0)))
+                }
+                Kind::Queue(q) => {
+                    let entries = self.queues[q as usize].in_order();
+                    entries
+                        .iter()
+                        .fold(2, |h, e| roll(roll(h, self.canonical(e.timer)), e.expires as u64))
+                }
+            };
+            sum = sum.wrapping_add(roll(mix(key), value));
+        }
+        sum
+    }
+
+    /// The word, with pointers replaced by the name of what they point to.
+    fn canonical(&self, v: u64) -> u64 {
+        if v & POINTER != POINTER {
+            return v;
+        }
+        let at = Ptr::from_word(v).0;
+        match self.meta.get(at as usize).and_then(|m| m.alloc.checked_sub(1)) {
+            Some(a) => {
+                let a = &self.allocs[a as usize];
+                1 << 62 | u64::from(a.owner.0) << 32 | u64::from(a.seq)
+            }
+            None => v,
+        }
+    }
+
+    /// The findings of this execution, with names.
+    pub fn findings(&self, names: &[String]) -> Vec<Finding> {
+        self.findings.iter().map(|f| f.named(names)).collect()
+    }
+}

@@ -1,0 +1,470 @@
+//! The contract of a step.
+//!
+//! A step declares its footprint (which objects it reads and writes) and its guard (when it may happen) before it
+//! happens. Both are functions of the context's local state only; the guard is data, a pure function of the values of
+//! objects in the footprint. When the step happens, its closure sees shared memory and nothing else, and its return
+//! value is all that the context learns. On this rest the reduction, replay and state matching.
+
+use crate::cpu::CpuRule;
+use crate::ids::{CtxId, Nanos, Obj};
+use crate::machine::Machine;
+use crate::mem::Mem;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// What a step costs on its CPU in timed runs: a class that the cost model gives a distribution.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum CostClass {
+    /// Free: bookkeeping that no instruction stands for.
+    Free,
+    /// A load or store.
+    Memory,
+    /// A locked read-modify-write or a full barrier.
+    Atomic,
+    /// Taking or releasing a lock.
+    Lock,
+    /// Masking or unmasking.
+    Mask,
+    /// Programming of a timer: queue operation and clock event.
+    Hrtimer,
+    /// Entry of a hard interrupt.
+    IrqEntry,
+    /// Exit of a hard interrupt.
+    IrqExit,
+    /// From raising a softirq to its handler.
+    SoftirqEntry,
+    /// Exit of a softirq.
+    SoftirqExit,
+    /// Entry of a system call.
+    Syscall,
+    /// Call of a BPF program or callback.
+    Call,
+    /// An allocation or free.
+    Alloc,
+    /// A look-up or change of a map's table.
+    Map,
+    /// Wake-up of a kworker or task.
+    Wakeup,
+    /// A grace period of RCU.
+    GracePeriod,
+}
+
+/// How many classes there are; the cost model has one entry for each.
+pub const COST_CLASSES: usize = CostClass::GracePeriod as usize + 1;
+
+/// The source line of a step, as people will read it: the kernel's own expression.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Such as `t = timer->timer`. `{}` stands for the label's argument, rendered by the model.
+    pub text: &'static str,
+    /// What it costs in timed runs.
+    pub cost: CostClass,
+    /// Left out of pictures unless everything is asked for (masking that belongs to a lock, for example).
+    pub quiet: bool,
+}
+
+/// A site with the argument of this very step.
+#[derive(Copy, Clone, Debug)]
+pub struct Label {
+    /// The source line.
+    pub site: &'static Site,
+    /// Meaning known to the model only (see [`crate::Model::render`]).
+    pub arg: u64,
+}
+
+impl From<&'static Site> for Label {
+    fn from(site: &'static Site) -> Label {
+        Label { site, arg: 0 }
+    }
+}
+
+impl Site {
+    /// This site with an argument.
+    pub const fn with(&'static self, arg: u64) -> Label {
+        Label { site: self, arg }
+    }
+}
+
+/// Declares a [`Site`]: `site!("t = timer->timer", Memory)`; add `quiet` to leave it out of pictures.
+#[macro_export]
+macro_rules! site {
+    ($text:expr, $cost:ident) => {{
+        static SITE: $crate::step::Site =
+            $crate::step::Site { text: $text, cost: $crate::step::CostClass::$cost, quiet: false };
+        &SITE
+    }};
+    ($text:expr, $cost:ident, quiet) => {{
+        static SITE: $crate::step::Site =
+            $crate::step::Site { text: $text, cost: $crate::step::CostClass::$cost, quiet: true };
+        &SITE
+    }};
+}
+
+/// One access of a footprint, packed: object, and whether it writes and is a plain (unmarked) access.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Access(u32);
+
+impl Access {
+    /// Reads `obj`.
+    pub fn read(obj: Obj) -> Access {
+        Access(obj.0 << 2)
+    }
+
+    /// Writes `obj` (or reads and writes it).
+    pub fn write(obj: Obj) -> Access {
+        Access(obj.0 << 2 | 1)
+    }
+
+    /// The same, as a plain C access: racing with another one is a data race.
+    #[must_use]
+    pub fn plain(self) -> Access {
+        Access(self.0 | 2)
+    }
+
+    /// The object.
+    pub fn obj(self) -> Obj {
+        Obj(self.0 >> 2)
+    }
+
+    /// Whether it writes.
+    pub fn is_write(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// Whether it is a plain access.
+    pub fn is_plain(self) -> bool {
+        self.0 & 2 != 0
+    }
+
+    /// Whether two accesses conflict: same object, and one of them writes.
+    pub fn conflicts(self, other: Access) -> bool {
+        self.0 >> 2 == other.0 >> 2 && (self.0 | other.0) & 1 != 0
+    }
+}
+
+/// Whether two footprints conflict.
+pub fn conflict(a: &[Access], b: &[Access]) -> bool {
+    a.iter().any(|x| b.iter().any(|y| x.conflicts(*y)))
+}
+
+/// A side of a comparison.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Term {
+    /// A constant.
+    Const(u64),
+    /// The value of an object.
+    Obj(Obj),
+}
+
+/// A relation between two words. Orders are those of signed 64-bit integers.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Rel {
+    /// `==`
+    Eq,
+    /// `!=`
+    Ne,
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+}
+
+/// A comparison in a guard.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Cmp {
+    /// Left side.
+    pub lhs: Term,
+    /// Relation.
+    pub rel: Rel,
+    /// Right side.
+    pub rhs: Term,
+}
+
+impl Cmp {
+    /// `obj rel value`.
+    pub fn new(obj: Obj, rel: Rel, value: u64) -> Cmp {
+        Cmp { lhs: Term::Obj(obj), rel, rhs: Term::Const(value) }
+    }
+
+    /// Whether it holds, given the values of objects.
+    pub fn holds(self, value: &impl Fn(Obj) -> u64) -> bool {
+        let of = |t| match t {
+            Term::Const(v) => v,
+            Term::Obj(o) => value(o),
+        };
+        let (l, r) = (of(self.lhs), of(self.rhs));
+        match self.rel {
+            Rel::Eq => l == r,
+            Rel::Ne => l != r,
+            Rel::Lt => (l as i64) < r as i64,
+            Rel::Le => l as i64 <= r as i64,
+            Rel::Gt => l as i64 > r as i64,
+            Rel::Ge => l as i64 >= r as i64,
+        }
+    }
+
+    /// The objects that it reads.
+    pub fn objs(self) -> impl Iterator<Item = Obj> {
+        [self.lhs, self.rhs].into_iter().filter_map(|t| match t {
+            Term::Obj(o) => Some(o),
+            Term::Const(_) => None,
+        })
+    }
+}
+
+/// When a step may happen: the CPU's rule, and all (or any) of some comparisons.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Guard {
+    /// The rule of the context's CPU.
+    pub cpu: CpuRule,
+    /// One comparison suffices; otherwise all must hold.
+    pub any: bool,
+    /// The comparisons; none means always.
+    pub cmps: Vec<Cmp>,
+}
+
+impl Guard {
+    /// Whether the step of context `me`, whose CPU's word is the object `own`, may happen with these values.
+    pub fn holds(&self, me: CtxId, own: Option<Obj>, value: &impl Fn(Obj) -> u64) -> bool {
+        if let Some(own) = own
+            && !self.cpu.allows(value(own), me)
+        {
+            return false;
+        }
+        match (self.cmps.as_slice(), self.any) {
+            ([], _) => true,
+            (c, true) => c.iter().any(|c| c.holds(value)),
+            (c, false) => c.iter().all(|c| c.holds(value)),
+        }
+    }
+
+    /// Objects such that the guard stays false while their values stay; empty if it holds. Of a conjunction one that
+    /// fails suffices, of a disjunction all are needed.
+    pub fn blame(
+        &self,
+        me: CtxId,
+        own: Option<Obj>,
+        value: &impl Fn(Obj) -> u64,
+        out: &mut Vec<Obj>,
+    ) {
+        out.clear();
+        if let Some(own) = own
+            && !self.cpu.allows(value(own), me)
+        {
+            out.push(own);
+            return;
+        }
+        if self.any {
+            if !self.cmps.iter().any(|c| c.holds(value)) {
+                out.extend(self.cmps.iter().flat_map(|c| c.objs()));
+            }
+        } else if let Some(c) = self.cmps.iter().find(|c| !c.holds(value)) {
+            out.extend(c.objs());
+        }
+    }
+}
+
+/// When a timed run lets the step happen at the earliest. Exploration ignores it.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub enum Gate {
+    /// At once.
+    #[default]
+    Open,
+    /// From this instant on.
+    At(Nanos),
+    /// When the first timer of one of these queues (indices of the machine's timer queues: from, to) is due.
+    Queues(u32, u32),
+}
+
+/// What the step costs in a timed run.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Cost {
+    /// A draw from the distribution of the site's class.
+    Class(CostClass),
+    /// Nanoseconds drawn evenly from a range, both ends included.
+    Range(u64, u64),
+}
+
+/// How a context waits while its guard is false.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub enum Waiting {
+    /// It spins: in a timed run its CPU is busy.
+    #[default]
+    Spin,
+    /// It has given its CPU away.
+    Sleep,
+}
+
+/// The declared next step of a context, and the context's own counters.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub status: Status,
+    pub label: Label,
+    pub fp: Vec<Access>,
+    pub guard: Guard,
+    pub gate: Gate,
+    pub cost: Cost,
+    pub waiting: Waiting,
+    /// Number of alternatives among which the schedule chooses (1: none).
+    pub alts: u8,
+    /// Depths of preempt-off, irq-off and BH-off sections of this context.
+    pub preempt: u16,
+    pub irq: u16,
+    pub bh: u16,
+    /// Nesting of rcu_read_lock().
+    pub rcu: u16,
+    /// How many objects this context has allocated, work items queued: names are local.
+    pub allocs: u32,
+    pub items: u32,
+    /// Steps that the context has taken in this execution.
+    pub taken: u32,
+    /// Digest of everything that its steps have returned.
+    pub learned: u64,
+}
+
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Status {
+    /// Not started in this execution.
+    Unborn,
+    /// Its next step is declared.
+    Waiting,
+    /// Its next step is declared, and it is a daemon that waits for work with no local state.
+    Idle,
+    /// Its body has ended.
+    Done,
+}
+
+static NO_SITE: Site = Site { text: "", cost: CostClass::Free, quiet: true };
+
+impl Slot {
+    pub fn new() -> Slot {
+        Slot {
+            status: Status::Unborn,
+            label: Label { site: &NO_SITE, arg: 0 },
+            fp: Vec::with_capacity(8),
+            guard: Guard::default(),
+            gate: Gate::Open,
+            cost: Cost::Class(CostClass::Free),
+            waiting: Waiting::Spin,
+            alts: 1,
+            preempt: 0,
+            irq: 0,
+            bh: 0,
+            rcu: 0,
+            allocs: 0,
+            items: 0,
+            taken: 0,
+            learned: 0,
+        }
+    }
+
+    /// Forgets the execution, keeps the declared step (for daemons at their idle point) and the buffers.
+    pub fn reset(&mut self) {
+        self.preempt = 0;
+        self.irq = 0;
+        self.bh = 0;
+        self.rcu = 0;
+        self.allocs = 0;
+        self.items = 0;
+        self.taken = 0;
+        self.learned = 0;
+    }
+}
+
+/// What a step's return value adds to the context's digest. All that a context learns goes through here.
+pub trait Learn {
+    /// A word that determines the value.
+    fn learn(&self) -> u64;
+}
+
+impl Learn for () {
+    fn learn(&self) -> u64 {
+        0
+    }
+}
+
+impl<A: Learn, B: Learn> Learn for (A, B) {
+    fn learn(&self) -> u64 {
+        crate::mix::roll(self.0.learn(), self.1.learn())
+    }
+}
+
+impl<A: Learn, B: Learn, C: Learn> Learn for (A, B, C) {
+    fn learn(&self) -> u64 {
+        crate::mix::roll(crate::mix::roll(self.0.learn(), self.1.learn()), self.2.learn())
+    }
+}
+
+impl<T: Learn, E: Learn> Learn for Result<T, E> {
+    fn learn(&self) -> u64 {
+        match self {
+            Ok(v) => crate::mix::roll(1, v.learn()),
+            Err(e) => crate::mix::roll(2, e.learn()),
+        }
+    }
+}
+
+/// The future of one step: declared by the time it exists, performed when the scheduler polls it again.
+#[must_use = "a step happens when it is awaited"]
+pub struct StepFut<'m, F> {
+    pub(crate) machine: &'m Machine,
+    pub(crate) ctx: CtxId,
+    pub(crate) act: Option<F>,
+    pub(crate) declared: bool,
+}
+
+impl<R: Learn, F: FnOnce(&mut Mem) -> R + Unpin + 'static> Future for StepFut<'_, F> {
+    type Output = R;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<R> {
+        let this = self.get_mut();
+        if !this.declared {
+            this.declared = true;
+            return Poll::Pending;
+        }
+        let act = this.act.take().expect("a step is polled once after its declaration");
+        let r = act(&mut this.machine.mem.borrow_mut());
+        if this.machine.learning.get() {
+            let mut slot = this.machine.slots[this.ctx.index()].borrow_mut();
+            slot.learned = crate::mix::roll(slot.learned, r.learn());
+        }
+        Poll::Ready(r)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conflicts_need_a_write() {
+        let (r, w) = (Access::read(Obj(5)), Access::write(Obj(5)));
+        assert!(!r.conflicts(r) && r.conflicts(w) && w.conflicts(w));
+        assert!(!w.conflicts(Access::write(Obj(6))));
+        assert!(w.plain().is_plain() && w.plain().is_write() && w.plain().obj() == Obj(5));
+    }
+
+    #[test]
+    fn blame_of_conjunction_and_disjunction() {
+        let value = |o: Obj| u64::from(o.0);
+        let cmps = vec![Cmp::new(Obj(1), Rel::Eq, 0), Cmp::new(Obj(2), Rel::Eq, 0)];
+        let mut out = Vec::new();
+        let all = Guard { cpu: CpuRule::None, any: false, cmps: cmps.clone() };
+        all.blame(CtxId(0), None, &value, &mut out);
+        assert_eq!(out, [Obj(1)]);
+        let any = Guard { any: true, ..all };
+        any.blame(CtxId(0), None, &value, &mut out);
+        assert_eq!(out, [Obj(1), Obj(2)]);
+        assert!(any.holds(CtxId(0), None, &|o| if o == Obj(2) { 0 } else { 9 }));
+    }
+
+    #[test]
+    fn order_is_signed() {
+        assert!(Cmp::new(Obj(0), Rel::Lt, 0).holds(&|_| -1i64 as u64));
+    }
+}
