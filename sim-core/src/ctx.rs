@@ -603,7 +603,7 @@ impl<'m> Cx<'m> {
     pub fn enter_frame(self, name: FrameName, arg: u64, leaf: bool) -> Entered<'m> {
         let mut mem = self.machine.mem.borrow_mut();
         let taken = mem.taken;
-        mem.enter(self.id, Frame { name, arg, leaf }, taken);
+        mem.enter(self.id, Frame { name, arg, leaf, id: 0 }, taken);
         Entered { cx: self, ret: None }
     }
 

@@ -157,6 +157,12 @@ impl<'m, M: Model> Exec<'m, M> {
         }
     }
 
+    /// Steps and expiries of this execution so far.
+    pub fn progress(&self) -> (u32, u64) {
+        let mem = self.machine.mem.borrow();
+        (mem.step_no, mem.expiries)
+    }
+
     /// The number of steps of this execution so far.
     pub fn steps(&self) -> u32 {
         self.machine.mem.borrow().step_no

@@ -21,10 +21,11 @@ pub mod machine;
 pub mod mem;
 pub mod mix;
 // pub mod order;
-// pub mod policy;
+pub mod policy;
 pub mod queue;
-// pub mod record;
-// pub mod schedule;
+pub mod record;
+pub mod result;
+pub mod schedule;
 pub mod step;
 // pub mod timed;
 

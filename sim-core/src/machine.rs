@@ -39,6 +39,12 @@ pub trait Model {
         None
     }
 
+    /// The line of the scenario file that the context is at, if it is at one.
+    fn line(&self, ctx: crate::CtxId) -> Option<u32> {
+        let _ = ctx;
+        None
+    }
+
     /// Looks at the end of an execution: leaks and other promises that only the end can show. Findings go through
     /// [`Mem::report`].
     fn at_end(&self, mem: &mut Mem) {
@@ -359,6 +365,7 @@ impl Machine {
         mem.findings.clear();
         mem.last_writer.clear();
         mem.marks.clear();
+        mem.calls = 0;
         mem.step_no = 0;
         mem.expiries = 0;
         mem.now = crate::ids::Nanos(0);

@@ -204,6 +204,8 @@ pub struct Frame {
     pub arg: u64,
     /// A leaf is not blamed in findings: its caller is.
     pub leaf: bool,
+    /// Unique in the run: tells calls of the same function apart.
+    pub id: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -294,6 +296,8 @@ pub struct Mem {
     pub(crate) alt: u8,
     /// Freed allocations that a timed run may hand out again, oldest first, per size class.
     pub(crate) quarantine: Option<Vec<VecDeque<u32>>>,
+    /// Functions entered so far in the run.
+    pub(crate) calls: u32,
     /// Who wrote what, in the order of steps: for the graph of who waits for whom.
     pub(crate) last_writer: Vec<(Obj, CtxId)>,
     /// Counters for the model (expiries, samples); not shared state, never read by a step.
@@ -322,6 +326,7 @@ impl Mem {
             taken: 0,
             alt: 0,
             quarantine: None,
+            calls: 0,
             last_writer: Vec::new(),
             expiries: 0,
             #[cfg(debug_assertions)]
@@ -578,7 +583,9 @@ impl Mem {
 
     // Enter and leave.
 
-    pub(crate) fn enter(&mut self, ctx: CtxId, frame: Frame, taken: u32) {
+    pub(crate) fn enter(&mut self, ctx: CtxId, mut frame: Frame, taken: u32) {
+        self.calls = self.calls.wrapping_add(1);
+        frame.id = self.calls;
         self.frames[ctx.index()].push(frame);
         if self.marking {
             let (name, arg, at) = (frame.name, frame.arg, self.step_no);
