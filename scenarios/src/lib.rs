@@ -1,1 +1,13 @@
-//! Under construction.
+//! The front end of scenario files.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod ast;
+pub mod diag;
+pub mod limits;
+pub mod load;
+pub mod span;
+
+mod check;
+mod read;
+mod syntax;
+mod text;

@@ -1,0 +1,166 @@
+//! Messages about a scenario file: what is wrong, where, and what to write instead.
+//!
+//! [`Diagnostic`] is plain data; [`render`] turns it into text, [`codes`] explains its code.
+
+pub mod codes;
+pub mod render;
+
+pub use codes::{CODES, CodeInfo, explain};
+pub use render::{Style, render, render_all, short, summary, to_json};
+
+use crate::span::Span;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The scenario cannot be used.
+    Error,
+    /// It can, but probably says something else than is meant.
+    Warning,
+}
+
+impl Severity {
+    /// `error` or `warning`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        }
+    }
+}
+
+/// One message about a scenario file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// `E0103`: E01 syntax and fields, E02 names, E03 kernel rules, W04 suspicions.
+    pub code: &'static str,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// The place, and a few words that stand beside it.
+    pub primary: (Span, String),
+    /// Other places that belong to it.
+    pub secondary: Vec<(Span, String)>,
+    /// What to write instead.
+    pub help: Option<String>,
+    /// Facts that help to understand it.
+    pub notes: Vec<String>,
+}
+
+impl Diagnostic {
+    /// An error at `span`.
+    #[must_use]
+    pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Diagnostic {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            primary: (span, String::new()),
+            secondary: Vec::new(),
+            help: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// A warning at `span`.
+    #[must_use]
+    pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, span, message) }
+    }
+
+    /// With words beside the place.
+    #[must_use]
+    pub fn label(mut self, text: impl Into<String>) -> Self {
+        self.primary.1 = text.into();
+        self
+    }
+
+    /// With another place.
+    #[must_use]
+    pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.secondary.push((span, text.into()));
+        self
+    }
+
+    /// With advice.
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help = Some(text.into());
+        self
+    }
+
+    /// With advice, if there is any.
+    #[must_use]
+    pub fn maybe_help(mut self, text: Option<String>) -> Self {
+        self.help = text.or(self.help);
+        self
+    }
+
+    /// With a fact.
+    #[must_use]
+    pub fn note(mut self, text: impl Into<String>) -> Self {
+        self.notes.push(text.into());
+        self
+    }
+
+    /// Whether it is an error.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+/// Longest text of the user that a message repeats, in characters.
+const QUOTE_MAX_CHARS: usize = 60;
+
+/// A text of the user for a message: shortened, and without characters that a terminal obeys.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    let mut out = String::new();
+    for (count, c) in text.chars().enumerate() {
+        if count == QUOTE_MAX_CHARS {
+            out.push_str("..");
+            break;
+        }
+        if c == '"' || c == '\'' || (!c.is_control() && !is_invisible(c)) {
+            out.push(c);
+        } else {
+            out.extend(c.escape_default());
+        }
+    }
+    out
+}
+
+/// Characters that change how a line looks without being seen.
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// The candidate that a mistyped word was probably meant to be.
+#[must_use]
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // One mistake in three characters is a slip of the finger; more is another word.
+    let word_lower = word.to_lowercase();
+    let limit = (word.chars().count().min(60) / 3).max(1);
+    candidates
+        .into_iter()
+        .filter(|candidate| candidate.len() <= 3 * word.len() + 3)
+        .map(|candidate| {
+            let distance = strsim::osa_distance(&word_lower, &candidate.to_lowercase());
+            (distance, candidate)
+        })
+        .filter(|(distance, _)| *distance <= limit && word.len() <= 200)
+        .min_by_key(|(distance, candidate)| (*distance, *candidate))
+        .map(|(_, candidate)| candidate)
+}
+
+/// ``did you mean `x`?`` for the nearest candidate.
+#[must_use]
+pub fn did_you_mean<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    nearest(word, candidates).map(|name| format!("did you mean `{name}`?"))
+}

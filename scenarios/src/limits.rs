@@ -1,0 +1,19 @@
+//! Limits of what the loader reads. They keep bad input from hurting; no honest file comes near.
+
+/// Largest scenario file, in bytes.
+pub const FILE_MAX_BYTES: u64 = 16 << 20;
+
+/// Deepest nesting of brackets, in a file and in a condition.
+pub const NESTING_MAX: usize = 64;
+
+/// Errors that are reported at once.
+pub const ERRORS_MAX: usize = 20;
+
+/// Most CPUs of a machine.
+pub const CPUS_MAX: u32 = 256;
+
+/// Largest struct, in bytes.
+pub const TYPE_MAX_BYTES: u32 = 1 << 20;
+
+/// Largest key of a map, in bytes.
+pub const KEY_MAX_BYTES: u32 = 512;
