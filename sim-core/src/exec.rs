@@ -73,12 +73,15 @@ impl<'m, M: Model> Exec<'m, M> {
     /// Back to the start. Daemons that are idle keep their futures: they are where they began.
     pub fn restart(&mut self) {
         let mut again: Vec<CtxId> = std::mem::take(&mut self.moved);
+        // Contexts that did not move keep their slots too: what is local to them before their first step is in there.
+        for c in &again {
+            self.machine.slots[c.index()].borrow_mut().reset();
+        }
         again.retain(|c| self.machine.status(*c) != Status::Idle);
         for c in &again {
             self.bodies[c.index()] = None;
         }
         self.machine.reset_objects(&self.dirty);
-        self.machine.reset_slots();
         self.dirty.clear();
         self.epoch += 1;
         again.sort_unstable();
@@ -108,6 +111,11 @@ impl<'m, M: Model> Exec<'m, M> {
     /// How many alternatives the next step of the context has.
     pub fn alternatives(&self, c: CtxId) -> u8 {
         self.machine.slots[c.index()].borrow().alts
+    }
+
+    /// The footprint of the context's next step.
+    pub fn footprint(&self, c: CtxId) -> Vec<crate::step::Access> {
+        self.machine.slots[c.index()].borrow().fp.clone()
     }
 
     /// Whether the context is a daemon that waits for work.

@@ -14,13 +14,13 @@
 pub mod cpu;
 pub mod ctx;
 pub mod detect;
-// pub mod dpor;
+pub mod dpor;
 pub mod exec;
 pub mod ids;
 pub mod machine;
 pub mod mem;
 pub mod mix;
-// pub mod order;
+mod order;
 pub mod policy;
 pub mod queue;
 pub mod record;

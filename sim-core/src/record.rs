@@ -198,6 +198,8 @@ struct Recorder {
     /// Per context: its last step.
     last_of: std::collections::BTreeMap<CtxId, u32>,
     recent: std::collections::BTreeMap<u16, CtxId>,
+    /// The last context that is not a helper.
+    thread: Option<CtxId>,
     switches: u32,
     preemptions: u32,
     interrupts: u32,
@@ -264,22 +266,22 @@ impl Recorder {
             many => recent.filter(|r| many.contains(r)),
         };
         self.taken.push(Taken { pick, was_idle, ambiguous: bare != Some(pick.ctx), is_default });
-        let helper = exec.is_helper(pick.ctx);
-        if let Some(l) = last.filter(|l| *l != pick.ctx)
-            && !helper
-        {
-            self.switches += 1;
-            let interrupt = was_idle;
-            if interrupt {
-                self.interrupts += 1;
-            } else if ready.contains(&l) && !exec.is_idle(l) && !exec.is_helper(l) {
-                self.preemptions += 1;
-            }
-        } else if last.is_none() && was_idle && !helper {
-            self.interrupts += 1;
-        }
+        self.count(exec, pick.ctx, was_idle, &ready);
         if let Some(cpu) = cpu {
             self.recent.insert(cpu.0, pick.ctx);
+        }
+    }
+
+    /// Helpers (grace periods, store buffers) are not seen as threads: they neither switch nor are switched away from.
+    fn count<M: Model>(&mut self, exec: &Exec<'_, M>, c: CtxId, entry: bool, ready: &[CtxId]) {
+        if exec.is_helper(c) {
+            return;
+        }
+        self.interrupts += u32::from(entry);
+        if let Some(l) = self.thread.replace(c).filter(|l| *l != c) {
+            self.switches += 1;
+            let could_go_on = ready.contains(&l) && !exec.is_idle(l);
+            self.preemptions += u32::from(could_go_on && !entry);
         }
     }
 

@@ -1,0 +1,475 @@
+//! Exhaustive exploration: every inequivalent schedule, once.
+//!
+//! Source-set dynamic partial-order reduction with sleep sets (Abdulla, Aronsson, Jonsson, Sagonas 2014, 2017) over
+//! re-execution. Guards are data, so a reversal is checked against the logged values before it is scheduled, and a step
+//! that is not enabled at the point of a race is moved before whatever disables it. Contexts that still wait at the end
+//! get virtual races: without them a deadlock, or a timer that was cancelled, would hide executions.
+//!
+//! Guarantee: every Mazurkiewicz trace of the model is run exactly once within the bounds; besides those, some executions
+//! are given up because they are covered elsewhere ([`crate::result::Exploration::blocked`]). Memory is proportional to
+//! the longest execution.
+
+mod events;
+mod races;
+
+use crate::detect::FindingKey;
+use crate::exec::Exec;
+use crate::ids::CtxId;
+use crate::machine::{Machine, Model};
+use crate::mem::{Mark, Mem};
+use crate::mix::{mix, roll};
+use crate::order;
+use crate::policy::{Ended, Limits};
+use crate::result::{Bound, Exploration, Found};
+use crate::schedule::{Pick, Schedule};
+pub(crate) use events::{Cut, Events};
+use races::Races;
+use std::collections::{BTreeMap, HashSet};
+
+/// A set of contexts, one bit each.
+pub(crate) type CtxSet = u128;
+
+/// The most contexts that a machine may have to be explored: they are bits of a word.
+pub const MAX_EXPLORED: usize = 128;
+
+pub(crate) fn bit(c: CtxId) -> CtxSet {
+    1 << c.0
+}
+
+/// What to explore, and when to stop.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Go on after the first schedule with a finding.
+    pub keep_going: bool,
+    /// Run at most this many schedules.
+    pub max_schedules: Option<u64>,
+    /// Limits of each execution.
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { keep_going: false, max_schedules: None, limits: Limits::default() }
+    }
+}
+
+/// A complete execution, to be looked at by predicates.
+pub struct View<'a> {
+    /// Shared memory at its end.
+    pub mem: &'a Mem,
+    /// The machine.
+    pub machine: &'a Machine,
+    /// How it ended.
+    pub ended: &'a Ended,
+    pub(crate) stuck: &'a [CtxId],
+    pub(crate) events: Option<&'a Events>,
+}
+
+impl<'a> View<'a> {
+    /// A view without an order of its own: steps are ordered as they were run.
+    pub fn linear(
+        machine: &'a Machine,
+        mem: &'a Mem,
+        ended: &'a Ended,
+        stuck: &'a [CtxId],
+    ) -> View<'a> {
+        View { mem, machine, ended, stuck, events: None }
+    }
+
+    /// Contexts that have begun something and could not go on.
+    pub fn stuck(&self) -> &'a [CtxId] {
+        self.stuck
+    }
+
+    /// Identifies the trace: the same for all its schedules. 0 for views without an order of their own.
+    pub fn trace_digest(&self) -> u64 {
+        self.events.map_or(0, Events::digest)
+    }
+
+    /// Functions entered and left, and named events, in the order of the run.
+    pub fn marks(&self) -> &'a [Mark] {
+        &self.mem.marks
+    }
+
+    /// Whether the `a.1`-th step of context `a.0` (from 0) happens before that of `b`, or is the same: by the
+    /// happens-before order of the trace, so the same in all its schedules.
+    pub fn before(&self, a: (CtxId, u32), b: (CtxId, u32)) -> Option<bool> {
+        let ev = self.events?;
+        Some(a == b || ev.happens_before(a, b))
+    }
+}
+
+/// Looks at every complete execution of a search.
+pub trait Observer {
+    /// Whether functions and events must be marked (it costs time).
+    fn needs_marks(&self) -> bool;
+    /// A complete execution.
+    fn execution(&mut self, view: &View<'_>);
+    /// A progress report: schedules so far.
+    fn progress(&mut self, schedules: u64) {
+        let _ = schedules;
+    }
+    /// Whether the search should go on; asked after each execution.
+    fn go_on(&mut self) -> bool {
+        true
+    }
+}
+
+/// An observer that looks at nothing.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Ignore;
+
+impl Observer for Ignore {
+    fn needs_marks(&self) -> bool {
+        false
+    }
+    fn execution(&mut self, _: &View<'_>) {}
+}
+
+/// A point of the current execution at which a choice was made.
+#[derive(Clone, Debug)]
+struct Level {
+    cur: CtxId,
+    alt: u8,
+    alts: u8,
+    /// Contexts whose next step need not be tried here.
+    sleep: CtxSet,
+    /// Contexts that were or will be tried here.
+    chosen: CtxSet,
+    /// Those still to be tried.
+    rest: CtxSet,
+}
+
+/// Explores all inequivalent schedules of a model.
+///
+/// # Panics
+/// If the machine has more than [`MAX_EXPLORED`] contexts, or if a model breaks the contract of a step
+/// ([`crate::step`]): a step whose turn came by reversal is not enabled, or has another footprint.
+pub fn explore<M: Model>(
+    exec: &mut Exec<'_, M>,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Exploration {
+    assert!(exec.machine().contexts().len() <= MAX_EXPLORED, "too many contexts to explore");
+    let mut s = Search {
+        events: Events::new(exec.machine()),
+        exec,
+        options,
+        levels: Vec::new(),
+        races: Races::default(),
+        tally: Tally::default(),
+        ready: Vec::new(),
+    };
+    s.exec.machine().mem.borrow_mut().marking = observer.needs_marks();
+    s.run(observer);
+    s.exec.machine().mem.borrow_mut().marking = false;
+    let names = s.exec.machine().names().to_vec();
+    s.tally.into_exploration(&names, options)
+}
+
+struct Search<'e, 'm, M> {
+    exec: &'e mut Exec<'m, M>,
+    options: &'e Options,
+    levels: Vec<Level>,
+    events: Events,
+    races: Races,
+    tally: Tally,
+    ready: Vec<CtxId>,
+}
+
+impl<M: Model> Search<'_, '_, M> {
+    fn run(&mut self, observer: &mut dyn Observer) {
+        loop {
+            let changed = self.replay();
+            let ended = self.extend();
+            if let Some(ended) = &ended {
+                self.judge(ended, observer);
+                if self.tally.stopped || !observer.go_on() {
+                    return;
+                }
+                if self.options.max_schedules.is_some_and(|m| self.tally.schedules >= m) {
+                    // The bound is hit only if something is left; looking once more tells.
+                    self.find_races(changed, true);
+                    if self.backtrack() {
+                        self.tally.max_hit = true;
+                    }
+                    return;
+                }
+            } else {
+                self.tally.blocked += 1;
+            }
+            let finished = !matches!(ended, Some(Ended::StepLimit | Ended::ExpiryLimit));
+            self.find_races(changed, finished);
+            if !self.backtrack() {
+                return;
+            }
+        }
+    }
+
+    /// Starts over and follows the choices of every level; logs the step of the deepest, which is new. Returns its index.
+    fn replay(&mut self) -> usize {
+        self.exec.restart();
+        let Some(deepest) = self.levels.len().checked_sub(1) else {
+            self.events.truncate(0);
+            return 0;
+        };
+        self.events.truncate(deepest);
+        for k in 0..deepest {
+            let l = &self.levels[k];
+            debug_assert!(self.exec.enabled(l.cur), "a replayed step is enabled");
+            self.exec.step(l.cur, l.alt);
+        }
+        let l = &mut self.levels[deepest];
+        l.alts = self.exec.alternatives(l.cur);
+        assert!(
+            self.exec.enabled(l.cur),
+            "the reversed step of {} is not enabled: a guard or a footprint is wrong",
+            self.exec.machine().contexts()[l.cur.index()].name
+        );
+        let pick = Pick { ctx: l.cur, alt: l.alt };
+        self.step(pick);
+        deepest
+    }
+
+    fn step(&mut self, pick: Pick) {
+        self.events.declare(self.exec.machine(), pick);
+        self.exec.step(pick.ctx, pick.alt);
+        self.events.happened(self.exec.machine());
+    }
+
+    /// Goes on from the last level to the end. `None`: given up, as all that can step is asleep.
+    fn extend(&mut self) -> Option<Ended> {
+        loop {
+            let mut ready = std::mem::take(&mut self.ready);
+            self.exec.ready(&mut ready);
+            let end = if ready.is_empty() { Some(Ended::Complete) } else { None };
+            let end = end.or_else(|| self.options.limits.reached(self.exec));
+            if let Some(end) = end {
+                self.ready = ready;
+                if end == Ended::Complete {
+                    self.exec.end();
+                }
+                return Some(end);
+            }
+            let sleep = self.asleep();
+            let last = self.levels.last().map(|l| l.cur);
+            let awake = |c: &CtxId| sleep & bit(*c) == 0;
+            let working = |c: &CtxId| awake(c) && !self.exec.is_idle(*c);
+            let pick = last
+                .filter(|l| working(l) && ready.contains(l))
+                .or_else(|| ready.iter().copied().find(working))
+                .or_else(|| ready.iter().copied().find(awake));
+            self.ready = ready;
+            let cur = pick?;
+            let alts = self.exec.alternatives(cur);
+            self.levels.push(Level { cur, alt: 0, alts, sleep, chosen: bit(cur), rest: 0 });
+            self.step(Pick { ctx: cur, alt: 0 });
+        }
+    }
+
+    /// Who sleeps at the next level: those asleep at the last one whose next step does not conflict with its step.
+    fn asleep(&self) -> CtxSet {
+        let Some(l) = self.levels.last() else { return 0 };
+        let mut sleep = l.sleep;
+        let mut left = l.sleep;
+        while left != 0 {
+            let c = CtxId(left.trailing_zeros() as u16);
+            left &= left - 1;
+            let slot = self.exec.machine().slots[c.index()].borrow();
+            if c == l.cur || self.events.last_conflicts(&slot.fp) {
+                sleep &= !bit(c);
+            }
+        }
+        sleep
+    }
+
+    fn find_races(&mut self, changed: usize, finished: bool) {
+        self.events.grow(self.exec.machine());
+        for at in changed..self.events.len() {
+            self.races.of_event(&self.events, at);
+            self.schedule_reversals();
+        }
+        if !finished {
+            return;
+        }
+        let n = self.exec.machine().contexts().len() as u16;
+        for c in (0..n).map(CtxId) {
+            if self.exec.is_done(c) || self.exec.enabled(c) {
+                continue;
+            }
+            let slot = self.exec.machine().slots[c.index()].borrow();
+            self.races.of_waiting(&self.events, c, &slot.fp, &slot.guard);
+            drop(slot);
+            self.schedule_reversals();
+        }
+    }
+
+    fn schedule_reversals(&mut self) {
+        for r in self.races.found.drain(..) {
+            let l = &mut self.levels[r.at];
+            if r.initials & (l.chosen | l.sleep) == 0 {
+                let who = if r.initials & bit(r.wanted) != 0 {
+                    bit(r.wanted)
+                } else {
+                    r.initials & r.initials.wrapping_neg()
+                };
+                l.chosen |= who;
+                l.rest |= who;
+            }
+        }
+    }
+
+    /// To the next choice that is left; false when there is none.
+    fn backtrack(&mut self) -> bool {
+        while let Some(l) = self.levels.last_mut() {
+            if l.alt + 1 < l.alts {
+                l.alt += 1;
+                return true;
+            }
+            l.sleep |= bit(l.cur);
+            l.rest &= !l.sleep;
+            if l.rest != 0 {
+                l.cur = CtxId(l.rest.trailing_zeros() as u16);
+                l.rest &= l.rest - 1;
+                l.alt = 0;
+                return true;
+            }
+            self.levels.pop();
+        }
+        false
+    }
+
+    fn judge(&mut self, ended: &Ended, observer: &mut dyn Observer) {
+        let m = self.exec.machine();
+        let stuck = self.exec.stuck();
+        let t = &mut self.tally;
+        let mem = m.mem.borrow();
+        t.steps += u64::from(mem.step_no);
+        t.longest = t.longest.max(mem.step_no);
+        match ended {
+            Ended::StepLimit => t.steps_hit = true,
+            Ended::ExpiryLimit => t.expiries_hit = true,
+            _ => {}
+        }
+        t.schedules += 1;
+        t.states.insert(mem.state_digest());
+        t.traces = t.traces.wrapping_add(mix(self.events.digest()));
+        let mut keys: Vec<FindingKey> = mem.findings.iter().map(|f| f.key()).collect();
+        let events = Some(&self.events);
+        observer.execution(&View { mem: &mem, machine: m, ended, stuck: &stuck, events });
+        drop(mem);
+        if t.schedules.is_multiple_of(1024) {
+            observer.progress(t.schedules);
+        }
+        self.tally.stuck += u64::from(!stuck.is_empty());
+        if keys.is_empty() {
+            return;
+        }
+        self.tally.failing += 1;
+        keys.sort_unstable();
+        keys.dedup();
+        self.keep_findings(&keys);
+        self.tally.stopped = !self.options.keep_going;
+    }
+
+    fn keep_findings(&mut self, keys: &[FindingKey]) {
+        let best = keys
+            .iter()
+            .map(|k| self.tally.found.get(k).map_or(order::Cost::MAX, |f| f.cost))
+            .max()
+            .unwrap_or(order::Cost::MAX);
+        let better = order::fewest_preemptions(&self.events, self.exec, best);
+        for k in keys {
+            let f = self.tally.found.entry(*k).or_insert_with(|| Kept {
+                cost: order::Cost::MAX,
+                picks: self.events.picks().collect(),
+                count: 0,
+            });
+            f.count += 1;
+            if let Some((cost, picks)) = &better
+                && *cost < f.cost
+            {
+                f.cost = *cost;
+                f.picks.clone_from(picks);
+            }
+        }
+    }
+}
+
+struct Kept {
+    cost: order::Cost,
+    picks: Vec<Pick>,
+    count: u64,
+}
+
+#[derive(Default)]
+struct Tally {
+    schedules: u64,
+    failing: u64,
+    blocked: u64,
+    stuck: u64,
+    steps: u64,
+    longest: u32,
+    stopped: bool,
+    max_hit: bool,
+    steps_hit: bool,
+    expiries_hit: bool,
+    found: BTreeMap<FindingKey, Kept>,
+    states: HashSet<u64>,
+    traces: u64,
+}
+
+impl Tally {
+    fn into_exploration(self, names: &[String], options: &Options) -> Exploration {
+        let mut states: Vec<u64> = self.states.into_iter().collect();
+        states.sort_unstable();
+        let name = |f| match f {
+            crate::mem::FrameName::Fn(f) => f.to_string(),
+            crate::mem::FrameName::Body(i) => names[i as usize].clone(),
+        };
+        let mut findings: Vec<Found> = self
+            .found
+            .into_iter()
+            .map(|((class, a, b), kept)| {
+                let mut functions = [name(a), name(b)];
+                functions.sort();
+                Found {
+                    class,
+                    functions,
+                    schedule: Schedule { picks: kept.picks },
+                    schedules: kept.count,
+                }
+            })
+            .collect();
+        findings.sort_by(|a, b| (a.class, &a.functions).cmp(&(b.class, &b.functions)));
+        let hit = self.max_hit || self.steps_hit || self.expiries_hit;
+        Exploration {
+            policy: "exhaustive",
+            complete: !hit && !self.stopped,
+            stopped: self.stopped,
+            schedules: self.schedules,
+            failing: self.failing,
+            blocked: self.blocked,
+            stuck: self.stuck,
+            steps: self.steps,
+            longest: self.longest,
+            findings,
+            bounds: vec![
+                Bound { name: "max_schedules", value: options.max_schedules, hit: self.max_hit },
+                Bound {
+                    name: "steps",
+                    value: Some(u64::from(options.limits.steps)),
+                    hit: self.steps_hit,
+                },
+                Bound {
+                    name: "expiries",
+                    value: Some(options.limits.expiries),
+                    hit: self.expiries_hit,
+                },
+            ],
+            final_states: states.len() as u64,
+            state_digest: states.iter().fold(0, |h, s| roll(h, *s)),
+            trace_digest: self.traces,
+        }
+    }
+}
