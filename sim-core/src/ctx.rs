@@ -193,6 +193,11 @@ impl<'m> Cx<'m> {
         self.machine.specs[self.id.index()].cpu
     }
 
+    /// The virtual time on the context's CPU at its last step; 0 in explored runs, which have no clock.
+    pub fn now(self) -> crate::Nanos {
+        self.machine.mem.borrow().now
+    }
+
     /// The level of the context.
     pub fn kind(self) -> CtxKind {
         self.machine.specs[self.id.index()].kind

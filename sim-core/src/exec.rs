@@ -142,18 +142,8 @@ impl<'m, M: Model> Exec<'m, M> {
             mem.alt = alt;
             mem.step_no += 1;
             mem.taken = slot.taken;
-            if self.stamp.len() < mem.values.len() {
-                self.stamp.resize(mem.values.len(), 0);
-            }
-            for a in slot.fp.iter().filter(|a| a.is_write()) {
-                let stamp = &mut self.stamp[a.obj().index()];
-                if *stamp != self.epoch {
-                    *stamp = self.epoch;
-                    self.dirty.push(a.obj());
-                }
-                if !self.machine.timed.get() {
-                    mem.last_writer.push((a.obj(), c));
-                }
+            if !self.machine.timed.get() {
+                self.note_writes(&slot.fp, mem, c);
             }
             #[cfg(debug_assertions)]
             mem.declared.clone_from(&slot.fp);
@@ -162,6 +152,21 @@ impl<'m, M: Model> Exec<'m, M> {
         if body.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
             self.bodies[c.index()] = None;
             self.machine.slots[c.index()].borrow_mut().status = Status::Done;
+        }
+    }
+
+    /// What must be set back before the next execution; a timed run is the only one on its machine.
+    fn note_writes(&mut self, fp: &[crate::step::Access], mem: &mut crate::Mem, c: CtxId) {
+        if self.stamp.len() < mem.values.len() {
+            self.stamp.resize(mem.values.len(), 0);
+        }
+        for a in fp.iter().filter(|a| a.is_write()) {
+            let stamp = &mut self.stamp[a.obj().index()];
+            if *stamp != self.epoch {
+                *stamp = self.epoch;
+                self.dirty.push(a.obj());
+            }
+            mem.last_writer.push((a.obj(), c));
         }
     }
 

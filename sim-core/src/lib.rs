@@ -27,7 +27,7 @@ pub mod record;
 pub mod result;
 pub mod schedule;
 pub mod step;
-// pub mod timed;
+pub mod timed;
 
 pub use ctx::Cx;
 pub use detect::{Class, Finding};

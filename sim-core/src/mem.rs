@@ -296,6 +296,8 @@ pub struct Mem {
     pub(crate) alt: u8,
     /// Freed allocations that a timed run may hand out again, oldest first, per size class.
     pub(crate) quarantine: Option<Vec<VecDeque<u32>>>,
+    /// Expiries of a timed run that nobody has looked at yet.
+    pub(crate) samples: Vec<crate::result::Expiry>,
     /// Functions entered so far in the run.
     pub(crate) calls: u32,
     /// Who wrote what, in the order of steps: for the graph of who waits for whom.
@@ -326,6 +328,7 @@ impl Mem {
             taken: 0,
             alt: 0,
             quarantine: None,
+            samples: Vec::new(),
             calls: 0,
             last_writer: Vec::new(),
             expiries: 0,
@@ -380,6 +383,11 @@ impl Mem {
     /// Counts an expiry of a timer, for the limit and the statistics of the run.
     pub fn count_expiry(&mut self) {
         self.expiries += 1;
+    }
+
+    /// Notes an expiry of a timed run, for its statistics. Not shared state, never read by a step.
+    pub fn sample(&mut self, expiry: crate::result::Expiry) {
+        self.samples.push(expiry);
     }
 
     fn check(&mut self, obj: Obj, write: bool) {

@@ -27,6 +27,9 @@ const MAX_STATES: usize = 200_000;
 
 type State = (Cut, Option<CtxId>);
 
+/// The cheapest way to each state: its cost, the state before and the event between.
+type Ways = BTreeMap<State, (Cost, Option<(State, usize)>)>;
+
 /// An order of the trace that costs less than `best`, if there is one (and the search stays within its bound).
 pub(crate) fn fewest_preemptions<M: Model>(
     ev: &Events,
@@ -35,7 +38,7 @@ pub(crate) fn fewest_preemptions<M: Model>(
 ) -> Option<(Cost, Vec<Pick>)> {
     let goal = ev.all();
     let start: State = (vec![0; ev.contexts()], None);
-    let mut from: BTreeMap<State, (Cost, Option<(State, usize)>)> = BTreeMap::new();
+    let mut from = Ways::new();
     let zero = Cost { preemptions: 0, switches: 0 };
     from.insert(start.clone(), (zero, None));
     // Buckets by cost; costs rise by at most one preemption and one switch a step.
@@ -106,11 +109,7 @@ fn enabled_after<M: Model>(ev: &Events, exec: &Exec<'_, M>, cut: &Cut, c: CtxId)
     }
 }
 
-fn path(
-    ev: &Events,
-    from: &BTreeMap<State, (Cost, Option<(State, usize)>)>,
-    end: State,
-) -> Vec<Pick> {
+fn path(ev: &Events, from: &Ways, end: State) -> Vec<Pick> {
     let mut picks = Vec::new();
     let mut at = end;
     while let Some((_, Some((before, e)))) = from.get(&at) {

@@ -33,9 +33,26 @@ pub struct TimerQueue {
     seq: u64,
     /// Sum of the entries' digests: the same for every heap shape with the same content.
     sum: u64,
+    /// The queue's clock minus virtual time, in nanoseconds.
+    offset: i64,
 }
 
 impl TimerQueue {
+    /// Sets how far the queue's clock is ahead of virtual time (a boot-time clock after a suspend).
+    pub fn set_offset(&mut self, ns: i64) {
+        self.offset = ns;
+    }
+
+    /// How far the queue's clock is ahead of virtual time.
+    pub fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    /// The virtual time, in nanoseconds, at which the queue's clock shows `expires`.
+    pub fn due(&self, expires: i64) -> u64 {
+        u64::try_from(expires.saturating_sub(self.offset)).unwrap_or(0)
+    }
+
     /// How many timers are queued.
     pub fn len(&self) -> usize {
         self.heap.len()
@@ -101,7 +118,7 @@ impl TimerQueue {
 
     /// A word that is 0 if and only if the queue is empty, and otherwise identifies its content.
     pub fn word(&self) -> u64 {
-        if self.heap.is_empty() { 0 } else { mix(self.sum) | 1 }
+        if self.heap.is_empty() { 0 } else { mix(self.sum ^ self.offset as u64) | 1 }
     }
 
     /// Forgets everything, keeps the memory.

@@ -37,7 +37,7 @@ pub(crate) fn bit(c: CtxId) -> CtxSet {
 }
 
 /// What to explore, and when to stop.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Go on after the first schedule with a finding.
     pub keep_going: bool,
@@ -45,12 +45,6 @@ pub struct Options {
     pub max_schedules: Option<u64>,
     /// Limits of each execution.
     pub limits: Limits,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options { keep_going: false, max_schedules: None, limits: Limits::default() }
-    }
 }
 
 /// A complete execution, to be looked at by predicates.

@@ -1,0 +1,585 @@
+//! Timed runs: the virtual clock answers at every choice point, costs are drawn from seeded distributions.
+//!
+//! Every CPU has a clock of its own; the CPU whose next step comes first in virtual time goes on (ties: the lower
+//! number). A step acts at its beginning, then keeps its context busy for its cost; an interrupt that is due meanwhile,
+//! and not masked, comes in between and prolongs it. A context that spins keeps its CPU until a step elsewhere makes its
+//! guard true. Nothing depends on the machine that simulates.
+
+use crate::exec::Exec;
+use crate::ids::{CtxId, Nanos, Obj};
+use crate::machine::{CtxKind, Model};
+use crate::result::Expiry;
+use crate::schedule::Pick;
+use crate::step::{COST_CLASSES, Cost, CostClass, Gate, Status, Waiting};
+use crate::{Machine, cpu};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use sha2::{Digest, Sha256};
+
+/// What steps cost: nanoseconds per class, drawn evenly from a range with both ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Costs {
+    /// Smallest and largest cost, by [`CostClass`].
+    pub range: [(u32, u32); COST_CLASSES],
+    /// After so many nanoseconds another task of the CPU gets its turn.
+    pub slice_ns: u64,
+}
+
+impl Default for Costs {
+    /// Generic costs of a current x86-64 server core. Not calibrated.
+    fn default() -> Costs {
+        let mut range = [(0, 0); COST_CLASSES];
+        let mut set = |c: CostClass, lo, hi| range[c as usize] = (lo, hi);
+        set(CostClass::Free, 0, 0);
+        set(CostClass::Memory, 2, 8);
+        set(CostClass::Atomic, 15, 35);
+        set(CostClass::Lock, 15, 40);
+        set(CostClass::Mask, 3, 8);
+        set(CostClass::Hrtimer, 60, 140);
+        set(CostClass::IrqEntry, 300, 600);
+        set(CostClass::IrqExit, 60, 140);
+        set(CostClass::SoftirqEntry, 120, 320);
+        set(CostClass::SoftirqExit, 30, 70);
+        set(CostClass::Syscall, 80, 180);
+        set(CostClass::Call, 10, 30);
+        set(CostClass::Alloc, 40, 120);
+        set(CostClass::Map, 30, 90);
+        set(CostClass::Wakeup, 900, 2_600);
+        set(CostClass::GracePeriod, 4_000_000, 20_000_000);
+        Costs { range, slice_ns: 4_000_000 }
+    }
+}
+
+/// How a timed run is made, and when it stops.
+#[derive(Clone, Debug)]
+pub struct TimedOptions {
+    /// All draws follow from it.
+    pub seed: u64,
+    /// What steps cost.
+    pub costs: Costs,
+    /// Stop when nothing more happens before this instant.
+    pub until: Option<Nanos>,
+    /// Stop after so many expiries.
+    pub expiries: Option<u64>,
+    /// Bound on steps; reaching it is never a pass.
+    pub max_steps: u64,
+}
+
+/// Why a timed run ended.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum TimedEnd {
+    /// Nothing can happen any more.
+    Idle,
+    /// The time asked for is over.
+    Time,
+    /// The expiries asked for have happened.
+    Expiries,
+    /// The bound on steps was reached.
+    StepLimit,
+}
+
+/// What a timed run did.
+#[derive(Clone, Debug)]
+pub struct TimedRun {
+    /// Virtual time at its end.
+    pub virtual_ns: u64,
+    /// Steps.
+    pub steps: u64,
+    /// Expiries of timers.
+    pub expiries: u64,
+    /// Why it ended.
+    pub ended: TimedEnd,
+    /// SHA-256 over every step (who, when): equal digests mean equal runs.
+    pub digest: [u8; 32],
+}
+
+/// Looks at a timed run as it goes.
+pub trait Watch<M: Model> {
+    /// Before each step.
+    fn step(&mut self, exec: &Exec<'_, M>, pick: Pick) {
+        let _ = (exec, pick);
+    }
+    /// After an expiry.
+    fn expiry(&mut self, expiry: &Expiry) {
+        let _ = expiry;
+    }
+}
+
+/// Watches nothing.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Unwatched;
+
+impl<M: Model> Watch<M> for Unwatched {}
+
+const NEVER: u64 = u64::MAX;
+
+/// A CPU, or a helper context, which is one of its own.
+#[derive(Clone, Debug)]
+struct Lane {
+    /// Its clock.
+    t: u64,
+    /// Its interrupt, softirq and NMI daemons, highest level first.
+    daemons: Vec<CtxId>,
+    /// Its tasks, in the order of their numbers.
+    tasks: Vec<CtxId>,
+    own: Option<Obj>,
+    /// The task that has the CPU while its stack is empty.
+    cur: Option<CtxId>,
+    /// When that task got it.
+    since: u64,
+    /// The first daemon that may enter: when, and who.
+    irq_at: u64,
+    irq: CtxId,
+    /// When the next step comes, and whose.
+    next: u64,
+    who: CtxId,
+}
+
+struct Driver<'e, 'm, M, W> {
+    exec: &'e mut Exec<'m, M>,
+    machine: &'m Machine,
+    options: &'e TimedOptions,
+    watch: &'e mut W,
+    lanes: Vec<Lane>,
+    lane_of: Vec<usize>,
+    /// Nanoseconds that each context must still burn before its next step.
+    left: Vec<u64>,
+    blocked: Vec<bool>,
+    /// By object: who waits for a change of it. By context: the objects that it is registered with.
+    watchers: Vec<Vec<CtxId>>,
+    watching: Vec<Vec<Obj>>,
+    rng: Vec<ChaCha8Rng>,
+    record: Vec<u8>,
+    hash: Sha256,
+    steps: u64,
+    woken: Vec<(Obj, CtxId)>,
+}
+
+/// Runs a machine that was booted for timed runs, from the start.
+pub fn run_timed<'m, M: Model, W: Watch<M>>(
+    machine: &'m Machine,
+    model: &'m M,
+    options: &TimedOptions,
+    watch: &mut W,
+) -> (TimedRun, Exec<'m, M>) {
+    machine.timed.set(true);
+    {
+        let mut mem = machine.mem.borrow_mut();
+        mem.quarantine = Some(Vec::new());
+        mem.samples.clear();
+    }
+    let mut exec = Exec::new(machine, model);
+    let run = {
+        let mut d = Driver::new(&mut exec, options, watch);
+        d.start();
+        d.run()
+    };
+    (run, exec)
+}
+
+impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
+    fn new(exec: &'e mut Exec<'m, M>, options: &'e TimedOptions, watch: &'e mut W) -> Self {
+        let machine = exec.machine();
+        let mut lanes: Vec<Lane> = machine.own.iter().map(|o| Lane::new(Some(*o))).collect();
+        let mut lane_of = Vec::new();
+        for (i, spec) in machine.specs.iter().enumerate() {
+            let c = CtxId(i as u16);
+            match spec.cpu {
+                Some(cpu) => {
+                    let l = &mut lanes[cpu.index()];
+                    match spec.kind {
+                        CtxKind::Softirq | CtxKind::Hardirq | CtxKind::Nmi => l.daemons.push(c),
+                        _ => l.tasks.push(c),
+                    }
+                    lane_of.push(cpu.index());
+                }
+                None => {
+                    let mut l = Lane::new(None);
+                    l.tasks.push(c);
+                    lane_of.push(lanes.len());
+                    lanes.push(l);
+                }
+            }
+        }
+        for l in &mut lanes {
+            l.daemons.sort_by_key(|c| std::cmp::Reverse(machine.specs[c.index()].kind));
+        }
+        let rng = (0..lanes.len())
+            .map(|l| {
+                let mut r = ChaCha8Rng::seed_from_u64(options.seed);
+                r.set_stream(l as u64 + 1);
+                r
+            })
+            .collect();
+        let n = machine.specs.len();
+        Driver {
+            exec,
+            machine,
+            options,
+            watch,
+            lanes,
+            lane_of,
+            left: vec![0; n],
+            blocked: vec![false; n],
+            watchers: Vec::new(),
+            watching: vec![Vec::new(); n],
+            rng,
+            record: Vec::with_capacity(RECORD),
+            hash: Sha256::new(),
+            steps: 0,
+            woken: Vec::new(),
+        }
+    }
+
+    fn start(&mut self) {
+        for c in (0..self.left.len() as u16).map(CtxId) {
+            self.block_if_disabled(c);
+        }
+        for l in 0..self.lanes.len() {
+            self.plan(l, true);
+        }
+    }
+
+    fn run(&mut self) -> TimedRun {
+        let until = self.options.until.map_or(NEVER, |n| n.0);
+        let expiries = self.options.expiries.unwrap_or(u64::MAX);
+        let mut last = 0;
+        let ended = loop {
+            let (l, bound, bound_lane) = self.first_two();
+            if self.lanes[l].next == NEVER {
+                break TimedEnd::Idle;
+            }
+            // Run ahead on this CPU as long as nobody else comes before it.
+            let ended = loop {
+                let at = self.lanes[l].next;
+                if at > until {
+                    last = until;
+                    break Some(TimedEnd::Time);
+                }
+                last = last.max(at);
+                self.step(l);
+                if self.steps >= self.options.max_steps {
+                    break Some(TimedEnd::StepLimit);
+                }
+                if self.machine.mem.borrow().expiries >= expiries {
+                    break Some(TimedEnd::Expiries);
+                }
+                let next = self.lanes[l].next;
+                if next == NEVER || !self.woken.is_empty() || (next, l) > (bound, bound_lane) {
+                    break None;
+                }
+            };
+            self.wake_others(l);
+            if let Some(e) = ended {
+                break e;
+            }
+        };
+        self.drain_samples();
+        if ended == TimedEnd::Idle {
+            self.exec.end();
+        }
+        self.hash.update(&self.record);
+        let mem = self.machine.mem.borrow();
+        TimedRun {
+            virtual_ns: last,
+            steps: self.steps,
+            expiries: mem.expiries,
+            ended,
+            digest: std::mem::take(&mut self.hash).finalize().into(),
+        }
+    }
+
+    /// The lane whose step comes first, and when and where the one after it comes.
+    fn first_two(&self) -> (usize, u64, usize) {
+        let (mut best, mut at) = (0, NEVER);
+        let (mut bound, mut bound_lane) = (NEVER, usize::MAX);
+        for (i, l) in self.lanes.iter().enumerate() {
+            if l.next < at {
+                (bound, bound_lane) = (at, best);
+                (best, at) = (i, l.next);
+            } else if l.next < bound {
+                (bound, bound_lane) = (l.next, i);
+            }
+        }
+        (best, bound, bound_lane)
+    }
+
+    fn step(&mut self, lane: usize) {
+        let (at, c) = (self.lanes[lane].next, self.lanes[lane].who);
+        self.burn(lane, at);
+        self.lanes[lane].t = at;
+        let entry = self.declared(lane, c, at);
+        self.watch.step(self.exec, Pick { ctx: c, alt: entry.alt });
+        self.exec.step(c, entry.alt);
+        self.steps += 1;
+        self.note(c, at);
+        self.left[c.index()] = entry.cost;
+        let l = &mut self.lanes[lane];
+        if l.cur != Some(c) && l.tasks.contains(&c) {
+            l.cur = Some(c);
+            l.since = at;
+        }
+        self.block_if_disabled(c);
+        self.plan(lane, entry.masks);
+    }
+
+    /// What the declared step says: its cost, whether it changes who may enter, and what it will wake.
+    fn declared(&mut self, lane: usize, c: CtxId, at: u64) -> Entry {
+        let slot = self.machine.slots[c.index()].borrow();
+        let mut mem = self.machine.mem.borrow_mut();
+        mem.now = Nanos(at);
+        let own = self.lanes[lane].own;
+        let mut masks = false;
+        for a in slot.fp.iter().filter(|a| a.is_write()) {
+            let o = a.obj();
+            masks |= Some(o) == own;
+            if let Some(w) = self.watchers.get(o.index())
+                && !w.is_empty()
+            {
+                masks = true;
+                self.woken.extend(w.iter().map(|w| (o, *w)));
+            }
+        }
+        let rng = &mut self.rng[lane];
+        let (lo, hi) = match slot.cost {
+            Cost::Class(class) => {
+                let (lo, hi) = self.options.costs.range[class as usize];
+                (u64::from(lo), u64::from(hi))
+            }
+            Cost::Range(lo, hi) => (lo, hi),
+        };
+        let cost = if lo >= hi { lo } else { lo + crate::policy::below(rng, hi - lo + 1) };
+        let alt =
+            if slot.alts > 1 { crate::policy::below(rng, u64::from(slot.alts)) as u8 } else { 0 };
+        Entry { cost, alt, masks }
+    }
+
+    fn note(&mut self, c: CtxId, at: u64) {
+        self.record.extend_from_slice(&c.0.to_le_bytes());
+        self.record.extend_from_slice(&at.to_le_bytes());
+        if self.record.len() + 16 > RECORD {
+            self.hash.update(&self.record);
+            self.record.clear();
+            self.drain_samples();
+        }
+    }
+
+    fn drain_samples(&mut self) {
+        let mut mem = self.machine.mem.borrow_mut();
+        let mut samples = std::mem::take(&mut mem.samples);
+        drop(mem);
+        for s in &samples {
+            self.watch.expiry(s);
+        }
+        samples.clear();
+        self.machine.mem.borrow_mut().samples = samples;
+    }
+
+    /// Time passes on a CPU: whoever has it gets on with its work.
+    fn burn(&mut self, lane: usize, to: u64) {
+        let l = &self.lanes[lane];
+        let passed = to - l.t;
+        if passed > 0
+            && let Some(x) = self.holder(lane)
+        {
+            let left = &mut self.left[x.index()];
+            *left = left.saturating_sub(passed);
+        }
+    }
+
+    /// The context that has the CPU: the top of its stack, else its current task.
+    fn holder(&self, lane: usize) -> Option<CtxId> {
+        let l = &self.lanes[lane];
+        let top = l.own.and_then(|o| cpu::top(self.machine.mem.borrow().values[o.index()]));
+        top.or(l.cur)
+    }
+
+    /// Registers a context whose guard is false with the objects that it waits for.
+    fn block_if_disabled(&mut self, c: CtxId) {
+        let slot = self.machine.slots[c.index()].borrow();
+        let waits = match slot.status {
+            // An idle daemon watches for good: the head of its queue may change while it could already enter.
+            Status::Idle => !self.blocked[c.index()],
+            Status::Waiting => !slot.guard.cmps.is_empty() && !self.exec.enabled(c),
+            _ => false,
+        };
+        if !waits {
+            return;
+        }
+        self.blocked[c.index()] = true;
+        for o in slot.guard.cmps.iter().flat_map(|g| g.objs()) {
+            if self.watchers.len() <= o.index() {
+                self.watchers.resize(o.index() + 1, Vec::new());
+            }
+            let w = &mut self.watchers[o.index()];
+            if !w.contains(&c) {
+                w.push(c);
+                self.watching[c.index()].push(o);
+            }
+        }
+    }
+
+    /// Contexts that watch what the last steps of `lane` wrote: those whose turn it is now are planned again.
+    fn wake_others(&mut self, lane: usize) {
+        let now = self.lanes[lane].t;
+        let mut woken = std::mem::take(&mut self.woken);
+        for (_, c) in woken.drain(..) {
+            if self.blocked[c.index()] && !self.exec.is_idle(c) && self.exec.enabled(c) {
+                self.unblock(c);
+            }
+            let l = self.lane_of[c.index()];
+            let at = now.max(self.lanes[l].t);
+            if l != lane && self.lanes[l].next > at {
+                // What is seen from now on happens from now on.
+                self.burn(l, at);
+                self.lanes[l].t = at;
+            }
+            self.plan(l, true);
+        }
+        self.woken = woken;
+    }
+
+    fn unblock(&mut self, c: CtxId) {
+        self.blocked[c.index()] = false;
+        for o in self.watching[c.index()].drain(..) {
+            self.watchers[o.index()].retain(|x| *x != c);
+        }
+    }
+
+    /// When and whose the next step of a lane is. `masks`: who may enter may have changed.
+    fn plan(&mut self, lane: usize, masks: bool) {
+        if masks {
+            self.plan_entries(lane);
+        }
+        let (mut next, mut who) = (self.lanes[lane].irq_at, self.lanes[lane].irq);
+        let holder = self.holder(lane);
+        let keeps = self.keeps_cpu(lane, holder);
+        if let Some(x) = holder.filter(|_| keeps)
+            && let Some(at) = self.earliest(lane, x)
+            && at < next
+        {
+            (next, who) = (at, x);
+        }
+        if !keeps || self.lanes[lane].tasks.len() > 1 && self.stack_is_empty(lane) {
+            let (mut at, task) = self.next_task(lane, holder, !keeps);
+            if keeps && at != NEVER {
+                // Another task gets its turn when the slice is over.
+                at = at.max(self.lanes[lane].since.saturating_add(self.options.costs.slice_ns));
+            } else if at != NEVER && !self.exec.enabled(task) {
+                // It gets the CPU and spins: no step, but others must wait for the end of its slice.
+                self.lanes[lane].cur = Some(task);
+                self.lanes[lane].since = at;
+                return self.plan(lane, false);
+            }
+            if at < next {
+                (next, who) = (at, task);
+            }
+        }
+        let l = &mut self.lanes[lane];
+        l.next = next;
+        l.who = who;
+    }
+
+    fn stack_is_empty(&self, lane: usize) -> bool {
+        let own = self.lanes[lane].own;
+        own.is_none_or(|o| cpu::top(self.machine.mem.borrow().values[o.index()]).is_none())
+    }
+
+    /// Whether the context that has the CPU goes on, or spins there: on top of the stack it always does.
+    fn keeps_cpu(&self, lane: usize, holder: Option<CtxId>) -> bool {
+        let Some(x) = holder else { return false };
+        let slot = self.machine.slots[x.index()].borrow();
+        match slot.status {
+            Status::Waiting => slot.waiting == Waiting::Spin || !self.stack_is_empty(lane),
+            _ => false,
+        }
+    }
+
+    fn plan_entries(&mut self, lane: usize) {
+        let (mut at, mut who) = (NEVER, NOBODY);
+        for c in &self.lanes[lane].daemons {
+            if self.exec.is_idle(*c) && self.exec.enabled(*c) {
+                let g = self.gate(*c).max(self.lanes[lane].t);
+                if g < at {
+                    (at, who) = (g, *c);
+                }
+            }
+        }
+        let l = &mut self.lanes[lane];
+        (l.irq_at, l.irq) = (at, who);
+    }
+
+    /// When the context could take its next step if it keeps the CPU; `None` while its guard is false.
+    fn earliest(&self, lane: usize, c: CtxId) -> Option<u64> {
+        if !self.exec.enabled(c) {
+            return None;
+        }
+        let t = self.lanes[lane].t;
+        Some((t + self.left[c.index()]).max(self.gate(c)))
+    }
+
+    /// The task that gets the CPU next, and when: one that can step, or (if asked for) spin.
+    fn next_task(&self, lane: usize, except: Option<CtxId>, spinners: bool) -> (u64, CtxId) {
+        let (mut at, mut who) = (NEVER, NOBODY);
+        let tasks = &self.lanes[lane].tasks;
+        // Round robin: those after the current one first.
+        let from = except.and_then(|x| tasks.iter().position(|c| *c == x)).map_or(0, |i| i + 1);
+        for i in 0..tasks.len() {
+            let c = tasks[(from + i) % tasks.len()];
+            if self.exec.enabled(c) || spinners && self.spins(c) {
+                let t = (self.lanes[lane].t + self.left[c.index()]).max(self.gate(c));
+                if t < at {
+                    (at, who) = (t, c);
+                }
+            }
+        }
+        (at, who)
+    }
+
+    fn spins(&self, c: CtxId) -> bool {
+        let slot = self.machine.slots[c.index()].borrow();
+        slot.status == Status::Waiting && slot.waiting == Waiting::Spin
+    }
+
+    fn gate(&self, c: CtxId) -> u64 {
+        match self.machine.slots[c.index()].borrow().gate {
+            Gate::Open => 0,
+            Gate::At(t) => t.0,
+            Gate::Queues(from, to) => {
+                let mem = self.machine.mem.borrow();
+                let due = |q: &crate::queue::TimerQueue| q.first().map(|e| q.due(e.expires));
+                mem.queues[from as usize..=to as usize]
+                    .iter()
+                    .filter_map(due)
+                    .min()
+                    .unwrap_or(NEVER)
+            }
+        }
+    }
+}
+
+struct Entry {
+    cost: u64,
+    alt: u8,
+    masks: bool,
+}
+
+const NOBODY: CtxId = CtxId(u16::MAX);
+const RECORD: usize = 8 * 1024;
+
+impl Lane {
+    fn new(own: Option<Obj>) -> Lane {
+        Lane {
+            t: 0,
+            daemons: Vec::new(),
+            tasks: Vec::new(),
+            own,
+            cur: None,
+            since: 0,
+            irq_at: NEVER,
+            irq: NOBODY,
+            next: NEVER,
+            who: NOBODY,
+        }
+    }
+}

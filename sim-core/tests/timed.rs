@@ -1,0 +1,215 @@
+//! The virtual clock: costs, interrupts that prolong work, spinning, turns, and the same bytes twice.
+#![allow(clippy::unwrap_used)]
+
+use std::cell::RefCell;
+use timerace_core::machine::{Body, CtxKind, CtxSpec};
+use timerace_core::mem::QueueVar;
+use timerace_core::step::{Gate, Rel};
+use timerace_core::timed::{Costs, TimedEnd, TimedOptions, TimedRun, Unwatched, run_timed};
+use timerace_core::{CpuId, CtxId, Cx, Machine, Mem, Model, Nanos, Setup, Var, site};
+
+/// One task per entry of `work` (CPU, nanoseconds), one timer interrupt line per CPU that takes 10 us, a flag.
+struct Bench {
+    tasks: Vec<(u16, Vec<Do>)>,
+    queues: Vec<QueueVar>,
+    flag: Var<u64>,
+    log: RefCell<Vec<(String, u64)>>,
+}
+
+#[derive(Clone)]
+enum Do {
+    Work(u64),
+    Arm(u64),
+    Set(u64),
+    SpinUntil(u64),
+    Sleep(u64),
+    IrqOff,
+    IrqOn,
+}
+
+fn boot(cpus: u16, tasks: &[(u16, Vec<Do>)]) -> (Machine, Bench) {
+    let mut s = Setup::new(cpus);
+    let flag = s.var("flag", 0u64);
+    let add = |s: &mut Setup, name: String, cpu, kind, daemon| {
+        s.context(CtxSpec { token: name.clone(), name, cpu: Some(CpuId(cpu)), kind, daemon })
+    };
+    for (i, (c, _)) in tasks.iter().enumerate() {
+        add(&mut s, format!("t{i}"), *c, CtxKind::Task, false);
+    }
+    let mut queues = Vec::new();
+    for c in 0..cpus {
+        add(&mut s, format!("irq{c}"), c, CtxKind::Hardirq, true);
+        queues.push(s.timer_queue(&format!("q{c}")));
+    }
+    let b = Bench { tasks: tasks.to_vec(), queues, flag, log: RefCell::new(Vec::new()) };
+    (s.build(), b)
+}
+
+impl Model for Bench {
+    fn start<'m>(&'m self, cx: Cx<'m>) -> Body<'m> {
+        let i = cx.id().index();
+        Box::pin(async move {
+            match self.tasks.get(i) {
+                Some((_, body)) => self.task(cx, i, body).await,
+                None => self.line(cx, i - self.tasks.len()).await,
+            }
+        })
+    }
+}
+
+impl Bench {
+    fn note(&self, what: &str, cx: Cx<'_>) {
+        self.log.borrow_mut().push((what.to_string(), cx.now().0));
+    }
+
+    async fn task(&self, cx: Cx<'_>, i: usize, body: &[Do]) {
+        let (q, flag) = (self.queues[cx.cpu().unwrap().index()], self.flag);
+        for d in body {
+            match d {
+                Do::Work(ns) => cx.step(site!("work", Free)).takes(*ns, *ns).run(|_| ()).await,
+                Do::Arm(at) => {
+                    let at = *at as i64;
+                    cx.step(site!("arm", Free))
+                        .writes(q.obj())
+                        .run(move |m: &mut Mem| m.with_queue(q, |q| q.insert(1, 1, at, at)))
+                        .await;
+                }
+                Do::Set(v) => cx.write(site!("set", Free), flag, *v).await,
+                Do::SpinUntil(v) => {
+                    cx.step(site!("spin", Free)).when(flag.obj(), Rel::Eq, *v).run(|_| ()).await;
+                }
+                Do::Sleep(ns) => {
+                    let until = cx.now().plus(*ns);
+                    cx.step(site!("sleep", Free)).asleep().gate(Gate::At(until)).run(|_| ()).await;
+                }
+                Do::IrqOff => cx.irq_save(site!("off", Free)).await,
+                Do::IrqOn => cx.irq_restore(site!("on", Free)).await,
+            }
+        }
+        // A last step, so that its time is that at which all work is over.
+        cx.step(site!("end", Free)).run(|_| ()).await;
+        self.note(&format!("t{i}"), cx);
+    }
+
+    async fn line(&self, cx: Cx<'_>, n: usize) {
+        let q = self.queues[n];
+        loop {
+            cx.enter_level(
+                site!("entry", Free),
+                CtxKind::Hardirq,
+                |d| {
+                    d.writes(q.obj())
+                        .when(q.obj(), Rel::Ne, 0)
+                        .gate(Gate::Queues(q.index(), q.index()))
+                },
+                move |m: &mut Mem| {
+                    m.with_queue(q, |q| {
+                        q.pop();
+                    });
+                    m.count_expiry();
+                },
+            )
+            .await;
+            cx.entered_level(CtxKind::Hardirq);
+            self.note("irq", cx);
+            cx.step(site!("handler", Free)).takes(10_000, 10_000).run(|_| ()).await;
+            cx.exit_level(site!("exit", Free), CtxKind::Hardirq, |d| d, |_| ()).await;
+        }
+    }
+}
+
+fn run(cpus: u16, tasks: &[(u16, Vec<Do>)]) -> (TimedRun, Vec<(String, u64)>) {
+    let (machine, model) = boot(cpus, tasks);
+    let options = TimedOptions {
+        seed: 1,
+        costs: Costs::default(),
+        until: Some(Nanos(1_000_000_000)),
+        expiries: None,
+        max_steps: 100_000,
+    };
+    let (r, _) = run_timed(&machine, &model, &options, &mut Unwatched);
+    let log = model.log.borrow().clone();
+    (r, log)
+}
+
+fn log(entries: &[(&str, u64)]) -> Vec<(String, u64)> {
+    entries.iter().map(|(s, t)| (s.to_string(), *t)).collect()
+}
+
+#[test]
+fn an_interrupt_prolongs_the_work_that_it_hits() {
+    let (r, l) = run(1, &[(0, vec![Do::Arm(50_000), Do::Work(100_000)])]);
+    assert_eq!(l, log(&[("irq", 50_000), ("t0", 110_000)]));
+    assert_eq!((r.ended, r.expiries), (TimedEnd::Idle, 1));
+}
+
+#[test]
+fn a_masked_interrupt_waits_for_the_end_of_the_section() {
+    let body = vec![Do::Arm(50_000), Do::IrqOff, Do::Work(100_000), Do::IrqOn, Do::Work(7_000)];
+    let (_, l) = run(1, &[(0, body)]);
+    assert_eq!(l, log(&[("irq", 100_000), ("t0", 117_000)]));
+}
+
+#[test]
+fn an_idle_cpu_takes_its_interrupt_on_time() {
+    let (r, l) = run(1, &[(0, vec![Do::Arm(50_000)])]);
+    assert_eq!(l, log(&[("t0", 0), ("irq", 50_000)]));
+    assert_eq!(r.virtual_ns, 60_000);
+}
+
+#[test]
+fn a_spinner_sees_the_write_when_it_happens() {
+    let t0 = vec![Do::SpinUntil(1), Do::Work(1_000)];
+    let (_, l) = run(2, &[(0, t0), (1, vec![Do::Work(30_000), Do::Set(1)])]);
+    assert_eq!(l, log(&[("t1", 30_000), ("t0", 31_000)]));
+}
+
+#[test]
+fn an_interrupt_runs_on_top_of_a_spinner() {
+    let t0 = vec![Do::Arm(25_000), Do::SpinUntil(1), Do::Work(1_000)];
+    let (_, l) = run(2, &[(0, t0), (1, vec![Do::Work(30_000), Do::Set(1)])]);
+    // The handler runs from 25 to 35 us; the spinner sees the write when it has the CPU again.
+    assert_eq!(l, log(&[("irq", 25_000), ("t1", 30_000), ("t0", 36_000)]));
+}
+
+#[test]
+fn a_sleeper_leaves_its_cpu_to_others() {
+    let t0 = vec![Do::Sleep(50_000), Do::Work(1_000)];
+    let (_, l) = run(1, &[(0, t0), (0, vec![Do::Work(20_000)])]);
+    assert_eq!(l, log(&[("t1", 20_000), ("t0", 51_000)]));
+}
+
+#[test]
+fn tasks_take_turns_when_the_slice_is_over() {
+    let spin = vec![Do::SpinUntil(1)];
+    let (_, l) = run(1, &[(0, spin), (0, vec![Do::Set(1)])]);
+    assert_eq!(l.len(), 2, "both end: {l:?}");
+    assert!(l.iter().all(|e| e.1 >= Costs::default().slice_ns), "{l:?}");
+}
+
+#[test]
+fn a_hang_ends_the_run_as_a_finding() {
+    let (machine, model) = boot(2, &[(0, vec![Do::SpinUntil(1)])]);
+    let options = TimedOptions {
+        seed: 1,
+        costs: Costs::default(),
+        until: None,
+        expiries: None,
+        max_steps: 1_000,
+    };
+    let (r, _) = run_timed(&machine, &model, &options, &mut Unwatched);
+    assert_eq!(r.ended, TimedEnd::Idle);
+    let classes: Vec<_> = machine.with_mem(|m| m.findings(&[]).iter().map(|f| f.class).collect());
+    assert_eq!(classes, [timerace_core::Class::Deadlock]);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_digest() {
+    let tasks =
+        [(0, vec![Do::Arm(50_000), Do::Work(100_000)]), (1, vec![Do::Sleep(3), Do::Set(1)])];
+    assert_eq!(run(2, &tasks).0.digest, run(2, &tasks).0.digest);
+    let other =
+        [(0, vec![Do::Arm(50_001), Do::Work(100_000)]), (1, vec![Do::Sleep(3), Do::Set(1)])];
+    assert_ne!(run(2, &tasks).0.digest, run(2, &other).0.digest);
+    let _ = CtxId(0);
+}
