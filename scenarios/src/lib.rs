@@ -3,10 +3,12 @@
 
 pub mod ast;
 pub mod diag;
+pub mod layout;
 pub mod limits;
 pub mod load;
 pub mod span;
 
+mod canonical;
 mod check;
 mod read;
 mod syntax;

@@ -71,6 +71,15 @@ pub fn warnings(scenario: &Scenario) -> Vec<Diagnostic> {
     diags
 }
 
+/// What the kernel of this version refuses about a scenario, and expectations that cannot apply
+/// to it. `version` is (major, minor, stable release); mainline releases have 0 at the end.
+///
+/// The loader does not ask this: which kernel it is may be known later than the file.
+#[must_use]
+pub fn kernel_rules(scenario: &Scenario, version: (u32, u32, u32)) -> Vec<Diagnostic> {
+    check::kernel::rules(scenario, version)
+}
+
 fn sort(diags: &mut Vec<Diagnostic>) {
     diags.sort_by(|a, b| (a.primary.0, a.code).cmp(&(b.primary.0, b.code)));
     // The same name in one place is looked up more than once.

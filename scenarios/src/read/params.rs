@@ -47,17 +47,19 @@ impl Reader {
                 }
             }
         }
-        for (key, _) in set {
-            self.check_setting(key, node.map_or(whole, |node| node.span));
+        let span = node.map_or(whole, |node| node.span);
+        for (key, value) in set {
+            self.check_setting(key, value, span);
         }
         params
     }
 
-    fn check_setting(&mut self, key: &str, span: Span) {
+    fn check_setting(&mut self, key: &str, value: &str, span: Span) {
+        let start = Span::new(span.start, span.start + 1);
         if self.params.contains_key(key) || self.broken_params.contains(key) {
+            self.plain_value(value, start);
             return;
         }
-        let start = Span::new(span.start, span.start + 1);
         let message = format!("there is no parameter `{}` to set", quote(key));
         let help = did_you_mean(key, self.params.keys().map(String::as_str));
         let names: Vec<&str> = self.params.keys().map(String::as_str).collect();

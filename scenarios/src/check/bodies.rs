@@ -1,0 +1,629 @@
+//! Looks up the names in bodies and follows what locals hold.
+
+use std::collections::BTreeMap;
+
+use super::objects::Target;
+use super::world::{Ty, World, undeclared};
+use crate::ast::{
+    Access, Body, Call, Cond, Event, Invoke, IrqWork, LockOp, MemberKind, ObjBase, ObjExpr,
+    Operand, PlainKind, ProgKind, Scenario, Source, Step, StepKind, Value, Var,
+};
+use crate::diag::{Diagnostic, quote};
+use crate::span::Sp;
+
+/// Whose body it is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Where {
+    /// A program or callback.
+    Prog { name: String, kind: ProgKind },
+    /// A task, also the one that runs the steps of a CPU.
+    Task,
+    /// An interrupt.
+    Interrupt,
+    /// The end of the run, and limits: no body at all.
+    End,
+}
+
+impl Where {
+    pub fn is_callback(&self) -> bool {
+        matches!(self, Where::Prog { kind, .. } if kind.is_callback())
+    }
+
+    /// For messages.
+    pub fn describe(&self) -> &'static str {
+        match self {
+            Where::Prog { .. } => "a program",
+            Where::Task => "a task",
+            Where::Interrupt => "an interrupt",
+            Where::End => "no callback",
+        }
+    }
+}
+
+/// Which things a condition may see.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Sees {
+    /// `if`, `assert`
+    Locals,
+    /// `wait_until`, `sleep_until`
+    Shared,
+    /// `final`
+    End,
+}
+
+/// Walks over one body.
+pub(super) struct Resolver<'w> {
+    pub world: &'w mut World,
+    pub place: Where,
+    pub locals: BTreeMap<String, Ty>,
+    /// Whether a program may be named, because a file descriptor is wanted.
+    pub wants_fd: bool,
+    /// Whether an unknown name was probably meant to be a map.
+    pub wants_map: bool,
+}
+
+/// Looks up the names in all bodies and expectations.
+pub(super) fn resolve(scenario: &mut Scenario, world: &mut World) {
+    for (name, prog) in &mut scenario.progs {
+        let place = Where::Prog { name: name.node.clone(), kind: prog.kind.node };
+        Resolver::new(world, place).body(&mut prog.body);
+    }
+    for (_, task) in &mut scenario.tasks {
+        Resolver::new(world, Where::Task).body(&mut task.body);
+    }
+    for (_, events) in &mut scenario.cpus {
+        // The steps of a CPU are one body; each source is one of its own.
+        let mut locals = BTreeMap::new();
+        for event in events {
+            match &mut event.node {
+                Event::Step(step) => {
+                    let mut resolver = Resolver::new(world, Where::Task);
+                    resolver.locals = locals;
+                    resolver.step(step);
+                    locals = resolver.locals;
+                }
+                Event::Timed(timed) => source(&mut timed.source.node, world),
+            }
+        }
+    }
+    for expectation in &mut scenario.expect {
+        super::sections::resolve_expectation(expectation, &mut Resolver::new(world, Where::End));
+    }
+}
+
+fn source(source: &mut Source, world: &mut World) {
+    match source {
+        Source::Softirq(_, IrqWork::Body(body))
+        | Source::Irq(IrqWork::Body(body))
+        | Source::Nmi(IrqWork::Body(body)) => {
+            Resolver::new(world, Where::Interrupt).body(body);
+        }
+        Source::Step(step) => Resolver::new(world, Where::Task).step(step),
+        _ => {}
+    }
+}
+
+impl<'w> Resolver<'w> {
+    fn new(world: &'w mut World, place: Where) -> Self {
+        Resolver { world, place, locals: BTreeMap::new(), wants_fd: false, wants_map: false }
+    }
+
+    pub fn diag(&mut self, diag: Diagnostic) {
+        self.world.diags.push(diag);
+    }
+
+    fn body(&mut self, body: &mut Body) {
+        body.iter_mut().for_each(|step| self.step(step));
+    }
+
+    fn step(&mut self, step: &mut Step) {
+        match &mut step.node {
+            StepKind::Invoke(invoke) => self.invoke(invoke),
+            StepKind::If { cond, then, otherwise } => {
+                self.cond(cond, Sees::Locals);
+                self.body(then);
+                self.body(otherwise);
+            }
+            StepKind::Repeat { body, .. } => {
+                // The second round may use what the first one has set.
+                for name in assigned(body) {
+                    self.locals.entry(name).or_insert(Ty::Unknown);
+                }
+                self.body(body);
+            }
+            StepKind::Assert(cond) => self.cond(cond, Sees::Locals),
+            StepKind::WaitUntil(cond) | StepKind::SleepUntil(cond) => {
+                self.cond(cond, Sees::Shared);
+            }
+            StepKind::At { step, .. } => self.step(step),
+            StepKind::Unblock(task) => self.task(task),
+            StepKind::Access(access) => self.access(access),
+            StepKind::Lock { op, lock, into } => {
+                self.lock(*op, lock);
+                if let Some(into) = into {
+                    self.set(into, Ty::Int);
+                }
+            }
+            StepKind::Alloc { into, type_name } => {
+                let declared = &self.world.declared.types;
+                if !declared.iter().any(|known| known.node == type_name.node) {
+                    let known: Vec<&str> = declared.iter().map(|n| n.node.as_str()).collect();
+                    let diag = crate::layout::unknown_type(type_name, &known);
+                    self.diag(diag);
+                }
+                self.set(into, Ty::Object(type_name.node.clone()));
+            }
+            StepKind::Free(local) | StepKind::CallRcuFree(local) => self.freed(local),
+            _ => {}
+        }
+    }
+
+    /// A local gets a value.
+    fn set(&mut self, local: &Sp<String>, ty: Ty) {
+        let declared = &self.world.declared;
+        let mut others = declared.maps.iter().chain(&declared.vars);
+        if let Some(other) = others.find(|other| other.node == local.node) {
+            let message = format!("local `{}` has the name of something else", quote(local));
+            let diag = Diagnostic::error("E0210", local.span, message)
+                .label("object strings could not tell them apart")
+                .also(other.span, "the other one")
+                .help("give the local another name");
+            self.diag(diag);
+            return;
+        }
+        let joined = match self.locals.remove(&local.node) {
+            Some(before) => before.join(ty),
+            None => ty,
+        };
+        self.locals.insert(local.node.clone(), joined);
+    }
+
+    fn task(&mut self, task: &Sp<String>) {
+        let World { declared, diags, .. } = &mut *self.world;
+        World::expect_declared(&declared.tasks, task, "E0203", "task", diags);
+    }
+
+    fn prog(&mut self, prog: &Sp<String>) -> bool {
+        let World { declared, diags, .. } = &mut *self.world;
+        World::expect_declared(&declared.progs, prog, "E0202", "program", diags)
+    }
+
+    fn lock(&mut self, op: LockOp, lock: &Sp<String>) {
+        let irq = matches!(op, LockOp::LockIrqsave | LockOp::UnlockIrqrestore);
+        let shown = quote(lock);
+        let diag = match self.world.vars.get(&lock.node) {
+            Some(Var::Mutex) if irq => {
+                let message = format!("`{shown}` is a mutex, which sleeps");
+                Diagnostic::error("E0309", lock.span, message)
+                    .label(format!("`{op}` needs a spinlock"))
+            }
+            Some(var) if var.is_lock() => return,
+            Some(_) => Diagnostic::error("E0309", lock.span, format!("`{shown}` is no lock"))
+                .label("not a lock")
+                .help(format!("declare it: vars: {{ \"{shown}\": raw_spinlock }}")),
+            None => {
+                let vars = &self.world.declared.vars;
+                if vars.iter().any(|known| known.node == lock.node) {
+                    return;
+                }
+                undeclared(vars, lock, "E0204", "lock")
+            }
+        };
+        self.diag(diag);
+    }
+
+    fn freed(&mut self, local: &Sp<String>) {
+        let message = match self.locals.get(&local.node) {
+            Some(Ty::Object(_) | Ty::Unknown) => return,
+            None => format!("local `{}` is not set before this", quote(local)),
+            Some(ty) => {
+                let what = Target::Local(ty.clone()).describe();
+                format!("`{}` is {what}; only what `alloc` and `new` made is freed", quote(local))
+            }
+        };
+        let code = if self.locals.contains_key(&local.node) { "E0315" } else { "E0205" };
+        let names: Vec<String> = self.locals.keys().cloned().collect();
+        let help = crate::diag::did_you_mean(local, names.iter().map(String::as_str));
+        self.diag(Diagnostic::error(code, local.span, message).label("no object").maybe_help(help));
+    }
+
+    // Calls.
+
+    fn invoke(&mut self, invoke: &mut Invoke) {
+        let ty = self.call(&mut invoke.call);
+        if let Some(local) = &invoke.bind {
+            self.set(local, ty);
+        }
+    }
+
+    /// The type of the result.
+    fn call(&mut self, call: &mut Sp<Call>) -> Ty {
+        match &mut call.node {
+            Call::TimerInit { timer, .. }
+            | Call::TimerStart { timer, .. }
+            | Call::TimerCancel { timer }
+            | Call::TimerCancelAsync { timer } => {
+                self.special(timer, PlainKind::BpfTimer);
+                Ty::Int
+            }
+            Call::TimerSetCallback { timer, callback } => {
+                self.callback(timer, callback, PlainKind::BpfTimer);
+                Ty::Int
+            }
+            Call::WqInit { wq } | Call::WqStart { wq } => {
+                self.special(wq, PlainKind::BpfWq);
+                Ty::Int
+            }
+            Call::WqSetCallback { wq, callback } => {
+                self.callback(wq, callback, PlainKind::BpfWq);
+                Ty::Int
+            }
+            Call::MapLookup { elem } => {
+                let found = self.elem(elem);
+                // In a task it is a system call, which copies.
+                match (found, &self.place) {
+                    (Some(Target::Element(map)), Where::Prog { .. }) => Ty::Value(map),
+                    (Some(Target::Slot { template: Some(map) }), Where::Prog { .. }) => {
+                        Ty::Map(map)
+                    }
+                    (Some(_), Where::Task) => Ty::Int,
+                    _ => Ty::Unknown,
+                }
+            }
+            Call::MapUpdate { elem, value, .. } => {
+                let target = self.elem(elem);
+                if let Some(value) = value {
+                    self.stored_value(value, target.as_ref());
+                }
+                Ty::Int
+            }
+            Call::MapDelete { elem } | Call::MapLookupAndDelete { elem } => {
+                self.elem(elem);
+                Ty::Int
+            }
+            other => self.process_call(other),
+        }
+    }
+
+    fn process_call(&mut self, call: &mut Call) -> Ty {
+        match call {
+            Call::ProgRun { prog } => {
+                self.prog(prog);
+                Ty::Int
+            }
+            Call::ProgLoad { prog } | Call::LinkCreate { prog } => {
+                self.prog(prog);
+                Ty::Fd
+            }
+            Call::MapCreate { map } | Call::MapGetFdById { map } | Call::IterCreate { map } => {
+                self.whole_map(map);
+                Ty::Fd
+            }
+            Call::ObjPin { fd, .. } | Call::Close { fd } => {
+                self.fd(fd);
+                Ty::Int
+            }
+            Call::Dup { fd } => {
+                self.fd(fd);
+                Ty::Fd
+            }
+            Call::Pin(inner) => self.call(inner),
+            Call::ObjGet { .. } => Ty::Fd,
+            Call::Kill { task, .. } => {
+                self.task(task);
+                Ty::Int
+            }
+            _ => Ty::Int,
+        }
+    }
+
+    fn callback(&mut self, object: &mut Sp<ObjExpr>, callback: &Sp<String>, kind: PlainKind) {
+        let map = self.special(object, kind);
+        let known = self.prog(callback);
+        let Where::Prog { name, .. } = &self.place else { return };
+        if known {
+            let setters = self.world.setters.entry(callback.node.clone()).or_default();
+            setters.insert(name.clone());
+            if let Some(map) = map {
+                self.world.owners.entry(callback.node.clone()).or_default().insert(map);
+            }
+        }
+    }
+
+    /// A map or the inner map in a slot.
+    pub(super) fn whole_map(&mut self, object: &mut Sp<ObjExpr>) {
+        self.wants_map = true;
+        let target = self.target(object);
+        self.wants_map = false;
+        match target {
+            None | Some(Target::Map(_) | Target::Slot { .. }) => {}
+            Some(other) => {
+                let message = format!("a map is wanted, `{}` is {}", show(object), other.describe());
+                self.diag(Diagnostic::error("E0315", object.span, message).label("no map"));
+            }
+        }
+    }
+
+    fn fd(&mut self, object: &mut Sp<ObjExpr>) {
+        self.wants_fd = true;
+        let target = self.target(object);
+        self.wants_fd = false;
+        match target {
+            None
+            | Some(
+                Target::Map(_)
+                | Target::Slot { .. }
+                | Target::Prog(_)
+                | Target::Local(Ty::Fd | Ty::Unknown),
+            ) => {}
+            Some(other) => {
+                let message = format!("`{}` is {}", show(object), other.describe());
+                let diag = Diagnostic::error("E0212", object.span, message);
+                self.diag(diag.label("no file descriptor").help(
+                    "bind what opens it: let(\"fd\", bpf_map_create(\"map\")), then \"fd\"",
+                ));
+            }
+        }
+    }
+
+    /// An element, or a slot of an outer map.
+    fn elem(&mut self, object: &mut Sp<ObjExpr>) -> Option<Target> {
+        self.wants_map = true;
+        let target = self.target(object);
+        self.wants_map = false;
+        match target? {
+            found @ (Target::Element(_) | Target::Slot { .. }) => Some(found),
+            other => {
+                let shown = show(object);
+                let message = format!("an element is wanted, `{shown}` is {}", other.describe());
+                let mut diag = Diagnostic::error("E0315", object.span, message).label("no element");
+                if let Target::Map(_) = other {
+                    diag = diag.help(format!("say which: \"{shown}[0]\""));
+                }
+                self.diag(diag);
+                None
+            }
+        }
+    }
+
+    /// What an update stores.
+    fn stored_value(&mut self, value: &mut Sp<Value>, target: Option<&Target>) {
+        let Value::Map(object) = &mut value.node else { return };
+        if !matches!(target, Some(Target::Slot { .. })) {
+            self.value(value);
+            return;
+        }
+        let mut object = Sp::new(object.clone(), value.span);
+        self.wants_fd = true;
+        self.wants_map = true;
+        let found = self.target(&mut object);
+        self.wants_fd = false;
+        self.wants_map = false;
+        match found {
+            None => {}
+            Some(Target::Local(Ty::Fd | Ty::Unknown)) => {
+                value.node = Value::Local(object.base.text().to_string());
+            }
+            Some(Target::Map(_) | Target::Slot { .. }) => value.node = Value::Map(object.node),
+            Some(other) => {
+                let message = format!("an outer map holds maps, not {}", other.describe());
+                self.diag(Diagnostic::error("E0315", value.span, message).label("no map"));
+            }
+        }
+    }
+
+    // Raw steps.
+
+    fn access(&mut self, access: &mut Access) {
+        match access {
+            Access::Read { into, from, .. } => {
+                let ty = self.shared(from);
+                self.set(into, ty);
+            }
+            Access::Write { to, value, .. } => {
+                self.shared(to);
+                self.value(value);
+                self.store(to, value);
+            }
+            Access::FetchAdd { into, on, by } => {
+                self.shared(on);
+                self.value(by);
+                self.set(into, Ty::Int);
+            }
+            Access::Xchg { into, on, value } => {
+                let ty = self.shared(on);
+                self.value(value);
+                self.store(on, value);
+                self.set(into, ty);
+            }
+            Access::Cmpxchg { into, on, old, new } => {
+                let ty = self.shared(on);
+                self.value(old);
+                self.value(new);
+                self.store(on, new);
+                self.set(into, ty);
+            }
+        }
+    }
+
+    /// Remembers what a variable that was NULL may point to.
+    fn store(&mut self, to: &ObjExpr, value: &Value) {
+        let (ObjBase::Var(var), true, Value::Local(local)) = (&to.base.node, to.is_bare(), value)
+        else {
+            return;
+        };
+        let Some(ty) = self.locals.get(local).cloned() else { return };
+        let joined = match self.world.stored.remove(var) {
+            Some(before) => before.join(ty),
+            None => ty,
+        };
+        self.world.stored.insert(var.clone(), joined);
+    }
+
+    /// A variable or member that a raw step touches, and what is in it.
+    fn shared(&mut self, object: &mut Sp<ObjExpr>) -> Ty {
+        let Some(target) = self.target(object) else { return Ty::Unknown };
+        let shown = show(object);
+        let diag = match target {
+            Target::Var(name) => match self.world.vars.get(&name) {
+                Some(var) if var.is_lock() => {
+                    Diagnostic::error("E0309", object.span, format!("`{shown}` is a lock"))
+                        .label("not for reading and writing")
+                        .help(format!("write `lock(\"{shown}\")`"))
+                }
+                Some(Var::New(type_name)) => return Ty::Object(type_name.node.clone()),
+                Some(Var::NullPtr) => {
+                    return self.world.stored.get(&name).cloned().unwrap_or(Ty::Unknown);
+                }
+                _ => return Ty::Int,
+            },
+            Target::Member { kind, .. } => match self.member_type(object, kind) {
+                Ok(ty) => return ty,
+                Err(diag) => diag,
+            },
+            other => {
+                let message = format!("`{shown}` is {}, no shared memory", other.describe());
+                let diag = Diagnostic::error("E0315", object.span, message)
+                    .label("a variable or a member is wanted");
+                match other {
+                    Target::Local(_) | Target::Element(_) => {
+                        let arrow = if object.keys.is_empty() { "->" } else { "." };
+                        diag.help(format!("name a member: \"{shown}{arrow}member\""))
+                    }
+                    _ => diag,
+                }
+            }
+        };
+        self.diag(diag);
+        Ty::Unknown
+    }
+
+    fn member_type(
+        &self,
+        object: &Sp<ObjExpr>,
+        kind: Option<MemberKind>,
+    ) -> Result<Ty, Diagnostic> {
+        match kind {
+            None | Some(MemberKind::Plain(PlainKind::Ptr | PlainKind::Kptr)) => Ok(Ty::Unknown),
+            Some(MemberKind::Plain(kind)) if kind.is_opaque() => {
+                if self.is_excused() {
+                    return Ok(Ty::Unknown);
+                }
+                let message = format!("a `{kind}` is not for reading and writing");
+                Err(Diagnostic::error("E0308", object.span, message)
+                    .label("only helpers and the kernel touch it")
+                    .note("the verifier refuses such an access with EACCES"))
+            }
+            Some(MemberKind::Plain(_)) => Ok(Ty::Int),
+            Some(_) => {
+                let message = format!("`{}` is a struct or an array", show(object));
+                Err(Diagnostic::error("E0315", object.span, message)
+                    .label("a single number or pointer is wanted"))
+            }
+        }
+    }
+
+    /// Whether the file expects that the kernel refuses this program.
+    pub(super) fn is_excused(&self) -> bool {
+        matches!(&self.place, Where::Prog { name, .. } if self.world.excused_progs.contains(name))
+    }
+
+    /// A value: texts name locals.
+    fn value(&mut self, value: &mut Sp<Value>) {
+        let Value::Map(object) = &value.node else { return };
+        let name = object.base.text().to_string();
+        if object.is_bare() && self.locals.contains_key(&name) {
+            value.node = Value::Local(name);
+            return;
+        }
+        let shown = quote(&name);
+        let declared = &self.world.declared;
+        let diag = if !object.is_bare() || declared.vars.iter().any(|var| var.node == name) {
+            Diagnostic::error("E0205", value.span, format!("`{}` is no local", quote(&object.to_string())))
+                .label("a step touches one shared thing")
+                .help(format!("read it first: read(\"r\", \"{}\"), then \"r\"", quote(&object.to_string())))
+        } else {
+            let help = crate::diag::did_you_mean(&name, self.locals.keys().map(String::as_str));
+            Diagnostic::error("E0205", value.span, format!("local \"{shown}\" is not set before this"))
+                .label("no such local")
+                .maybe_help(help)
+        };
+        self.diag(diag);
+    }
+
+    // Conditions.
+
+    /// The condition of `final`.
+    pub(super) fn final_cond(&mut self, cond: &mut Sp<Cond>) {
+        self.cond(cond, Sees::End);
+    }
+
+    fn cond(&mut self, cond: &mut Sp<Cond>, sees: Sees) {
+        cond.node.for_each_operand_mut(&mut |operand| {
+            let span = operand.span;
+            let Operand::Object(object) = &mut operand.node else { return };
+            let mut found = Sp::new(object.clone(), span);
+            let target = self.target(&mut found);
+            *object = found.node.clone();
+            if let Some(target) = target {
+                self.operand(&found, &target, sees);
+            }
+        });
+    }
+
+    fn operand(&mut self, object: &Sp<ObjExpr>, target: &Target, sees: Sees) {
+        let fine = match target {
+            Target::Local(_) => true,
+            Target::Var(name) => {
+                let lock = self.world.vars.get(name).is_some_and(Var::is_lock);
+                sees != Sees::Locals && !lock
+            }
+            Target::Member { kind, .. } => {
+                let opaque = matches!(kind, Some(MemberKind::Plain(plain)) if plain.is_opaque());
+                sees != Sees::Locals && !opaque
+            }
+            Target::VarMember | Target::Element(_) => sees == Sees::End,
+            _ => false,
+        };
+        if fine {
+            return;
+        }
+        let shown = show(object);
+        let message = format!("`{shown}` is {}", target.describe());
+        let diag = Diagnostic::error("E0113", object.span, message);
+        let diag = match sees {
+            Sees::Locals => diag
+                .label("`if` and `assert` see locals only")
+                .help(format!("read it in a step before: read(\"r\", \"{shown}\"), then \"r\"")),
+            Sees::Shared => diag.label("cannot be waited for"),
+            Sees::End => diag.label("has no value at the end of the run"),
+        };
+        self.diag(diag);
+    }
+}
+
+/// The object as written, for messages.
+pub(super) fn show(object: &ObjExpr) -> String {
+    quote(&object.to_string())
+}
+
+/// The locals that a body sets.
+fn assigned(body: &Body) -> Vec<String> {
+    let mut names = Vec::new();
+    super::visit::for_each_step(body, &mut |step| {
+        let local = match &step.node {
+            StepKind::Invoke(invoke) => invoke.bind.as_ref(),
+            StepKind::Lock { into, .. } => into.as_ref(),
+            StepKind::Alloc { into, .. } => Some(into),
+            StepKind::Access(
+                Access::Read { into, .. }
+                | Access::FetchAdd { into, .. }
+                | Access::Xchg { into, .. }
+                | Access::Cmpxchg { into, .. },
+            ) => Some(into),
+            _ => None,
+        };
+        names.extend(local.map(|local| local.node.clone()));
+    });
+    names
+}

@@ -1,0 +1,252 @@
+//! Rules that depend on the version of the kernel.
+//!
+//! They are asked when the kernel is known, not when the file is read. A stable release has its
+//! fixes by number only where that is on record; fixes that the file adds or takes away count.
+
+use std::collections::BTreeSet;
+
+use super::for_each_invoke;
+use super::maps::uses_map;
+use crate::ast::{
+    Call, Expectation, KernelTerm, Map, MapKind, ObjBase, PlainKind, Preempt, ProgKind,
+    Scenario, TimerFlag, Version,
+};
+use crate::diag::{Diagnostic, quote};
+use crate::layout::Layouts;
+use crate::span::Span;
+
+/// Introduced `BPF_F_TIMER_ABS`, v6.4.
+const FIX_ABS: &str = "f71f8530494b";
+/// Introduced `BPF_F_TIMER_CPU_PIN`, v6.7.
+const FIX_PIN: &str = "d6247ecb6c1e";
+/// No timers in kprobe, tracepoint, perf event and raw tracepoint programs, v5.16 to v6.19.
+const FIX_TRACING: &str = "5e0bc3082e2e";
+/// No timers on PREEMPT_RT, v6.17 and stable releases.
+const FIX_RT: &str = "e25ddfb388c8";
+/// Introduced `bpf_timer_cancel_async`, v7.0.
+const FIX_ASYNC: &str = "a7e172aa4ca2";
+
+const EINVAL: i64 = 22;
+
+/// A kernel: its version and what the file changes about it.
+struct Kernel<'s> {
+    version: Version,
+    scenario: &'s Scenario,
+}
+
+impl Kernel<'_> {
+    /// Whether it has a change that mainline has from `since` on and the file may switch.
+    fn has(&self, fix: &str, in_version: bool) -> bool {
+        let Some(choice) = &self.scenario.kernel else { return in_version };
+        let names = |list: &[crate::span::Sp<String>]| list.iter().any(|name| name.node == fix);
+        (in_version || names(&choice.with)) && !names(&choice.without)
+    }
+
+    fn at_least(&self, major: u32, minor: u32) -> bool {
+        self.version >= Version(major, minor, 0)
+    }
+}
+
+/// What the kernel of this version refuses, and expectations that cannot apply to it.
+///
+/// `version` is (major, minor, stable release); mainline releases have 0 at the end.
+pub(crate) fn rules(scenario: &Scenario, version: (u32, u32, u32)) -> Vec<Diagnostic> {
+    let version = Version(version.0, version.1, version.2);
+    let kernel = Kernel { version, scenario };
+    let excuses = Excuses::of(scenario);
+    let mut diags = Vec::new();
+    check_calls(&kernel, &excuses, &mut diags);
+    check_programs(&kernel, &excuses, &mut diags);
+    check_maps(&kernel, &excuses, &mut diags);
+    check_expectations(&kernel, &mut diags);
+    diags.sort_by_key(|diag| (diag.primary.0, diag.code));
+    diags
+}
+
+/// What the file expects to be refused.
+struct Excuses {
+    progs: BTreeSet<String>,
+    maps: BTreeSet<String>,
+}
+
+impl Excuses {
+    fn of(scenario: &Scenario) -> Self {
+        let mut excuses = Excuses { progs: BTreeSet::new(), maps: BTreeSet::new() };
+        for_each_invoke(scenario, &mut |invoke| {
+            if !invoke.returns.allows_some_error() {
+                return;
+            }
+            match &invoke.call.node {
+                Call::ProgLoad { prog } => {
+                    excuses.progs.insert(prog.node.clone());
+                }
+                Call::MapCreate { map } => {
+                    if let ObjBase::Map(name) = &map.base.node {
+                        excuses.maps.insert(name.clone());
+                    }
+                }
+                _ => {}
+            }
+        });
+        excuses
+    }
+}
+
+fn check_calls(kernel: &Kernel<'_>, excuses: &Excuses, diags: &mut Vec<Diagnostic>) {
+    let version = kernel.version;
+    let scenario = kernel.scenario;
+    for_each_invoke(scenario, &mut |invoke| {
+        let missing = |what: &str, since: &str| {
+            Diagnostic::error("E0319", invoke.call.span, format!("{version} has no `{what}`"))
+                .label(format!("came with {since}"))
+        };
+        match &invoke.call.node {
+            Call::TimerStart { flags, .. } => {
+                for flag in flags {
+                    let unknown = match flag.node {
+                        TimerFlag::Abs => (!kernel.has(FIX_ABS, kernel.at_least(6, 4))).then_some("v6.4"),
+                        TimerFlag::CpuPin => {
+                            (!kernel.has(FIX_PIN, kernel.at_least(6, 7))).then_some("v6.7")
+                        }
+                    };
+                    if let Some(since) = unknown.filter(|_| !invoke.returns.allows_error(EINVAL)) {
+                        diags.push(unknown_flag(flag.node, flag.span, version, since));
+                    }
+                }
+            }
+            Call::TimerCancelAsync { .. } if !kernel.has(FIX_ASYNC, kernel.at_least(7, 0)) => {
+                diags.push(missing("bpf_timer_cancel_async", "v7.0"));
+            }
+            Call::WqInit { .. } | Call::WqSetCallback { .. } | Call::WqStart { .. }
+                if !kernel.at_least(6, 10) =>
+            {
+                diags.push(missing("bpf_wq", "v6.10"));
+            }
+            _ => {}
+        }
+    });
+    // A program that is expected to be refused may call what it likes.
+    let excused: Vec<Span> = scenario
+        .progs
+        .iter()
+        .filter(|(name, _)| excuses.progs.contains(&name.node))
+        .map(|(_, prog)| prog.span)
+        .collect();
+    diags.retain(|diag| {
+        let inside = |span: &Span| {
+            span.start <= diag.primary.0.start && diag.primary.0.end <= span.end
+        };
+        diag.code != "E0319" || !excused.iter().any(inside)
+    });
+}
+
+fn unknown_flag(flag: TimerFlag, span: Span, version: Version, since: &str) -> Diagnostic {
+    Diagnostic::error("E0316", span, format!("{version} does not know {flag}"))
+        .label(format!("came with {since}"))
+        .help("to see it refused: ret([0, EINVAL], bpf_timer_start(..))")
+        .note("an unknown flag gives EINVAL when the program runs")
+}
+
+/// The first map with a timer that a program uses.
+fn timer_map<'s>(scenario: &'s Scenario, layouts: &Layouts, prog: &str) -> Option<&'s str> {
+    let prog = scenario.prog(prog)?;
+    let mut maps = scenario.maps.iter();
+    let found = maps.find(|(name, map)| has_timer(map, layouts) && uses_map(prog, name));
+    found.map(|(name, _)| name.node.as_str())
+}
+
+fn has_timer(map: &Map, layouts: &Layouts) -> bool {
+    let layout = layouts.of_value(map);
+    layout.is_some_and(|layout| layouts.specials(layout, PlainKind::BpfTimer).count > 0)
+}
+
+fn check_programs(kernel: &Kernel<'_>, excuses: &Excuses, diags: &mut Vec<Diagnostic>) {
+    let scenario = kernel.scenario;
+    let version = kernel.version;
+    let layouts = Layouts::of(scenario);
+    // The stable releases that are known to have it.
+    let stable = matches!(version, Version(6, 1, 192) | Version(6, 12, 117));
+    let no_rt = kernel.has(FIX_RT, stable || kernel.at_least(6, 17));
+    let banned = kernel.at_least(5, 16) && !kernel.at_least(7, 0);
+    let stable_5_15 = matches!(version, Version(5, 15, patch) if patch > 0);
+    let no_tracing = kernel.has(FIX_TRACING, banned || stable_5_15);
+    for (name, prog) in &scenario.progs {
+        let Some(map) = timer_map(scenario, &layouts, name) else { continue };
+        if excuses.progs.contains(&name.node) {
+            continue;
+        }
+        let map = quote(map);
+        if no_tracing && matches!(prog.kind.node, ProgKind::Kprobe | ProgKind::PerfEvent) {
+            let kind = prog.kind.node;
+            let message = format!("{version} loads no {kind} program that uses a map with timers");
+            diags.push(
+                Diagnostic::error("E0317", prog.kind.span, message)
+                    .label(format!("it uses \"{map}\"; the verifier says EINVAL"))
+                    .note("refused from v5.16 to v6.19; TRACING programs are fine everywhere"),
+            );
+        }
+        if no_rt && scenario.machine.preempt.node == Preempt::Rt {
+            let message = format!("{version} loads no program with timers on PREEMPT_RT");
+            diags.push(
+                Diagnostic::error("E0318", name.span, message)
+                    .label(format!("it uses \"{map}\"; the verifier says EOPNOTSUPP"))
+                    .also(scenario.machine.preempt.span, "the preemption model")
+                    .note("refused since v6.17 and in newer stable releases"),
+            );
+        }
+    }
+}
+
+fn check_maps(kernel: &Kernel<'_>, excuses: &Excuses, diags: &mut Vec<Diagnostic>) {
+    let scenario = kernel.scenario;
+    let version = kernel.version;
+    let layouts = Layouts::of(scenario);
+    for (name, map) in &scenario.maps {
+        if map.kind.node == MapKind::Rhash
+            && !kernel.at_least(7, 2)
+            && !excuses.maps.contains(&name.node)
+        {
+            let message = format!("{version} has no RHASH maps");
+            let diag = Diagnostic::error("E0319", map.kind.span, message);
+            diags.push(diag.label("came after v7.0; on record from v7.2"));
+        }
+        let Some(layout) = layouts.of_value(map) else { continue };
+        let found = layouts.specials(layout, PlainKind::BpfTimer);
+        let users = scenario.progs.iter().filter(|(_, prog)| uses_map(prog, name));
+        let refused = users.map(|(prog, _)| prog).find(|prog| !excuses.progs.contains(&prog.node));
+        // Accepted on v6.12; where in between that began is not on record.
+        if found.nested && !kernel.at_least(6, 2) && refused.is_some() {
+            let span = map.value.as_ref().map_or(map.span, |value| value.span);
+            let message = format!("{version} finds no timer at `{}`", quote(&found.path));
+            diags.push(
+                Diagnostic::error("E0320", span, message)
+                    .label("the timer is inside another struct or an array")
+                    .note("refused on v6.1, accepted on v6.12"),
+            );
+        }
+    }
+}
+
+/// Warns when no expectation is about this kernel.
+fn check_expectations(kernel: &Kernel<'_>, diags: &mut Vec<Diagnostic>) {
+    let expect = &kernel.scenario.expect;
+    let excluded = |expectation: &Expectation| match expectation {
+        Expectation::On(cond, _) => cond.terms.iter().any(|term| match &term.node {
+            KernelTerm::Release { op, version } => !op.holds(&kernel.version, version),
+            KernelTerm::Range(low, high) => kernel.version < *low || kernel.version > *high,
+            // Which fixes a kernel has is the kernel's knowledge.
+            KernelTerm::Has(_) | KernelTerm::Lacks(_) => false,
+        }),
+        _ => false,
+    };
+    if let Some(first) = expect.first()
+        && expect.iter().all(|expectation| excluded(expectation))
+    {
+        let message = format!("no expectation applies to {}", kernel.version);
+        diags.push(
+            Diagnostic::warning("W0406", first.span, message)
+                .label("for other kernels only")
+                .note("only `never(ANY_BUG)` is checked, which is implied"),
+        );
+    }
+}
