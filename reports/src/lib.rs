@@ -1,1 +1,15 @@
-//! Under construction.
+//! Turns the record of a timerace run into things that people and scripts read.
+//!
+//! A report is a function from data to text or bytes: the same data gives the same bytes. This crate reads records, search
+//! results and latency samples, and knows no model: no BPF, no scenario files, no terminal. Only [`out_dir`] touches the
+//! file system.
+//!
+//! Where to start reading: [`interleaving`] lays a run out as rows, a column per CPU (which steps a picture shows:
+//! [`choose`]); [`race_text`], [`splat`] and [`steps`] write these rows as text.
+
+pub mod choose;
+mod facts;
+pub mod interleaving;
+mod marks;
+pub mod num;
+pub mod race_text;

@@ -1,0 +1,262 @@
+//! Which steps of a run a picture of its finding shows.
+//!
+//! Kept are, most relevant first:
+//!
+//! | | steps |
+//! |---|---|
+//! | (a) | the accesses of the finding; where the object was born; of a deadlock, what its contexts hold and how they began |
+//! | (b) | what frees, makes or writes the object, and what reads, writes or clears a pointer to it |
+//! | (c) | lock and unlock, entry and exit of RCU sections, in pairs, around a step that is kept for another reason; of locks, those that more than one context takes: the others order nothing |
+//! | (d) | the calls that contain a kept step: lines of their own, not steps |
+//! | (e) | writes to a variable that a kept step reads; accesses by which the contexts of the finding conflict; what started them |
+//!
+//! A picture has at most [`MAX_LINES`] lines. What is too much goes in this order: (e), down to [`GOOD_LINES`]; then
+//! (c), pair by pair; then (b). Within each kind the steps that are farthest from the accesses, counted in steps of the
+//! run, go first. Quiet steps are never kept, unless one is an access of the finding.
+
+use crate::facts::{Facts, blamed, is_life, is_lock, is_part, points};
+use std::collections::BTreeSet;
+use timerace_core::record::{Edge, FindingRecord, StepRecord};
+use timerace_core::{Class, CtxId, CtxKind, Obj};
+
+/// Lines that a picture never exceeds, unless the accesses alone do.
+pub const MAX_LINES: usize = 16;
+/// Lines up to which variables that only explain are kept.
+pub const GOOD_LINES: usize = 14;
+
+/// Before lines are counted exactly, which costs time: more steps than this are cut without looking.
+const MANY: usize = 64;
+
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Rank {
+    Access,
+    Object,
+    Explains,
+}
+
+/// What the finding is about, in indices of the record.
+struct Subject<'a> {
+    finding: &'a FindingRecord,
+    /// Accesses, in order of the run.
+    sides: Vec<usize>,
+    /// The contexts of the finding.
+    who: BTreeSet<CtxId>,
+}
+
+/// One flag per step: whether the picture of the finding shows it.
+pub(crate) fn choose(facts: &Facts<'_>, finding: &FindingRecord) -> Vec<bool> {
+    let subject = subject(facts, finding);
+    let mut ranks: Vec<Option<Rank>> = vec![None; facts.rec.steps.len()];
+    for &i in &subject.sides {
+        raise(&mut ranks, i, Rank::Access);
+    }
+    keep_object(facts, &subject, &mut ranks);
+    keep_deadlock(facts, &subject, &mut ranks);
+    keep_explaining(facts, &subject, &mut ranks);
+    cut(facts, &subject, ranks)
+}
+
+fn raise(ranks: &mut [Option<Rank>], index: usize, rank: Rank) {
+    let now = &mut ranks[index];
+    *now = Some(now.map_or(rank, |r| r.min(rank)));
+}
+
+fn subject<'a>(facts: &Facts<'_>, finding: &'a FindingRecord) -> Subject<'a> {
+    let sides: BTreeSet<usize> = [Some(&finding.at), finding.other.as_ref(), finding.born.as_ref()]
+        .into_iter()
+        .flatten()
+        .filter_map(|s| facts.locate(finding, s))
+        .collect();
+    let mut who: BTreeSet<CtxId> = sides.iter().map(|i| facts.rec.steps[*i].ctx).collect();
+    for w in facts.circle(&finding.waits, finding.at.ctx) {
+        who.extend([w.waiter, w.holder]);
+    }
+    if who.is_empty() {
+        who.insert(finding.at.ctx);
+    }
+    Subject { finding, sides: sides.into_iter().collect(), who }
+}
+
+/// (b): the object's life, its fields, and the pointers to it.
+fn keep_object(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
+    let Some(object) = &subject.finding.object else { return };
+    for (i, s) in facts.rec.steps.iter().enumerate().filter(|(_, s)| !s.quiet) {
+        let shapes = s.touches.iter().any(|t| {
+            points(t, object) || (is_part(t, object) && (is_life(t) || t.write && !t.internal))
+        });
+        if shapes {
+            raise(ranks, i, Rank::Object);
+        }
+    }
+}
+
+/// (a) of a deadlock: what its contexts took and did not give back, and the interrupts that are stuck.
+fn keep_deadlock(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
+    if !matches!(subject.finding.class, Class::Deadlock | Class::SelfDeadlock | Class::LockOrder) {
+        return;
+    }
+    for section in &facts.sections {
+        let held = section.to.is_none() && subject.who.contains(&section.ctx);
+        if held && !facts.rec.steps[section.from].quiet {
+            raise(ranks, section.from, Rank::Access);
+        }
+    }
+    for ctx in subject.who.iter().filter(|c| facts.kind(**c) >= CtxKind::Softirq) {
+        let entry = facts.rec.steps.iter().rposition(|s| s.ctx == *ctx && s.entry);
+        if let Some(i) = entry {
+            raise(ranks, i, Rank::Object);
+        }
+    }
+}
+
+/// (e): variables over which the contexts of the finding meet, and what started these contexts.
+fn keep_explaining(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
+    let steps = &facts.rec.steps;
+    let plain = |s: &StepRecord| -> Vec<(Obj, bool)> {
+        let shared = s.touches.iter().filter(|t| !t.internal && !is_lock(t));
+        shared.map(|t| (t.obj, t.write)).collect()
+    };
+    let kept: BTreeSet<usize> = (0..steps.len()).filter(|i| ranks[*i].is_some()).collect();
+    let read: BTreeSet<(CtxId, Obj)> = kept
+        .iter()
+        .flat_map(|i| plain(&steps[*i]).into_iter().map(|(o, _)| (steps[*i].ctx, o)))
+        .collect();
+    let read_objs: BTreeSet<Obj> = read.iter().map(|(_, o)| *o).collect();
+    // Of the variables that nothing kept touches: those that the contexts of the finding use against each other.
+    let locks: BTreeSet<Obj> = facts.sections.iter().filter_map(|s| s.obj).collect();
+    let mut users: std::collections::BTreeMap<Obj, BTreeSet<(CtxId, bool)>> =
+        std::collections::BTreeMap::new();
+    for s in steps.iter().filter(|s| subject.who.contains(&s.ctx)) {
+        for (o, write) in plain(s) {
+            users.entry(o).or_default().insert((s.ctx, write));
+        }
+    }
+    let contested = |o: &Obj| {
+        users.get(o).is_some_and(|u| {
+            u.iter().any(|(c, w)| *w && u.iter().any(|(d, _)| d != c)) && !locks.contains(o)
+        })
+    };
+    for (i, s) in steps.iter().enumerate().filter(|(_, s)| !s.quiet) {
+        let wanted = plain(s).iter().any(|(o, write)| {
+            (*write && read_objs.contains(o) && read.iter().any(|(c, x)| x == o && *c != s.ctx))
+                || (subject.who.contains(&s.ctx) && contested(o))
+        });
+        if wanted {
+            raise(ranks, i, Rank::Explains);
+        }
+    }
+    keep_causes(facts, subject, ranks);
+}
+
+/// What another context did so that a context of the finding could begin: queued the work, raised the softirq, ended
+/// the grace period.
+fn keep_causes(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
+    let steps = &facts.rec.steps;
+    let cpu_words: BTreeSet<&str> = steps
+        .iter()
+        .flat_map(|s| s.touches.iter().filter(|t| t.internal).map(|t| t.name.as_str()))
+        .collect();
+    let pass = |e: &Edge| e.over.as_deref().is_some_and(|o| !cpu_words.contains(o));
+    for &side in &subject.sides {
+        let mut at = side;
+        // From each access back to the entry of its context, then to whoever caused the entry, and so on.
+        for _ in 0..MANY {
+            let ctx = steps[at].ctx;
+            let entry = steps[..=at].iter().rposition(|s| s.ctx == ctx && s.entry);
+            let Some(entry) = entry else { break };
+            let cause = facts
+                .before(entry)
+                .filter(|(from, e)| pass(e) && steps[*from].ctx != ctx)
+                .map(|(from, _)| from)
+                .max();
+            let Some(cause) = cause else { break };
+            if !steps[cause].quiet {
+                raise(ranks, cause, Rank::Explains);
+            }
+            at = cause;
+        }
+    }
+}
+
+/// The steps of the ranks with their brackets, cut to size.
+fn cut(facts: &Facts<'_>, subject: &Subject<'_>, mut ranks: Vec<Option<Rank>>) -> Vec<bool> {
+    let far = |i: usize| {
+        let near = subject.sides.iter().map(|s| s.abs_diff(i)).min();
+        near.unwrap_or(facts.rec.steps.len() - i)
+    };
+    let order = |ranks: &[Option<Rank>], rank: Rank| -> Vec<usize> {
+        let mut found: Vec<usize> = (0..ranks.len()).filter(|i| ranks[*i] == Some(rank)).collect();
+        found.sort_by_key(|i| (far(*i), *i));
+        found
+    };
+    let mut explains = order(&ranks, Rank::Explains);
+    for i in explains.drain(explains.len().min(MANY)..) {
+        ranks[i] = None;
+    }
+    let mut objects = order(&ranks, Rank::Object);
+    for i in objects.drain(objects.len().min(MANY)..) {
+        ranks[i] = None;
+    }
+    while lines(facts, &with_brackets(facts, &ranks, &[])) > GOOD_LINES {
+        let Some(i) = explains.pop() else { break };
+        ranks[i] = None;
+    }
+    let mut dropped: Vec<usize> = Vec::new();
+    let mut pairs = bracket_pairs(facts, &ranks);
+    pairs.sort_by_key(|p| (far(facts.sections[*p].from), *p));
+    let fits = |ranks: &[Option<Rank>], dropped: &[usize]| {
+        lines(facts, &with_brackets(facts, ranks, dropped)) <= MAX_LINES
+    };
+    while !fits(&ranks, &dropped) {
+        if let Some(p) = pairs.pop() {
+            dropped.push(p);
+        } else if let Some(i) = objects.pop() {
+            ranks[i] = None;
+        } else {
+            break;
+        }
+    }
+    with_brackets(facts, &ranks, &dropped)
+}
+
+/// The sections that contain a kept step of their context, and have an end.
+fn bracket_pairs(facts: &Facts<'_>, ranks: &[Option<Rank>]) -> Vec<usize> {
+    let steps = &facts.rec.steps;
+    let contains = |s: &crate::facts::Section, i: usize| {
+        i != s.from && Some(i) != s.to && s.covers(steps[i].ctx, i)
+    };
+    let kept: Vec<usize> = (0..ranks.len()).filter(|i| ranks[*i].is_some()).collect();
+    (0..facts.sections.len())
+        .filter(|p| {
+            let s = &facts.sections[*p];
+            let visible = !steps[s.from].quiet && s.to.is_none_or(|t| !steps[t].quiet);
+            visible && s.shared && kept.iter().any(|i| contains(s, *i))
+        })
+        .collect()
+}
+
+fn with_brackets(facts: &Facts<'_>, ranks: &[Option<Rank>], dropped: &[usize]) -> Vec<bool> {
+    let mut kept: Vec<bool> = ranks.iter().map(Option::is_some).collect();
+    for p in bracket_pairs(facts, ranks).into_iter().filter(|p| !dropped.contains(p)) {
+        let s = &facts.sections[p];
+        kept[s.from] = true;
+        if let Some(to) = s.to {
+            kept[to] = true;
+        }
+    }
+    kept
+}
+
+/// About how many lines a picture of these steps has: a line per step, and one per call below the outermost.
+fn lines(facts: &Facts<'_>, kept: &[bool]) -> usize {
+    let steps = facts.rec.steps.iter().zip(kept).filter(|(_, k)| **k).map(|(s, _)| s);
+    let mut calls = BTreeSet::new();
+    let mut contexts = BTreeSet::new();
+    let mut n = 0;
+    for s in steps {
+        n += 1;
+        contexts.insert(s.ctx);
+        calls.extend(blamed(s).map(|i| (s.ctx, s.stack[i].id)));
+    }
+    n + calls.len().saturating_sub(contexts.len())
+}

@@ -1,0 +1,504 @@
+//! The steps of a run laid out for people: one row per event, a column per CPU, nested by call.
+//!
+//! Every view of a run (text, table, picture, page) is made from this one list, so that a step has the same number,
+//! the same column and the same depth in all of them. Nothing here knows how wide a character is.
+
+use crate::choose::choose;
+use crate::facts::{Facts, blamed, home, is_lock};
+use crate::marks::{pending_rows, put_marks};
+use std::collections::{BTreeMap, BTreeSet};
+use timerace_core::record::{Call, FindingRecord, Record, StepRecord};
+use timerace_core::{CpuId, CtxId, CtxKind, Obj};
+
+/// How much of a run is shown.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub enum Detail {
+    /// The lines that matter for the finding: about a dozen. Without a finding, as [`Detail::Steps`].
+    #[default]
+    Chosen,
+    /// Every step, but for quiet ones.
+    Steps,
+    /// Every step.
+    Full,
+}
+
+/// A CPU with steps to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// The CPU.
+    pub cpu: CpuId,
+    /// What it is doing: `bpf_timer_cancel()`, or the name of a program, task or interrupt. Rows are nested below it.
+    pub role: String,
+}
+
+impl Column {
+    /// CPU and role: `CPU1: bpf_timer_cancel()`.
+    pub fn heading(&self) -> String {
+        format!("{}: {}", self.cpu, self.role)
+    }
+}
+
+/// What a row stands for.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum RowKind {
+    /// The step with this number.
+    Step(u32),
+    /// An interrupt, a softirq or a grace period begins, or the CPU goes on with another task. The number of the step
+    /// that is the entry itself, if that is shown.
+    Entry(Option<u32>),
+    /// A function is entered whose steps follow, one deeper.
+    Call,
+    /// A line that waits for ever: it is no step of the run.
+    Waiting,
+    /// More than five steps were left out here.
+    Gap,
+}
+
+/// The part of a row's text that is wrong, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marked {
+    /// First character of the part, counted in characters from the beginning of the text.
+    pub start: usize,
+    /// Its length in characters, at least 1.
+    pub len: usize,
+    /// The reason, such as `t was freed by CPU2`.
+    pub reason: String,
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Index into [`Interleaving::columns`].
+    pub column: usize,
+    /// Who.
+    pub ctx: CtxId,
+    /// Levels of nesting below the column's heading.
+    pub depth: u32,
+    /// What it stands for.
+    pub kind: RowKind,
+    /// The line.
+    pub text: String,
+    /// The same with less detail (a call without its argument), where there is such a form.
+    pub short: Option<String>,
+    /// What a value was, where that matters: `reads NULL`.
+    pub comment: Option<String>,
+    /// The wrong part, where the finding shows in this row.
+    pub mark: Option<Marked>,
+}
+
+/// A run, or the part of it that matters, as rows.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Interleaving {
+    /// The CPUs that have rows, by number.
+    pub columns: Vec<Column>,
+    /// The events, in order.
+    pub rows: Vec<Row>,
+    /// Who waits for whom, an edge an item: `CPU0 waits for cb_b (on CPU1)`. Empty unless it is a deadlock.
+    pub circle: Vec<String>,
+    /// Steps of the run that are not shown, quiet ones not counted.
+    pub left_out: usize,
+}
+
+/// Lays out a run around one of its findings (by index; `None`, or an index that does not exist: without).
+pub fn interleaving(rec: &Record, finding: Option<usize>, detail: Detail) -> Interleaving {
+    let facts = Facts::new(rec);
+    let finding = finding.and_then(|i| rec.findings.get(i));
+    let kept = match (detail, finding) {
+        (Detail::Full, _) => vec![true; rec.steps.len()],
+        (Detail::Chosen, Some(f)) => choose(&facts, f),
+        _ => rec.steps.iter().map(|s| !s.quiet).collect(),
+    };
+    build(&facts, finding, &kept, detail == Detail::Chosen && finding.is_some(), true)
+}
+
+/// Every row of a run in one column of text: with the outermost calls, which a heading would say.
+pub(crate) fn sequence(rec: &Record, detail: Detail) -> Interleaving {
+    let facts = Facts::new(rec);
+    let kept: Vec<bool> = rec.steps.iter().map(|s| detail == Detail::Full || !s.quiet).collect();
+    build(&facts, None, &kept, false, false)
+}
+
+fn build(
+    facts: &Facts<'_>,
+    finding: Option<&FindingRecord>,
+    kept: &[bool],
+    sparse: bool,
+    headings: bool,
+) -> Interleaving {
+    let mut b = Builder::new(facts, finding, kept, sparse, headings);
+    for (i, step) in facts.rec.steps.iter().enumerate() {
+        if kept[i] {
+            b.step(i, step);
+        } else if !step.quiet {
+            b.left_out(step);
+        }
+    }
+    let mut il =
+        Interleaving { columns: b.columns, rows: b.rows, circle: Vec::new(), left_out: b.left_out };
+    if let Some(f) = finding {
+        pending_rows(facts, f, &mut il);
+        put_marks(facts, f, &mut il);
+    }
+    il
+}
+
+/// An interrupt, a task or a helper that is open in a column.
+struct Level {
+    ctx: CtxId,
+    /// Which of its activations: an interrupt may come twice.
+    turn: u32,
+    /// Depth of its outermost lines.
+    base: u32,
+    /// Calls that have a line, with the depth of that line.
+    open: Vec<(u32, u32)>,
+}
+
+#[derive(Default)]
+struct ColumnState {
+    levels: Vec<Level>,
+    depth: u32,
+    started: bool,
+}
+
+struct Builder<'a, 'r> {
+    facts: &'a Facts<'r>,
+    columns: Vec<Column>,
+    states: Vec<ColumnState>,
+    of_cpu: BTreeMap<CpuId, usize>,
+    /// Per column: the context that the heading is about, and how many calls of its stack the heading stands for.
+    main: Vec<(CtxId, usize)>,
+    /// Calls that get a line; `None`: all.
+    shown_calls: Option<BTreeSet<u32>>,
+    with_args: bool,
+    contested: BTreeSet<Obj>,
+    turns: BTreeMap<CtxId, u32>,
+    rows: Vec<Row>,
+    left_out: usize,
+    gap: BTreeMap<usize, usize>,
+}
+
+impl<'a, 'r> Builder<'a, 'r> {
+    fn new(
+        facts: &'a Facts<'r>,
+        finding: Option<&FindingRecord>,
+        kept: &[bool],
+        sparse: bool,
+        headings: bool,
+    ) -> Self {
+        let steps: Vec<&StepRecord> =
+            facts.rec.steps.iter().zip(kept).filter(|(_, k)| **k).map(|(s, _)| s).collect();
+        let cpus = cpus_of(facts, finding, &steps);
+        let mut b = Builder {
+            facts,
+            columns: Vec::new(),
+            states: cpus.iter().map(|_| ColumnState::default()).collect(),
+            of_cpu: cpus.iter().enumerate().map(|(i, c)| (*c, i)).collect(),
+            main: Vec::new(),
+            shown_calls: sparse.then(|| shown_calls(facts, &steps)),
+            with_args: args_matter(&steps),
+            contested: contested(facts, &steps),
+            turns: BTreeMap::new(),
+            rows: Vec::new(),
+            left_out: 0,
+            gap: BTreeMap::new(),
+        };
+        for (column, cpu) in cpus.into_iter().enumerate() {
+            let here: Vec<&StepRecord> =
+                steps.iter().copied().filter(|s| b.column_of(s.ctx) == column).collect();
+            let waiter = finding
+                .and_then(|f| f.waits.iter().map(|w| w.waiter).find(|c| b.column_of(*c) == column));
+            let (main, skip, role) = role(facts, &here, waiter, headings);
+            b.main.push((main, skip));
+            b.columns.push(Column { cpu, role });
+        }
+        b
+    }
+
+    fn column_of(&self, ctx: CtxId) -> usize {
+        let cpu = self.facts.spec(ctx).map_or(CpuId(0), home);
+        self.of_cpu.get(&cpu).copied().unwrap_or(0)
+    }
+
+    fn left_out(&mut self, step: &StepRecord) {
+        self.left_out += 1;
+        if step.entry {
+            *self.turns.entry(step.ctx).or_default() += 1;
+        }
+        let known = self.facts.spec(step.ctx).is_some_and(|s| self.of_cpu.contains_key(&home(s)));
+        if known && !self.rows.is_empty() {
+            *self.gap.entry(self.column_of(step.ctx)).or_default() += 1;
+        }
+    }
+
+    fn step(&mut self, index: usize, step: &StepRecord) {
+        self.close_gap(step.ctx);
+        if step.entry {
+            *self.turns.entry(step.ctx).or_default() += 1;
+        }
+        let column = self.column_of(step.ctx);
+        if self.arrive(column, step) {
+            return; // the line of the entry is the step
+        }
+        let depth = self.calls(column, step);
+        let row = Row {
+            column,
+            ctx: step.ctx,
+            depth,
+            kind: RowKind::Step(step.no),
+            text: step.text.clone(),
+            short: None,
+            comment: self.comment(index, step),
+            mark: None,
+        };
+        self.push(row);
+    }
+
+    fn push(&mut self, row: Row) {
+        let state = &mut self.states[row.column];
+        state.depth = row.depth;
+        state.started = true;
+        self.rows.push(row);
+    }
+
+    fn close_gap(&mut self, next: CtxId) {
+        let total: usize = self.gap.values().sum();
+        if total > 5 {
+            let most = self.gap.iter().max_by_key(|(c, n)| (**n, std::cmp::Reverse(**c)));
+            let column = most.map_or(0, |(c, _)| *c);
+            let depth = self.states[column].depth;
+            self.rows.push(Row {
+                column,
+                ctx: next,
+                depth,
+                kind: RowKind::Gap,
+                text: "...".to_string(),
+                short: None,
+                comment: None,
+                mark: None,
+            });
+        }
+        self.gap.clear();
+    }
+
+    /// Makes the step's context the top of its column; whether the line for that stands for the step itself.
+    fn arrive(&mut self, column: usize, step: &StepRecord) -> bool {
+        let ctx = step.ctx;
+        let turn = self.turns.get(&ctx).copied().unwrap_or(0);
+        let state = &mut self.states[column];
+        if let Some(at) = state.levels.iter().position(|l| l.ctx == ctx && l.turn == turn) {
+            state.levels.truncate(at + 1);
+            return false;
+        }
+        let again = state.levels.iter().position(|l| l.ctx == ctx);
+        let above = again.map(|at| state.levels[at].base.saturating_sub(1));
+        if let Some(at) = again {
+            state.levels.truncate(at);
+        }
+        let kind = self.facts.kind(ctx);
+        let is_main = self.main[column].0 == ctx;
+        let is_task = matches!(kind, CtxKind::Task | CtxKind::Kworker);
+        let named = is_task || !step.entry || self.shown_calls.is_some();
+        if is_main && !state.started && named {
+            // The heading says who it is.
+            state.levels = vec![Level { ctx, turn, base: 0, open: Vec::new() }];
+            state.started = true;
+            return step.entry && !is_task;
+        }
+        let depth = match above {
+            Some(depth) => depth,
+            None if is_task || kind == CtxKind::Helper || (is_main && !state.started) => 0,
+            None if state.started => state.depth + 1,
+            None => 1,
+        };
+        if is_task {
+            state.levels.clear();
+        }
+        let base = if is_task { depth } else { depth + 1 };
+        state.levels.push(Level { ctx, turn, base, open: Vec::new() });
+        let name = self.facts.name(ctx);
+        let text = if is_task {
+            format!("[{name}]")
+        } else if step.entry && step.text.starts_with('<') {
+            step.text.clone()
+        } else {
+            format!("<{name}>")
+        };
+        let entry = (step.entry && !is_task).then_some(step.no);
+        let kind = RowKind::Entry(entry);
+        self.push(Row { column, ctx, depth, kind, text, short: None, comment: None, mark: None });
+        entry.is_some()
+    }
+
+    /// Opens the calls that lead to the step; the depth of the step's own line.
+    fn calls(&mut self, column: usize, step: &StepRecord) -> u32 {
+        let skip = if self.main[column].0 == step.ctx { self.main[column].1 } else { 0 };
+        let path: Vec<&Call> = step
+            .stack
+            .iter()
+            .skip(skip)
+            .filter(|c| self.shown_calls.as_ref().is_none_or(|s| s.contains(&c.id)))
+            .collect();
+        let at = self.states[column].levels.len() - 1;
+        let (base, common) = {
+            let level = &mut self.states[column].levels[at];
+            let same = level.open.iter().zip(&path).take_while(|(o, c)| o.0 == c.id).count();
+            level.open.truncate(same);
+            (level.base, same)
+        };
+        for (j, call) in path.iter().enumerate().skip(common) {
+            let depth = base + j as u32;
+            self.states[column].levels[at].open.push((call.id, depth));
+            if j + 1 == path.len() && is_call_of(&step.text, &call.name) {
+                return depth; // the step's line is the call
+            }
+            let (text, short) = call_text(call, self.with_args);
+            let kind = RowKind::Call;
+            let ctx = step.ctx;
+            self.push(Row { column, ctx, depth, kind, text, short, comment: None, mark: None });
+        }
+        base + path.len() as u32
+    }
+
+    /// The value that the step read or left, where another context changes that variable and the line does not say it.
+    fn comment(&self, index: usize, step: &StepRecord) -> Option<String> {
+        let touches = &self.facts.rec.steps[index].touches;
+        let t = touches.iter().find(|t| {
+            !t.internal && !is_lock(t) && self.contested.contains(&t.obj) && is_plain(&t.before)
+        })?;
+        if !t.write {
+            return Some(format!("reads {}", t.before));
+        }
+        let says = step.text.contains(" = ") && step.text.ends_with(t.after.as_str());
+        (t.before != t.after && is_plain(&t.after) && !says)
+            .then(|| format!("{} -> {}", t.before, t.after))
+    }
+}
+
+/// A value that says something by itself: a number, or nothing at all.
+fn is_plain(value: &str) -> bool {
+    value == "NULL" || value.parse::<i64>().is_ok()
+}
+
+/// Whether the line is itself a call of the function: `kfree(t)`, `ret = hrtimer_cancel(&t->timer)`.
+fn is_call_of(text: &str, function: &str) -> bool {
+    let in_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.match_indices(function).any(|(at, _)| {
+        text[at + function.len()..].starts_with('(') && !text[..at].ends_with(in_word)
+    })
+}
+
+/// The line of a call, and the same without its argument if it has one.
+fn call_text(call: &Call, with_args: bool) -> (String, Option<String>) {
+    let bare = function(&call.name);
+    if with_args && !call.arg.is_empty() {
+        (format!("{}({})", call.name, call.arg), Some(bare))
+    } else {
+        (bare, None)
+    }
+}
+
+/// The CPUs that get a column: those of the steps, and of the contexts that wait for each other.
+fn cpus_of(
+    facts: &Facts<'_>,
+    finding: Option<&FindingRecord>,
+    steps: &[&StepRecord],
+) -> Vec<CpuId> {
+    let mut cpus: BTreeSet<CpuId> =
+        steps.iter().filter_map(|s| facts.spec(s.ctx)).filter_map(|s| s.cpu).collect();
+    if let Some(f) = finding {
+        let circle = facts.circle(&f.waits, f.at.ctx);
+        cpus.extend(circle.iter().filter_map(|w| facts.spec(w.waiter)).map(home));
+    }
+    if cpus.is_empty() {
+        // Only helpers, or contexts that the record does not name.
+        cpus.extend(steps.iter().map(|s| facts.spec(s.ctx).map_or(CpuId(0), home)).take(1));
+    }
+    cpus.into_iter().collect()
+}
+
+/// Of each step: the innermost call, the innermost that findings may blame, and in interrupts the innermost body.
+fn shown_calls(facts: &Facts<'_>, steps: &[&StepRecord]) -> BTreeSet<u32> {
+    let mut shown = BTreeSet::new();
+    for s in steps {
+        shown.extend(s.stack.last().map(|c| c.id));
+        shown.extend(blamed(s).map(|i| s.stack[i].id));
+        if !matches!(facts.kind(s.ctx), CtxKind::Task | CtxKind::Kworker) {
+            shown.extend(s.stack.iter().rev().find(|c| c.body).map(|c| c.id));
+        }
+    }
+    shown
+}
+
+/// Arguments tell calls apart where a function is called on different things.
+fn args_matter(steps: &[&StepRecord]) -> bool {
+    let mut args: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut calls = steps.iter().flat_map(|s| &s.stack).filter(|c| !c.arg.is_empty());
+    calls.any(|c| *args.entry(&c.name).or_insert(&c.arg) != c.arg)
+}
+
+/// Variables that one context writes and another one touches, among the steps that are shown.
+fn contested(facts: &Facts<'_>, steps: &[&StepRecord]) -> BTreeSet<Obj> {
+    let mut users: BTreeMap<Obj, (BTreeSet<CtxId>, BTreeSet<CtxId>)> = BTreeMap::new();
+    for s in steps {
+        for t in s.touches.iter().filter(|t| !t.internal) {
+            let (all, writers) = users.entry(t.obj).or_default();
+            all.insert(s.ctx);
+            if t.write {
+                writers.insert(s.ctx);
+            }
+        }
+    }
+    let locks: BTreeSet<Obj> = facts.sections.iter().filter_map(|s| s.obj).collect();
+    users
+        .into_iter()
+        .filter(|(o, (all, writers))| !locks.contains(o) && !writers.is_empty() && all.len() > 1)
+        .map(|(o, _)| o)
+        .collect()
+}
+
+/// Whom a column's heading is about, how many calls of that context's stack it stands for, and its words.
+fn role(
+    facts: &Facts<'_>,
+    steps: &[&StepRecord],
+    waiter: Option<CtxId>,
+    headings: bool,
+) -> (CtxId, usize, String) {
+    let of =
+        |want: &dyn Fn(CtxKind) -> bool| steps.iter().map(|s| s.ctx).find(|c| want(facts.kind(*c)));
+    let main = of(&|k| matches!(k, CtxKind::Task | CtxKind::Kworker))
+        .or_else(|| of(&|k| k != CtxKind::Helper))
+        .or(waiter)
+        .or_else(|| of(&|_| true))
+        .unwrap_or_default();
+    if !headings {
+        return (main, 0, facts.name(main));
+    }
+    let stacks: Vec<&[Call]> =
+        steps.iter().filter(|s| s.ctx == main && !s.entry).map(|s| s.stack.as_slice()).collect();
+    let common = common_calls(&stacks);
+    let body = common.iter().rposition(|c| c.body);
+    let call = common.iter().enumerate().find(|(i, c)| !c.body && body.is_none_or(|b| *i > b));
+    let is_task = matches!(facts.kind(main), CtxKind::Task | CtxKind::Kworker);
+    let chosen = match (body, call) {
+        (Some(b), _) if !is_task => Some(b),
+        (_, Some((c, _))) if is_task => Some(c),
+        (b, _) => b,
+    };
+    match chosen {
+        Some(i) => (main, i + 1, function(&common[i].name)),
+        None if is_task => (main, 0, facts.name(main)),
+        None => (main, common.len(), format!("<{}>", facts.name(main))),
+    }
+}
+
+/// `cb()`; what is not one word, such as `prog cb`, is not written as a call.
+pub(crate) fn function(name: &str) -> String {
+    if name.contains(' ') { name.to_string() } else { format!("{name}()") }
+}
+
+fn common_calls<'s>(stacks: &[&'s [Call]]) -> &'s [Call] {
+    let Some((first, rest)) = stacks.split_first() else { return &[] };
+    let same = |other: &&[Call]| first.iter().zip(*other).take_while(|(a, b)| a.id == b.id).count();
+    let n = rest.iter().map(same).min().unwrap_or(first.len());
+    &first[..n]
+}
