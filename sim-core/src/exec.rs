@@ -181,6 +181,32 @@ impl<'m, M: Model> Exec<'m, M> {
         self.machine.mem.borrow().step_no
     }
 
+    /// Identifies the state: shared memory, and what each context has learned (which must be switched on). 128 bits, of
+    /// bijective mixes per word.
+    pub(crate) fn state_key(&self) -> u128 {
+        use crate::mix::{mix, roll};
+        let (mut a, mut b) = (0u64, 0u64);
+        let mut add = |name: u64, word: u64| {
+            a = a.wrapping_add(roll(mix(name), word));
+            b = b.wrapping_add(roll(mix(word ^ 0x5851_f42d_4c95_7f2d), name));
+        };
+        let mem = self.machine.mem.borrow();
+        let initial = self.machine.initial.borrow();
+        for o in &self.dirty {
+            let v = mem.values[o.index()];
+            if v != initial.values[o.index()] {
+                add(u64::from(o.0), v);
+            }
+        }
+        for c in &self.moved {
+            let slot = self.machine.slots[c.index()].borrow();
+            if slot.learned != 0 {
+                add(1 << 40 | u64::from(c.0), slot.learned);
+            }
+        }
+        u128::from(a) << 64 | u128::from(b)
+    }
+
     /// Contexts that have begun something and cannot go on.
     pub fn stuck(&self) -> Vec<CtxId> {
         (0..self.bodies.len() as u16)

@@ -11,6 +11,7 @@
 //! Where to start reading: [`step`] (the contract), [`mem`] (shared memory), [`ctx`] (what a model's code calls),
 //! [`exec`] (one execution), [`dpor`] (every inequivalent execution), [`timed`] (the virtual clock).
 
+pub mod bounded;
 pub mod cpu;
 pub mod ctx;
 pub mod detect;
@@ -25,6 +26,7 @@ pub mod policy;
 pub mod queue;
 pub mod record;
 pub mod result;
+pub mod sample;
 pub mod schedule;
 pub mod step;
 pub mod timed;

@@ -667,6 +667,14 @@ impl Mem {
         }
     }
 
+    /// The distinct findings of this execution.
+    pub(crate) fn finding_keys(&self) -> Vec<crate::detect::FindingKey> {
+        let mut keys: Vec<_> = self.findings.iter().map(RawFinding::key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
     /// The findings of this execution, with names.
     pub fn findings(&self, names: &[String]) -> Vec<Finding> {
         self.findings.iter().map(|f| f.named(names)).collect()

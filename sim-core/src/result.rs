@@ -1,8 +1,14 @@
 //! What a search or a timed run found out, as plain data.
 
-use crate::detect::Class;
+use crate::detect::{Class, FindingKey};
+use crate::dpor::Options;
 use crate::ids::{CpuId, Nanos};
-use crate::schedule::Schedule;
+use crate::mem::{FrameName, Mem};
+use crate::mix::roll;
+use crate::order::Cost;
+use crate::policy::Ended;
+use crate::schedule::{Pick, Schedule};
+use std::collections::{BTreeMap, HashSet};
 
 /// A bound that cuts a search off, and whether it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,5 +92,110 @@ impl Expiry {
     /// Nanoseconds from the programmed expiry to the beginning of the callback.
     pub fn late_ns(&self) -> u64 {
         self.callback.since(self.programmed)
+    }
+}
+
+/// The best schedule known for a finding.
+pub(crate) struct Kept {
+    pub cost: Cost,
+    pub picks: Vec<Pick>,
+    pub count: u64,
+}
+
+/// What a search counts as it goes.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub schedules: u64,
+    pub failing: u64,
+    pub blocked: u64,
+    stuck: u64,
+    steps: u64,
+    longest: u32,
+    pub stopped: bool,
+    pub max_hit: bool,
+    steps_hit: bool,
+    expiries_hit: bool,
+    found: BTreeMap<FindingKey, Kept>,
+    states: HashSet<u64>,
+    pub traces: u64,
+}
+
+impl Tally {
+    /// Counts an execution that has ended.
+    pub fn count(&mut self, mem: &Mem, ended: &Ended, stuck: bool) {
+        self.steps += u64::from(mem.step_no);
+        self.longest = self.longest.max(mem.step_no);
+        match ended {
+            Ended::StepLimit => self.steps_hit = true,
+            Ended::ExpiryLimit => self.expiries_hit = true,
+            Ended::Complete | Ended::Diverged(_) => {}
+        }
+        self.schedules += 1;
+        self.stuck += u64::from(stuck);
+        self.states.insert(mem.state_digest());
+    }
+
+    /// Counts a finding; `picks` is the schedule of the first execution that shows it.
+    pub fn found(&mut self, key: FindingKey, picks: impl FnOnce() -> Vec<Pick>) -> &mut Kept {
+        let kept = self.found.entry(key).or_insert_with(|| Kept {
+            cost: Cost::MAX,
+            picks: picks(),
+            count: 0,
+        });
+        kept.count += 1;
+        kept
+    }
+
+    /// The least cost known for a finding.
+    pub fn cost(&self, key: &FindingKey) -> Cost {
+        self.found.get(key).map_or(Cost::MAX, |f| f.cost)
+    }
+
+    pub fn into_exploration(
+        self,
+        policy: &'static str,
+        names: &[String],
+        options: &Options,
+    ) -> Exploration {
+        let mut states: Vec<u64> = self.states.into_iter().collect();
+        states.sort_unstable();
+        let name = |f| match f {
+            FrameName::Fn(f) => f.to_string(),
+            FrameName::Body(i) => names[i as usize].clone(),
+        };
+        let mut findings: Vec<Found> = self
+            .found
+            .into_iter()
+            .map(|((class, a, b), kept)| {
+                let mut functions = [name(a), name(b)];
+                functions.sort();
+                let schedule = Schedule { picks: kept.picks };
+                Found { class, functions, schedule, schedules: kept.count }
+            })
+            .collect();
+        findings.sort_by(|a, b| (a.class, &a.functions).cmp(&(b.class, &b.functions)));
+        let hit = self.max_hit || self.steps_hit || self.expiries_hit;
+        let limit = |name, value, hit| Bound { name, value, hit };
+        let limits = options.limits;
+        Exploration {
+            policy,
+            complete: !hit && !self.stopped && policy == "exhaustive",
+            stopped: self.stopped,
+            schedules: self.schedules,
+            failing: self.failing,
+            blocked: self.blocked,
+            stuck: self.stuck,
+            steps: self.steps,
+            longest: self.longest,
+            findings,
+            bounds: vec![
+                limit("max_schedules", options.max_schedules, self.max_hit),
+                limit("steps", Some(u64::from(limits.steps)), self.steps_hit),
+                limit("expiries", Some(limits.expiries), self.expiries_hit),
+            ],
+            final_states: states.len() as u64,
+            state_digest: states.iter().fold(0, |h, s| roll(h, *s)),
+            trace_digest: self.traces,
+        }
     }
 }

@@ -5,7 +5,8 @@ mod common;
 
 use common::{Op, Oracle, Outcome, Program, boot, outcome};
 use std::collections::BTreeSet;
-use timerace_core::dpor::{Observer, Options, View, explore};
+use timerace_core::bounded::explore_bounded;
+use timerace_core::dpor::{Ignore, Observer, Options, View, explore};
 use timerace_core::exec::Exec;
 use timerace_core::policy::{Ended, Limits, Replay};
 use timerace_core::record::record;
@@ -207,6 +208,17 @@ fn check(p: &Program, preemptions: bool) -> bool {
             })
             .min();
         assert_eq!(best, oracle.fewest_preemptions(), "fewest preemptions on {p:#?}");
+        let mut bounded = |n| explore_bounded(&mut exec, n, &Options::default(), &mut Ignore);
+        let fewest = best.unwrap();
+        assert!(bounded(fewest).failing > 0, "bounded by {fewest}: {p:#?}");
+        if let Some(less) = fewest.checked_sub(1) {
+            let r = bounded(less);
+            assert!(r.failing == 0 && !r.complete, "bounded by {less}: {p:#?}");
+        }
+    }
+    if preemptions && r.failing == 0 {
+        let all = explore_bounded(&mut exec, 64, &Options::default(), &mut Ignore);
+        assert!(all.failing == 0 && all.complete, "bounded by 64: {p:#?}");
     }
     true
 }

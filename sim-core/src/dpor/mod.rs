@@ -17,14 +17,13 @@ use crate::exec::Exec;
 use crate::ids::CtxId;
 use crate::machine::{Machine, Model};
 use crate::mem::{Mark, Mem};
-use crate::mix::{mix, roll};
+use crate::mix::mix;
 use crate::order;
 use crate::policy::{Ended, Limits};
-use crate::result::{Bound, Exploration, Found};
-use crate::schedule::{Pick, Schedule};
+use crate::result::{Exploration, Tally};
+use crate::schedule::Pick;
 pub(crate) use events::{Cut, Events};
 use races::Races;
-use std::collections::{BTreeMap, HashSet};
 
 /// A set of contexts, one bit each.
 pub(crate) type CtxSet = u128;
@@ -157,8 +156,8 @@ pub fn explore<M: Model>(
     s.exec.machine().mem.borrow_mut().marking = observer.needs_marks();
     s.run(observer);
     s.exec.machine().mem.borrow_mut().marking = false;
-    let names = s.exec.machine().names().to_vec();
-    s.tally.into_exploration(&names, options)
+    let names = s.exec.machine().names();
+    s.tally.into_exploration("exhaustive", names, options)
 }
 
 struct Search<'e, 'm, M> {
@@ -338,132 +337,34 @@ impl<M: Model> Search<'_, '_, M> {
         let stuck = self.exec.stuck();
         let t = &mut self.tally;
         let mem = m.mem.borrow();
-        t.steps += u64::from(mem.step_no);
-        t.longest = t.longest.max(mem.step_no);
-        match ended {
-            Ended::StepLimit => t.steps_hit = true,
-            Ended::ExpiryLimit => t.expiries_hit = true,
-            _ => {}
-        }
-        t.schedules += 1;
-        t.states.insert(mem.state_digest());
+        t.count(&mem, ended, !stuck.is_empty());
         t.traces = t.traces.wrapping_add(mix(self.events.digest()));
-        let mut keys: Vec<FindingKey> = mem.findings.iter().map(|f| f.key()).collect();
+        let keys = mem.finding_keys();
         let events = Some(&self.events);
         observer.execution(&View { mem: &mem, machine: m, ended, stuck: &stuck, events });
         drop(mem);
         if t.schedules.is_multiple_of(1024) {
             observer.progress(t.schedules);
         }
-        self.tally.stuck += u64::from(!stuck.is_empty());
         if keys.is_empty() {
             return;
         }
         self.tally.failing += 1;
-        keys.sort_unstable();
-        keys.dedup();
         self.keep_findings(&keys);
         self.tally.stopped = !self.options.keep_going;
     }
 
     fn keep_findings(&mut self, keys: &[FindingKey]) {
-        let best = keys
-            .iter()
-            .map(|k| self.tally.found.get(k).map_or(order::Cost::MAX, |f| f.cost))
-            .max()
-            .unwrap_or(order::Cost::MAX);
+        let best = keys.iter().map(|k| self.tally.cost(k)).max().unwrap_or(order::Cost::MAX);
         let better = order::fewest_preemptions(&self.events, self.exec, best);
         for k in keys {
-            let f = self.tally.found.entry(*k).or_insert_with(|| Kept {
-                cost: order::Cost::MAX,
-                picks: self.events.picks().collect(),
-                count: 0,
-            });
-            f.count += 1;
+            let kept = self.tally.found(*k, || self.events.picks().collect());
             if let Some((cost, picks)) = &better
-                && *cost < f.cost
+                && *cost < kept.cost
             {
-                f.cost = *cost;
-                f.picks.clone_from(picks);
+                kept.cost = *cost;
+                kept.picks.clone_from(picks);
             }
-        }
-    }
-}
-
-struct Kept {
-    cost: order::Cost,
-    picks: Vec<Pick>,
-    count: u64,
-}
-
-#[derive(Default)]
-struct Tally {
-    schedules: u64,
-    failing: u64,
-    blocked: u64,
-    stuck: u64,
-    steps: u64,
-    longest: u32,
-    stopped: bool,
-    max_hit: bool,
-    steps_hit: bool,
-    expiries_hit: bool,
-    found: BTreeMap<FindingKey, Kept>,
-    states: HashSet<u64>,
-    traces: u64,
-}
-
-impl Tally {
-    fn into_exploration(self, names: &[String], options: &Options) -> Exploration {
-        let mut states: Vec<u64> = self.states.into_iter().collect();
-        states.sort_unstable();
-        let name = |f| match f {
-            crate::mem::FrameName::Fn(f) => f.to_string(),
-            crate::mem::FrameName::Body(i) => names[i as usize].clone(),
-        };
-        let mut findings: Vec<Found> = self
-            .found
-            .into_iter()
-            .map(|((class, a, b), kept)| {
-                let mut functions = [name(a), name(b)];
-                functions.sort();
-                Found {
-                    class,
-                    functions,
-                    schedule: Schedule { picks: kept.picks },
-                    schedules: kept.count,
-                }
-            })
-            .collect();
-        findings.sort_by(|a, b| (a.class, &a.functions).cmp(&(b.class, &b.functions)));
-        let hit = self.max_hit || self.steps_hit || self.expiries_hit;
-        Exploration {
-            policy: "exhaustive",
-            complete: !hit && !self.stopped,
-            stopped: self.stopped,
-            schedules: self.schedules,
-            failing: self.failing,
-            blocked: self.blocked,
-            stuck: self.stuck,
-            steps: self.steps,
-            longest: self.longest,
-            findings,
-            bounds: vec![
-                Bound { name: "max_schedules", value: options.max_schedules, hit: self.max_hit },
-                Bound {
-                    name: "steps",
-                    value: Some(u64::from(options.limits.steps)),
-                    hit: self.steps_hit,
-                },
-                Bound {
-                    name: "expiries",
-                    value: Some(options.limits.expiries),
-                    hit: self.expiries_hit,
-                },
-            ],
-            final_states: states.len() as u64,
-            state_digest: states.iter().fold(0, |h, s| roll(h, *s)),
-            trace_digest: self.traces,
         }
     }
 }

@@ -1,0 +1,163 @@
+//! Exploration bounded by preemptions: all schedules with at most so many, fewest first.
+//!
+//! A bound is not a filter on partial-order reduction, which may reach a state only by an order with more preemptions. So
+//! this search keeps states, keyed with the last context: layer k holds what layer k-1 put off because it needed a switch
+//! away from a context that could go on. Interrupts and helpers switch for free. Exact, and complete when a layer is
+//! empty. Memory: 16 bytes a state, and the prefixes of the next layer.
+
+use crate::dpor::{Observer, Options, View};
+use crate::exec::Exec;
+use crate::ids::CtxId;
+use crate::machine::Model;
+use crate::policy::Ended;
+use crate::result::{Bound, Exploration, Tally};
+use crate::schedule::Pick;
+use std::collections::HashSet;
+
+struct Search<'e, 'm, M> {
+    exec: &'e mut Exec<'m, M>,
+    options: &'e Options,
+    seen: HashSet<u128>,
+    layer: Vec<Vec<Pick>>,
+    next: Vec<Vec<Pick>>,
+    path: Vec<Pick>,
+    tally: Tally,
+}
+
+/// Explores all schedules with at most `preemptions` preemptions.
+pub fn explore_bounded<M: Model>(
+    exec: &mut Exec<'_, M>,
+    preemptions: u32,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Exploration {
+    let machine = exec.machine();
+    {
+        machine.mem.borrow_mut().marking = observer.needs_marks();
+        machine.learning.set(true);
+    }
+    let mut s = Search {
+        exec,
+        options,
+        seen: HashSet::new(),
+        layer: vec![Vec::new()],
+        next: Vec::new(),
+        path: Vec::new(),
+        tally: Tally::default(),
+    };
+    let mut left = preemptions;
+    let mut cut_off = false;
+    loop {
+        s.run_layer(observer);
+        if s.tally.stopped || s.tally.max_hit || s.next.is_empty() {
+            break;
+        }
+        if left == 0 {
+            cut_off = true;
+            break;
+        }
+        left -= 1;
+        s.layer = std::mem::take(&mut s.next);
+    }
+    machine.mem.borrow_mut().marking = false;
+    machine.learning.set(false);
+    let mut e = s.tally.into_exploration("exhaustive", machine.names(), options);
+    e.complete &= !cut_off;
+    let bound = Bound { name: "preemptions", value: Some(u64::from(preemptions)), hit: cut_off };
+    e.bounds.insert(0, bound);
+    e
+}
+
+impl<M: Model> Search<'_, '_, M> {
+    fn run_layer(&mut self, observer: &mut dyn Observer) {
+        let mut work = std::mem::take(&mut self.layer);
+        work.reverse();
+        while let Some(prefix) = work.pop() {
+            self.exec.restart();
+            for p in &prefix {
+                self.exec.step(p.ctx, p.alt);
+            }
+            self.path = prefix;
+            let ended = self.go(&mut work);
+            if let Some(ended) = ended {
+                self.judge(&ended, observer);
+                if self.tally.stopped || !observer.go_on() {
+                    return;
+                }
+                if self.options.max_schedules.is_some_and(|m| self.tally.schedules >= m) {
+                    self.tally.max_hit = !work.is_empty() || !self.next.is_empty();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Goes on along the first free move, keeps the others for later. `None`: a state that is known.
+    fn go(&mut self, work: &mut Vec<Vec<Pick>>) -> Option<Ended> {
+        let mut ready = Vec::new();
+        loop {
+            self.exec.ready(&mut ready);
+            if ready.is_empty() {
+                self.exec.end();
+                return Some(Ended::Complete);
+            }
+            if let Some(limit) = self.options.limits.reached(self.exec) {
+                return Some(limit);
+            }
+            let last = self.last();
+            if !self.seen.insert(self.key(last)) {
+                return None;
+            }
+            let going = last.filter(|l| ready.contains(l) && !self.exec.is_idle(*l));
+            let mut first = None;
+            for c in &ready {
+                let free = going.is_none_or(|g| g == *c)
+                    || self.exec.is_idle(*c)
+                    || self.exec.is_helper(*c);
+                for alt in 0..self.exec.alternatives(*c) {
+                    let pick = Pick { ctx: *c, alt };
+                    if free && first.is_none() && going.is_none_or(|g| g == *c) {
+                        first = Some(pick);
+                        continue;
+                    }
+                    let mut prefix = self.path.clone();
+                    prefix.push(pick);
+                    if free { work.push(prefix) } else { self.next.push(prefix) }
+                }
+            }
+            let pick = first.expect("the context that can go on, or any other, is a free move");
+            self.path.push(pick);
+            self.exec.step(pick.ctx, pick.alt);
+        }
+    }
+
+    fn last(&self) -> Option<CtxId> {
+        self.path.iter().rev().map(|p| p.ctx).find(|c| !self.exec.is_helper(*c))
+    }
+
+    fn key(&self, last: Option<CtxId>) -> u128 {
+        let who = last.map_or(0, |l| u64::from(l.0) + 1);
+        self.exec.state_key() ^ u128::from(crate::mix::mix(who))
+    }
+
+    fn judge(&mut self, ended: &Ended, observer: &mut dyn Observer) {
+        let machine = self.exec.machine();
+        let complete = *ended == Ended::Complete;
+        let stuck = if complete { self.exec.stuck() } else { Vec::new() };
+        let mem = machine.mem.borrow();
+        self.tally.count(&mem, ended, !stuck.is_empty());
+        observer.execution(&View::linear(machine, &mem, ended, &stuck));
+        let keys = mem.finding_keys();
+        drop(mem);
+        if self.tally.schedules.is_multiple_of(1024) {
+            observer.progress(self.tally.schedules);
+        }
+        if !keys.is_empty() {
+            self.tally.failing += 1;
+            for k in keys {
+                self.tally.found(k, || self.path.clone());
+            }
+            self.tally.stopped = !self.options.keep_going;
+        }
+    }
+}
