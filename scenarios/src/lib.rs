@@ -4,6 +4,7 @@
 pub mod ast;
 pub mod diag;
 pub mod layout;
+pub mod library;
 pub mod limits;
 pub mod load;
 pub mod span;

@@ -1,0 +1,109 @@
+//! The built-in scenarios: the files of `library/`, compiled in, so that `demo` needs nothing else.
+
+/// A built-in scenario.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Path below `library/`, such as `races/r07-cancel-free-uaf.ron`.
+    pub path: &'static str,
+    /// The file.
+    pub source: &'static str,
+}
+
+impl Entry {
+    /// The name for command lines: the file's name without ending.
+    pub fn name(&self) -> &'static str {
+        let file = self.path.rsplit('/').next().unwrap_or(self.path);
+        file.strip_suffix(".ron").unwrap_or(file)
+    }
+
+    /// The first line of its story.
+    pub fn title(&self) -> &'static str {
+        let first = self.source.lines().next().unwrap_or_default();
+        first.trim_start_matches('/').trim()
+    }
+}
+
+macro_rules! library {
+    ($($path:literal),* $(,)?) => {
+        &[$(Entry { path: $path, source: include_str!(concat!("../library/", $path)) }),*]
+    };
+}
+
+/// All built-in scenarios: races first.
+pub const LIBRARY: &[Entry] = library![
+    "races/r07-cancel-free-uaf.ron",
+    "races/r06-timer-init-uref.ron",
+    "races/r09-mutual-cancel.ron",
+    "races/r10-self-arm-free.ron",
+    "seed-example.ron",
+    "periodic-under-net-rx.ron",
+    "cancel-pending.ron",
+    "cancel-running.ron",
+    "cancel-own-callback.ron",
+    "delete-pending.ron",
+    "update-pending.ron",
+    "loader-killed.ron",
+    "loader-killed-pinned.ron",
+    "init-without-uref.ron",
+    "prog-kept-by-timer.ron",
+    "init-enomem.ron",
+    "memcg-limit.ron",
+    "no-cap-bpf.ron",
+    "inner-map.ron",
+    "patterns/ring-3.ron",
+    "patterns/r07-raw.ron",
+    "patterns/r07-raw-fixed.ron",
+];
+
+/// The built-in scenario with this name, or whose name begins with it and a dash (`r07`).
+pub fn find(name: &str) -> Option<&'static Entry> {
+    let begins = |e: &&Entry| {
+        e.name().strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    LIBRARY.iter().find(|e| e.name() == name).or_else(|| LIBRARY.iter().find(begins))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    fn files(dir: &Path, below: &str, out: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let entry = entry.unwrap();
+            let name = format!("{below}{}", entry.file_name().into_string().unwrap());
+            if entry.path().is_dir() {
+                files(&entry.path(), &format!("{name}/"), out);
+            } else {
+                out.insert(name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_is_listed_once() {
+        let mut on_disk = BTreeSet::new();
+        files(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/library")), "", &mut on_disk);
+        let listed: BTreeSet<String> = LIBRARY.iter().map(|e| e.path.to_string()).collect();
+        assert_eq!(listed, on_disk);
+        assert_eq!(LIBRARY.len(), listed.len());
+    }
+
+    #[test]
+    fn every_file_loads_tells_a_story_and_is_named_as_it_says() {
+        for e in LIBRARY {
+            let s = crate::load::parse(e.source, &[]);
+            let s = s.unwrap_or_else(|d| panic!("{}: {:?}", e.path, d[0]));
+            assert_eq!(s.name.node, e.name(), "{}", e.path);
+            assert!(e.source.starts_with("// ") && e.title().len() > 20, "{}", e.path);
+            assert!(crate::load::warnings(&s).is_empty(), "{}", e.path);
+        }
+    }
+
+    #[test]
+    fn names_may_be_cut_at_a_dash() {
+        assert_eq!(find("r07").map(Entry::name), Some("r07-cancel-free-uaf"));
+        assert_eq!(find("r0"), None);
+    }
+}
