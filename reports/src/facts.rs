@@ -137,6 +137,12 @@ impl<'r> Facts<'r> {
     }
 }
 
+/// The other side of a finding. Of an object that was never freed, the machine names its birth: that is no other side.
+pub(crate) fn other_side(finding: &FindingRecord) -> Option<&Side> {
+    let other = finding.other.as_ref()?;
+    (finding.born.as_ref() != Some(other) || finding.class == Class::UninitRead).then_some(other)
+}
+
 /// The CPU beside which a context is drawn: its own; of a helper, the number at the end of its token, or CPU 0.
 pub(crate) fn home(spec: &CtxSpec) -> CpuId {
     spec.cpu.unwrap_or_else(|| {

@@ -195,7 +195,7 @@ impl<'a, 'r> Builder<'a, 'r> {
             of_cpu: cpus.iter().enumerate().map(|(i, c)| (*c, i)).collect(),
             main: Vec::new(),
             shown_calls: sparse.then(|| shown_calls(facts, &steps)),
-            with_args: args_matter(&steps),
+            with_args: !headings || args_matter(&steps),
             contested: contested(facts, &steps),
             turns: BTreeMap::new(),
             rows: Vec::new(),

@@ -10,6 +10,13 @@
 pub mod choose;
 mod facts;
 pub mod interleaving;
+pub mod json;
+pub mod latency;
 mod marks;
 pub mod num;
+mod order;
+pub mod origin;
 pub mod race_text;
+pub mod schedule_ron;
+pub mod splat;
+pub mod steps;

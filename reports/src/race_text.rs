@@ -4,7 +4,7 @@
 //! never two CPUs on one line. Where the columns do not fit side by side, calls lose their arguments and headings go on
 //! two lines; where that does not help, blocks with a heading each stand one below the other.
 
-use crate::interleaving::{Interleaving, Row, RowKind};
+use crate::interleaving::{Interleaving, Row};
 
 /// The width that a changelog takes.
 pub const WIDTH: usize = 75;
@@ -239,9 +239,4 @@ fn circle(il: &Interleaving, width: usize) -> Vec<String> {
         edges.iter().enumerate().map(|(i, e)| cut(e, width - 1) + if i < last { ";" } else { "" }),
     );
     lines
-}
-
-/// Whether a row is an event of the run, not a line between events.
-pub(crate) fn is_step(row: &Row) -> bool {
-    matches!(row.kind, RowKind::Step(_) | RowKind::Entry(Some(_)))
 }

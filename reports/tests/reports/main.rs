@@ -4,3 +4,4 @@
 mod build;
 mod golden;
 mod race;
+mod texts;

@@ -1,0 +1,316 @@
+//! What scripts read: one object per command, keys sorted, `"schema": 1`. The keys may grow; they do not change.
+
+use crate::latency::Summary;
+use crate::steps::changes;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use timerace_core::record::{FindingRecord, Record};
+use timerace_core::result::Exploration;
+
+/// The schema of all results.
+pub const SCHEMA: u32 = 1;
+
+/// The judgement of one expectation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpectationResult {
+    /// Its stable name, `[a-z0-9_]+`.
+    pub name: String,
+    /// Whether it holds; `None`: not judged (a `sometimes` in a single run, a search cut off before it could be known).
+    pub ok: Option<bool>,
+}
+
+/// What is said of a run or a search.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// There is at least one finding, expected or not.
+    Bug,
+    /// There is none, but an expectation does not hold.
+    Failed,
+    /// Neither, but a bound was hit before all was decided.
+    Inconclusive,
+    /// None of these.
+    Pass,
+}
+
+impl Verdict {
+    /// The verdict on a number of findings; `undecided`: a bound was hit before all was decided.
+    pub fn of(findings: usize, expectations: &[ExpectationResult], undecided: bool) -> Verdict {
+        if findings > 0 {
+            Verdict::Bug
+        } else if expectations.iter().any(|e| e.ok == Some(false)) {
+            Verdict::Failed
+        } else if undecided {
+            Verdict::Inconclusive
+        } else {
+            Verdict::Pass
+        }
+    }
+
+    /// As scripts know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Bug => "bug",
+            Verdict::Failed => "failed",
+            Verdict::Inconclusive => "inconclusive",
+            Verdict::Pass => "pass",
+        }
+    }
+}
+
+/// 0: every expectation holds; 1: one failed; 3: undecided. An expected bug is no failure; 1 wins over 3.
+pub fn exit_code(expectations: &[ExpectationResult], undecided: bool) -> u8 {
+    if expectations.iter().any(|e| e.ok == Some(false)) {
+        1
+    } else if undecided {
+        3
+    } else {
+        0
+    }
+}
+
+/// A finding as scripts see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FindingLine {
+    /// The class's stable name.
+    pub class: String,
+    /// Sorted; the same twice where there is one.
+    pub functions: [String; 2],
+    /// In one sentence.
+    pub message: String,
+    /// The short text of a schedule that shows it.
+    pub schedule: String,
+    /// Switches of that schedule.
+    pub switches: u32,
+    /// The kernel.
+    pub kernel: String,
+    /// The step that shows it, from 1.
+    pub step: u32,
+}
+
+impl FindingLine {
+    /// A finding of a recorded run.
+    pub fn of(rec: &Record, finding: &FindingRecord, kernel: &str) -> FindingLine {
+        FindingLine {
+            class: finding.class.name().to_string(),
+            functions: finding.functions.clone(),
+            message: finding.title(),
+            schedule: rec.text.clone(),
+            switches: rec.switches,
+            kernel: kernel.to_string(),
+            step: finding.at.step,
+        }
+    }
+
+    fn value(&self) -> Value {
+        json!({
+            "class": self.class,
+            "functions": self.functions,
+            "message": self.message,
+            "schedule": self.schedule,
+            "switches": self.switches,
+            "kernel": self.kernel,
+            "step": self.step,
+        })
+    }
+}
+
+/// The result of `run`.
+#[derive(Clone, Debug)]
+pub struct RunResult {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The kernel.
+    pub kernel: String,
+    /// The seed of the run.
+    pub seed: u64,
+    /// Virtual time at the end, in nanoseconds.
+    pub virtual_ns: u64,
+    /// Steps of the run.
+    pub steps: u64,
+    /// Expiries of timers.
+    pub expiries: u64,
+    /// What is said of it.
+    pub verdict: Verdict,
+    /// One per class and pair of functions.
+    pub findings: Vec<FindingLine>,
+    /// In the order of the scenario.
+    pub expectations: Vec<ExpectationResult>,
+    /// Per timer, `map[key]`.
+    pub latency: BTreeMap<String, Summary>,
+    /// SHA-256 of the full step record, in hexadecimal digits.
+    pub digest: String,
+}
+
+/// The result of `explore`.
+#[derive(Clone, Debug)]
+pub struct ExploreResult {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The kernel.
+    pub kernel: String,
+    /// What the search covered.
+    pub exploration: Exploration,
+    /// What is said of it.
+    pub verdict: Verdict,
+    /// One per class and pair of functions.
+    pub findings: Vec<FindingLine>,
+    /// In the order of the scenario.
+    pub expectations: Vec<ExpectationResult>,
+    /// Schedules in which every `sometimes(..)` that names no bug held; `None`: there is no such predicate.
+    pub window_entered: Option<u64>,
+    /// Bounds that the scenario itself declares, by name, where they cut the search off.
+    pub within: BTreeMap<String, u64>,
+}
+
+/// A cell of `test`: one scenario on one kernel.
+#[derive(Clone, Debug)]
+pub struct TestCase {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The kernel.
+    pub kernel: String,
+    /// What is said of it.
+    pub verdict: Verdict,
+    /// Every inequivalent schedule was run.
+    pub complete: bool,
+    /// In the order of the scenario.
+    pub expectations: Vec<ExpectationResult>,
+    /// A bound was hit before all was decided.
+    pub undecided: bool,
+}
+
+fn expectations(all: &[ExpectationResult]) -> Value {
+    all.iter().map(|e| json!({ "name": e.name, "ok": e.ok })).collect()
+}
+
+fn findings(all: &[FindingLine]) -> Value {
+    all.iter().map(FindingLine::value).collect()
+}
+
+/// The object of `run`.
+pub fn run(r: &RunResult) -> Value {
+    let latency: Map<String, Value> = r
+        .latency
+        .iter()
+        .map(|(timer, s)| {
+            let value = json!({
+                "count": s.count,
+                "min_ns": s.min_ns,
+                "p50_ns": s.p50_ns,
+                "p99_ns": s.p99_ns,
+                "p999_ns": s.p999_ns,
+                "max_ns": s.max_ns,
+            });
+            (timer.clone(), value)
+        })
+        .collect();
+    json!({
+        "schema": SCHEMA,
+        "scenario": r.scenario,
+        "kernel": r.kernel,
+        "seed": r.seed,
+        "virtual_ns": r.virtual_ns,
+        "steps": r.steps,
+        "expiries": r.expiries,
+        "verdict": r.verdict.name(),
+        "findings": findings(&r.findings),
+        "expectations": expectations(&r.expectations),
+        "latency": latency,
+        "digest": r.digest,
+    })
+}
+
+/// The object of `explore`. `within` is there only where the scenario's own bounds cut the search off.
+pub fn explore(r: &ExploreResult) -> Value {
+    let e = &r.exploration;
+    let bounds: Map<String, Value> = e
+        .bounds
+        .iter()
+        .map(|b| (b.name.to_string(), json!({ "value": b.value, "hit": b.hit })))
+        .collect();
+    let mut out = json!({
+        "schema": SCHEMA,
+        "scenario": r.scenario,
+        "kernel": r.kernel,
+        "policy": e.policy,
+        "verdict": r.verdict.name(),
+        "complete": e.complete,
+        "schedules": e.schedules,
+        "failing": e.failing,
+        "steps": e.steps,
+        "findings": findings(&r.findings),
+        "expectations": expectations(&r.expectations),
+        "bounds": bounds,
+        "window_entered": r.window_entered,
+    });
+    if !r.within.is_empty() {
+        out["within"] = json!(r.within);
+    }
+    out
+}
+
+/// The object of `test`: its cases, and how many are ok, failed and inconclusive.
+pub fn test(cases: &[TestCase]) -> Value {
+    let with_code =
+        |code: u8| cases.iter().filter(|c| exit_code(&c.expectations, c.undecided) == code).count();
+    let list: Value = cases
+        .iter()
+        .map(|c| {
+            json!({
+                "scenario": c.scenario,
+                "kernel": c.kernel,
+                "verdict": c.verdict.name(),
+                "complete": c.complete,
+                "expectations": expectations(&c.expectations),
+            })
+        })
+        .collect();
+    json!({
+        "schema": SCHEMA,
+        "cases": list,
+        "ok": with_code(0),
+        "failed": with_code(1),
+        "inconclusive": with_code(3),
+    })
+}
+
+/// The object of `replay`: the findings, and every step up to `until` with what it changed. Times in nanoseconds.
+pub fn replay(rec: &Record, scenario: &str, kernel: &str, until: Option<u32>) -> Value {
+    let shown = rec.steps.iter().filter(|s| until.is_none_or(|u| s.no <= u));
+    let steps: Value = shown
+        .map(|s| {
+            let spec = rec.contexts.get(s.ctx.index());
+            let changed: Map<String, Value> = changes(s, false)
+                .into_iter()
+                .map(|(name, after)| (name.to_string(), json!(after)))
+                .collect();
+            json!({
+                "step": s.no,
+                "cpu": spec.and_then(|c| c.cpu).map(|c| c.0),
+                "context": spec.map(|c| c.name.as_str()),
+                "at_ns": s.at.0,
+                "text": s.text,
+                "functions": s.stack.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(),
+                "line": s.line,
+                "changes": changed,
+            })
+        })
+        .collect();
+    let found: Vec<FindingLine> =
+        rec.findings.iter().map(|f| FindingLine::of(rec, f, kernel)).collect();
+    let verdict = Verdict::of(found.len(), &[], false);
+    json!({
+        "schema": SCHEMA,
+        "scenario": scenario,
+        "kernel": kernel,
+        "schedule": rec.text,
+        "verdict": verdict.name(),
+        "findings": findings(&found),
+        "steps": steps,
+    })
+}
+
+/// The text of an object: two spaces a level, keys sorted, a newline at the end.
+pub fn text(value: &Value) -> String {
+    format!("{value:#}\n")
+}

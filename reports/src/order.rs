@@ -1,0 +1,109 @@
+//! What ordering a finding lacks, in the words of kernel people.
+
+use crate::facts::{Facts, is_part, other_side, points};
+use timerace_core::Class;
+use timerace_core::record::{Edge, FindingRecord, StepRecord, Touch};
+
+/// The missing order, and since which step the access is without protection (index), if that can be said.
+pub(crate) struct Missing {
+    pub text: String,
+    pub since: Option<usize>,
+}
+
+/// Why the two sides of a finding may come in this order; `None` if order is not what it is about.
+pub(crate) fn missing(facts: &Facts<'_>, finding: &FindingRecord) -> Option<Missing> {
+    let at = facts.locate(finding, &finding.at)?;
+    let other = facts.locate(finding, other_side(finding)?)?;
+    let steps = &facts.rec.steps;
+    let (a, b) = (&steps[at], &steps[other]);
+    if !is_about_order(finding.class) {
+        return None;
+    }
+    if a.ctx == b.ctx {
+        let text = format!("both steps are of {}: no other context is needed", facts.name(a.ctx));
+        return Some(Missing { text, since: None });
+    }
+    if b.no < a.no && is_ordered(facts, finding, other, at) {
+        let text =
+            format!("step {} comes before step {} because of what lies between them", b.no, a.no);
+        return Some(Missing { text, since: None });
+    }
+    let since = unprotected_since(facts, finding, at);
+    Some(Missing { text: unordered(facts, finding, at, other, since), since })
+}
+
+fn is_about_order(class: Class) -> bool {
+    matches!(
+        class,
+        Class::UseAfterFree
+            | Class::DoubleFree
+            | Class::DataRace
+            | Class::Leak
+            | Class::CallbackAfterCancel
+            | Class::CallbackAfterUref
+            | Class::CallbackAfterDelete
+            | Class::Refcount
+            | Class::UninitRead
+    )
+}
+
+/// Whether `from` comes before `to` for another reason than the memory over which they meet and the words of CPUs.
+fn is_ordered(facts: &Facts<'_>, finding: &FindingRecord, from: usize, to: usize) -> bool {
+    let object = finding.object.as_deref().unwrap_or("");
+    let (a, b) = (&facts.rec.steps[from], &facts.rec.steps[to]);
+    let met =
+        |t: &&Touch| t.internal || is_part(t, object) || b.touches.iter().any(|u| u.obj == t.obj);
+    let both = a.touches.iter().filter(met).chain(b.touches.iter().filter(|t| t.internal));
+    let names: Vec<&str> = both.map(|t| t.name.as_str()).collect();
+    let pass = |e: &Edge| e.over.as_deref().is_none_or(|o| !names.contains(&o));
+    facts.ancestors(to, &pass)[from]
+}
+
+fn unordered(
+    facts: &Facts<'_>,
+    finding: &FindingRecord,
+    at: usize,
+    other: usize,
+    since: Option<usize>,
+) -> String {
+    let steps = &facts.rec.steps;
+    let (a, b) = (steps[at].no, steps[other].no);
+    let ctx = steps[at].ctx;
+    let me = facts.place(ctx);
+    let is_lifetime = matches!(finding.class, Class::UseAfterFree | Class::DoubleFree);
+    let Some(since) = since.filter(|s| is_lifetime && *s < at) else {
+        return match finding.class {
+            Class::Leak => format!("nothing orders step {a} before step {b}"),
+            _ => format!("nothing orders step {b} and step {a}"),
+        };
+    };
+    let other_ctx = steps[other].ctx;
+    if me == facts.place(other_ctx) {
+        let (from, who) = (steps[since].no, facts.name(other_ctx));
+        return format!("nothing keeps {who} out of {me} between step {from} and step {a}");
+    }
+    let covering = facts.sections.iter().find(|s| s.covers(ctx, since) && s.covers(ctx, at));
+    let from = steps[since].no;
+    match covering {
+        Some(s) => format!(
+            "nothing orders step {b} after step {a}: {me} is inside {} in steps {from} to {a}, but {} does not wait for that",
+            s.name,
+            facts.place(steps[other].ctx),
+        ),
+        None => format!(
+            "nothing orders step {b} after step {a}: no lock, RCU section or reference of {me} covers steps {from} to {a}"
+        ),
+    }
+}
+
+/// Where the access's context lost its hold on the object: the end of the last section in which it read the pointer, or
+/// that read itself.
+fn unprotected_since(facts: &Facts<'_>, finding: &FindingRecord, at: usize) -> Option<usize> {
+    let object = finding.object.as_deref()?;
+    let steps = &facts.rec.steps;
+    let ctx = steps[at].ctx;
+    let reads = |s: &StepRecord| s.ctx == ctx && s.touches.iter().any(|t| points(t, object));
+    let read = steps[..at].iter().rposition(reads)?;
+    let ends = facts.sections.iter().filter(|s| s.covers(ctx, read)).filter_map(|s| s.to);
+    ends.filter(|to| *to < at).max().or(Some(read))
+}

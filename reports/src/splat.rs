@@ -1,0 +1,239 @@
+//! The block that is printed for a finding: what, who, where, where born, where freed, what order is missing, the
+//! picture, and the command that shows it again. The order of its parts is that of KASAN's reports, which kernel people
+//! read without thinking; its first words are our own, so that nobody files it as a report of a real kernel.
+
+use crate::facts::{Facts, is_part, other_side};
+use crate::interleaving::{Detail, interleaving};
+use crate::marks::edge_text;
+use crate::num::{count, us};
+use crate::order::missing;
+use crate::origin::Origin;
+use crate::race_text::{WIDTH, race_text};
+use std::fmt::Write as _;
+use timerace_core::record::{FindingRecord, Record, Side, StepRecord};
+use timerace_core::{Class, CtxId};
+
+/// Width of the rules: that of the kernel's own reports.
+const RULE: usize = 66;
+
+/// The block for one finding of a record, by index; empty if there is no such finding.
+pub fn splat(rec: &Record, finding: usize, origin: &Origin) -> String {
+    let Some(f) = rec.findings.get(finding) else { return String::new() };
+    let facts = Facts::new(rec);
+    let rule = "=".repeat(RULE);
+    let mut parts = vec![format!("{rule}\nBUG: TIMERACE: {}\n", f.title())];
+    if f.waits.is_empty() {
+        parts.extend(sides(&facts, f, origin));
+    } else {
+        parts.push(waiting(&facts, f));
+    }
+    parts.push(closing(&facts, f));
+    parts.push(indented(&race_text(&interleaving(rec, Some(finding), Detail::Chosen), WIDTH)));
+    parts.push(format!("Repeat: {}\n{rule}\n", origin.replay_lines(&rec.text, 10)));
+    parts.join("\n")
+}
+
+fn indented(text: &str) -> String {
+    let line = |l: &str| if l.is_empty() { "\n".to_string() } else { format!("    {l}\n") };
+    text.lines().map(line).collect()
+}
+
+/// Who did what where; then the other side; then the birth of the object.
+fn sides(facts: &Facts<'_>, f: &FindingRecord, origin: &Origin) -> Vec<String> {
+    let mut parts = Vec::new();
+    match facts.locate(f, &f.at) {
+        Some(i) => {
+            let step = &facts.rec.steps[i];
+            let what = format!("{} in step {}", what_happened(f, step), step.no);
+            parts.push(with_stack(facts, &what, step, origin));
+        }
+        None => parts.push(format!("{}:\n  {}\n", at_the_end(f), f.at.func)),
+    }
+    if let Some(other) = other_side(f) {
+        parts.push(other_text(facts, f, other, origin));
+    }
+    let known = f.object.is_some() && about_memory(f.class);
+    match &f.born {
+        Some(b) if b.step > 0 => parts.push(side_text(facts, f, "Allocated", b, origin)),
+        Some(_) if known => {
+            let line = origin.born_line.map(|l| format!(" ({}:{l})", origin.file));
+            parts.push(format!("Allocated before the start{}\n", line.unwrap_or_default()));
+        }
+        _ => {}
+    }
+    parts
+}
+
+fn about_memory(class: Class) -> bool {
+    matches!(class, Class::UseAfterFree | Class::DoubleFree | Class::Leak | Class::UninitRead)
+}
+
+fn what_happened(f: &FindingRecord, step: &StepRecord) -> String {
+    let object = f.object.as_deref().map_or_else(|| "memory".to_string(), struct_name);
+    let part = f.object.as_deref().unwrap_or("");
+    let writes = step.touches.iter().any(|t| t.write && !t.internal && is_part(t, part));
+    let verb = if writes { "Write to" } else { "Read of" };
+    match f.class {
+        Class::UseAfterFree | Class::DataRace => format!("{verb} {object}"),
+        Class::UninitRead => format!("Read of {object}, never written,"),
+        Class::DoubleFree => format!("Second free of {object}"),
+        Class::Leak => format!("Leak of {object}"),
+        Class::LostTimer => format!("Loss of the armed {object}"),
+        Class::SleepInAtomic => "Sleep in atomic context".to_string(),
+        Class::LockOrder => format!("Lock of {object} taken in the wrong order"),
+        Class::CallbackAfterCancel => "Callback started after a cancel had returned".to_string(),
+        Class::CallbackAfterUref => "Callback started without a user reference".to_string(),
+        Class::CallbackAfterDelete => "Callback started for a deleted element".to_string(),
+        _ => capital(&f.class.words().replace('-', " ")),
+    }
+}
+
+fn at_the_end(f: &FindingRecord) -> String {
+    let object =
+        f.object.as_deref().map_or_else(String::new, |o| format!(" of {}", struct_name(o)));
+    format!(
+        "{}{object}, seen at the end of the run, in",
+        capital(&f.class.words().replace('-', " "))
+    )
+}
+
+fn struct_name(object: &str) -> String {
+    let is_struct = object.contains(" #");
+    if is_struct { format!("struct {object}") } else { object.to_string() }
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
+
+fn other_text(facts: &Facts<'_>, f: &FindingRecord, other: &Side, origin: &Origin) -> String {
+    let verb = match f.class {
+        Class::UseAfterFree => "Freed",
+        Class::DoubleFree => "Freed before",
+        Class::UninitRead => "Allocated",
+        Class::CallbackAfterCancel => "Cancelled",
+        Class::CallbackAfterUref => "Last user reference dropped",
+        Class::CallbackAfterDelete => "Deleted",
+        Class::Leak => "Last chance to free it",
+        _ => "The other side",
+    };
+    side_text(facts, f, verb, other, origin)
+}
+
+fn side_text(
+    facts: &Facts<'_>,
+    f: &FindingRecord,
+    verb: &str,
+    side: &Side,
+    origin: &Origin,
+) -> String {
+    if side.step == 0 {
+        return format!("{verb} before the start\n");
+    }
+    let what = format!("{verb} in step {}", side.step);
+    match facts.locate(f, side) {
+        Some(i) => with_stack(facts, &what, &facts.rec.steps[i], origin),
+        None => format!("{what} by {}:\n  {}\n", facts.name_and_place(side.ctx), side.func),
+    }
+}
+
+/// A sentence, and the functions that the step was in, innermost first.
+fn with_stack(facts: &Facts<'_>, what: &str, step: &StepRecord, origin: &Origin) -> String {
+    let mut out = format!("{what} by {}:\n", facts.name_and_place(step.ctx));
+    let line = step.line.map(|l| format!(" ({}:{l})", origin.file)).unwrap_or_default();
+    // The line of the file belongs to the innermost body; a system call has none, then to the outermost function.
+    let owner = step.stack.iter().rposition(|c| c.body).unwrap_or(0);
+    if step.stack.is_empty() {
+        let _ = writeln!(out, "  {}{line}", step.text);
+    }
+    for (i, call) in step.stack.iter().enumerate().rev() {
+        let _ = writeln!(out, "  {}{}", call.name, if i == owner { &line } else { "" });
+    }
+    out
+}
+
+/// Of a deadlock: who waits for whom, and what they hold meanwhile.
+fn waiting(facts: &Facts<'_>, f: &FindingRecord) -> String {
+    let circle = facts.circle(&f.waits, f.at.ctx);
+    let mut out = String::from("Waiting for each other:\n");
+    if circle.len() == 1 {
+        out = String::from("Waiting for ever:\n");
+    }
+    for w in &circle {
+        let _ = writeln!(out, "  {} in {}:", facts.name_and_place(w.waiter), w.func);
+        let _ = writeln!(out, "    at {}", w.text);
+        for (name, no) in held(facts, w.waiter) {
+            let _ = writeln!(out, "    holds {name} since step {no}");
+        }
+    }
+    let others: Vec<_> =
+        f.waits.iter().filter(|w| !circle.iter().any(|c| c.waiter == w.waiter)).collect();
+    for w in others {
+        let _ = writeln!(out, "  Also: {}", edge_text(facts, w));
+    }
+    out
+}
+
+fn held(facts: &Facts<'_>, ctx: CtxId) -> Vec<(String, u32)> {
+    let open = facts.sections.iter().filter(|s| s.ctx == ctx && s.to.is_none());
+    open.map(|s| (s.name.clone(), facts.rec.steps[s.from].no)).collect()
+}
+
+fn closing(facts: &Facts<'_>, f: &FindingRecord) -> String {
+    let rec = facts.rec;
+    let mut out = String::new();
+    if let Some(m) = missing(facts, f) {
+        let _ = writeln!(out, "{}", wrapped(&format!("Order: {}.", m.text), 7));
+        let window = m
+            .since
+            .zip(facts.locate(f, &f.at))
+            .map(|(from, to)| rec.steps[to].at.since(rec.steps[from].at));
+        if let Some(ns) = window.filter(|ns| *ns > 0) {
+            let _ = writeln!(out, "Window: {} us.", us(ns));
+        }
+    }
+    if f.class == Class::Leak {
+        let _ = writeln!(out, "{}", wrapped(&why_leaked(facts, f), 6));
+    }
+    let _ = writeln!(
+        out,
+        "Needs: {}, {}, {}.",
+        count(rec.switches.into(), "switch", "switches"),
+        count(rec.preemptions.into(), "preemption", "preemptions"),
+        count(rec.interrupts.into(), "interrupt", "interrupts"),
+    );
+    out
+}
+
+fn why_leaked(facts: &Facts<'_>, f: &FindingRecord) -> String {
+    let object = f.object.as_deref().unwrap_or("it");
+    let other = other_side(f).filter(|o| o.step > 0);
+    match (other, facts.locate(f, &f.at)) {
+        (Some(o), Some(i)) if o.step < facts.rec.steps[i].no => format!(
+            "Leak: {} ({}) looked in step {}, before step {} ({}); nobody looks again, so nobody frees {object}.",
+            o.func,
+            facts.place(o.ctx),
+            o.step,
+            facts.rec.steps[i].no,
+            f.at.func,
+        ),
+        _ => format!("Leak: at the end of the run nothing leads to {object} that could free it."),
+    }
+}
+
+/// Breaks a sentence at spaces so that it fits a changelog; later lines are indented.
+fn wrapped(text: &str, indent: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.len() - 1;
+        if !lines[last].trim().is_empty() && lines[last].len() + 1 + word.len() > WIDTH {
+            lines.push(format!("{:indent$}{word}", ""));
+        } else {
+            let gap = if lines[last].is_empty() { "" } else { " " };
+            lines[last].push_str(gap);
+            lines[last].push_str(word);
+        }
+    }
+    lines.join("\n")
+}
