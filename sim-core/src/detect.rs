@@ -96,6 +96,33 @@ impl Class {
         }
     }
 
+    /// One sentence for people.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Class::UseAfterFree => "an access to freed memory",
+            Class::DoubleFree => "a second free of the same memory",
+            Class::Leak => {
+                "memory that nothing reaches, or a timer in a map that nobody will walk again"
+            }
+            Class::Deadlock => "contexts that wait for each other, or for what nobody will do",
+            Class::SelfDeadlock => "a context waits for itself, or for what it interrupted",
+            Class::SpinUnbounded => "work that makes itself again for ever",
+            Class::CallbackAfterCancel => "a callback started after a cancel of its timer returned",
+            Class::CallbackAfterUref => "a callback started after the last user reference was gone",
+            Class::CallbackAfterDelete => "a callback started for an element that was deleted",
+            Class::LostTimer => "a timer that is armed but will never expire",
+            Class::SleepInAtomic => "sleeping, or taking a sleeping lock, in atomic context",
+            Class::LockOrder => "locks taken in opposite orders, or unsafely against interrupts",
+            Class::DataRace => "two unordered accesses, one a write, one of them plain",
+            Class::Refcount => "a reference count that went below 0 or came back from 0",
+            Class::WrongErrno => "a call returned what the scenario does not allow",
+            Class::UninitRead => "a read of memory that was never written",
+            Class::WildPointer => "a pointer that points to nothing",
+            Class::RcuStall => "a grace period that cannot end",
+            Class::Assertion => "an assert of the scenario failed",
+        }
+    }
+
     /// The class with this name.
     pub fn from_name(name: &str) -> Option<Class> {
         CLASSES.into_iter().find(|c| c.name() == name)

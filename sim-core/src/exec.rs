@@ -94,18 +94,21 @@ impl<'m, M: Model> Exec<'m, M> {
 
     /// Whether the next step of the context may happen now. (In timed runs gates come on top.)
     pub fn enabled(&self, c: CtxId) -> bool {
+        self.enabled_in(c, &self.machine.mem.borrow().values)
+    }
+
+    fn enabled_in(&self, c: CtxId, values: &[u64]) -> bool {
         let slot = self.machine.slots[c.index()].borrow();
-        if !matches!(slot.status, Status::Waiting | Status::Idle) {
-            return false;
-        }
-        let mem = self.machine.mem.borrow();
-        slot.guard.holds(c, self.machine.own_of(c), &|o: Obj| mem.values[o.index()])
+        matches!(slot.status, Status::Waiting | Status::Idle)
+            && slot.guard.holds(c, self.machine.own_of(c), &|o: Obj| values[o.index()])
     }
 
     /// The contexts that can step, by number.
     pub fn ready(&self, out: &mut Vec<CtxId>) {
         out.clear();
-        out.extend((0..self.bodies.len() as u16).map(CtxId).filter(|c| self.enabled(*c)));
+        let values = &self.machine.mem.borrow().values;
+        let all = (0..self.bodies.len() as u16).map(CtxId);
+        out.extend(all.filter(|c| self.enabled_in(*c, values)));
     }
 
     /// How many alternatives the next step of the context has.

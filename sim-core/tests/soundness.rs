@@ -32,7 +32,7 @@ fn step(d: &mut Draw, p: &Program, in_task: bool, me: usize) -> Op {
     let v = d.index(p.vars);
     let x = d.below(3);
     loop {
-        return match d.below(24) {
+        return match d.below(26) {
             0..=2 => Op::Read(v),
             3..=4 => Op::Write(v, x),
             5 => Op::WriteReg(v, x),
@@ -42,7 +42,7 @@ fn step(d: &mut Draw, p: &Program, in_task: bool, me: usize) -> Op {
             9 => Op::Unlock(d.index(p.locks)),
             10 => Op::TryLock(d.index(p.locks)),
             11 => Op::Free,
-            12 => Op::Use,
+            12 => [Op::Use, Op::UseAdd][d.index(2)].clone(),
             13 if in_task => Op::RcuLock,
             14 if in_task => Op::RcuUnlock,
             15 if in_task => Op::Sync,
@@ -60,6 +60,8 @@ fn step(d: &mut Draw, p: &Program, in_task: bool, me: usize) -> Op {
             },
             22 if in_task => Op::Choose(2),
             23 if p.worker => Op::Queue(1 + x),
+            24 => Op::Xchg(v, x),
+            25 => Op::WaitAllZero(0, v),
             _ => continue,
         };
     }

@@ -13,6 +13,10 @@ pub enum Op {
     Read(usize),
     Write(usize, u64),
     Add(usize, i64),
+    /// Writes and gives the old value.
+    Xchg(usize, u64),
+    /// Waits until all variables from the first to the last are 0.
+    WaitAllZero(usize, usize),
     /// Writes the register plus a constant.
     WriteReg(usize, u64),
     /// Skips so many of the following steps unless the register is this.
@@ -23,6 +27,8 @@ pub enum Op {
     /// Frees / uses the one allocation.
     Free,
     Use,
+    /// Adds to the word of the allocation.
+    UseAdd,
     RcuLock,
     RcuUnlock,
     /// A grace period of all readers.
@@ -194,6 +200,13 @@ impl Toy {
             Op::Add(v, n) => {
                 return Some(cx.fetch_add(site!("add", Atomic), self.vars[v], n).await as u64);
             }
+            Op::Xchg(v, x) => {
+                return Some(cx.xchg(site!("xchg", Atomic), self.vars[v], x as i64).await as u64);
+            }
+            Op::WaitAllZero(from, to) => {
+                let all: Vec<_> = (from..=to).map(|v| (v, Rel::Eq, 0)).collect();
+                self.wait(cx, &all, false).await;
+            }
             Op::Lock(l) => cx.lock(site!("lock", Lock), self.locks[l]).await,
             Op::Unlock(l) => cx.unlock(site!("unlock", Lock), self.locks[l]).await,
             Op::TryLock(l) => {
@@ -202,6 +215,9 @@ impl Toy {
             Op::Free => cx.free(site!("free", Alloc), self.object).await,
             Op::Use => {
                 cx.read(site!("use", Memory), word).await;
+            }
+            Op::UseAdd => {
+                cx.fetch_add(site!("use add", Atomic), self.object.field(0), 1).await;
             }
             Op::RcuLock if rcu.is_some() => cx.rcu_read_lock(rcu).await,
             Op::RcuUnlock if rcu.is_some() => cx.rcu_read_unlock(rcu).await,
@@ -460,6 +476,7 @@ impl<'a> Oracle<'a> {
             Some(Op::WaitEq(v, n)) => s.vars[*v] == *n as i64,
             Some(Op::WaitGe(v, n)) => s.vars[*v] >= *n as i64,
             Some(Op::WaitAnyEq(v, n, w, k)) => s.vars[*v] == *n as i64 || s.vars[*w] == *k as i64,
+            Some(Op::WaitAllZero(from, to)) => s.vars[*from..=*to].iter().all(|v| *v == 0),
             Some(Op::WaitHandler(l)) => !s.ctx[self.p.tasks.len() + l].inside,
             Some(Op::Sync) => {
                 x.gp.as_ref().is_some_and(|left| left.iter().any(|t| s.ctx[*t].rcu == 0))
@@ -518,6 +535,10 @@ impl<'a> Oracle<'a> {
                 s.ctx[c].r = s.vars[v] as u64;
                 s.vars[v] += n;
             }
+            Op::Xchg(v, x) => {
+                s.ctx[c].r = s.vars[v] as u64;
+                s.vars[v] = x as i64;
+            }
             Op::Lock(l) => s.locks[l] = Some(c),
             Op::Unlock(l) => s.locks[l] = None,
             Op::TryLock(l) => {
@@ -533,7 +554,7 @@ impl<'a> Oracle<'a> {
                     s.uaf.insert((c, true));
                 }
             }
-            Op::Use => {
+            Op::Use | Op::UseAdd => {
                 if !s.alive {
                     s.uaf.insert((c, false));
                 }
@@ -581,7 +602,11 @@ impl<'a> Oracle<'a> {
             }
             Op::Choose(_) => s.ctx[c].r = u64::from(alt),
             Op::Queue(x) => s.work.push(x),
-            Op::WaitEq(..) | Op::WaitGe(..) | Op::WaitAnyEq(..) | Op::WaitHandler(_) => {}
+            Op::WaitEq(..)
+            | Op::WaitGe(..)
+            | Op::WaitAnyEq(..)
+            | Op::WaitAllZero(..)
+            | Op::WaitHandler(_) => {}
             Op::SkipUnless(..) => unreachable!("local"),
         }
     }
