@@ -1,10 +1,41 @@
 //! A model of the Linux kernel's `bpf_timer`, hrtimers and maps.
 //!
 //! The crate runs on `timerace_core`, which knows CPUs, shared memory and schedules but no BPF. It knows no file, no
-//! policy and no picture: a [`World`] says what is on the machine, and the model makes the steps.
+//! policy and no picture: a [`World`] says what is on the machine, [`boot`] turns it into a machine and the [`Kernel`]
+//! that runs on it, and the model makes the steps.
+//!
+//! Where to start reading: [`world`] (what can be said), [`versions`] (which kernel does what), then the functions of the
+//! kernel, a file for each idea: `bpf_timer/` (the helpers), `hrtimer` and `softirq` (expiry), `map/` (maps, user
+//! references), `prog`, `rcu`, `work`; `interp` and `raw` run what a scenario says; `promises` has the detectors.
 
+pub mod arg;
+mod boot;
+mod bpf_timer;
+mod compile;
+pub mod errno;
+mod faults;
+mod flags;
+mod hrtimer;
+mod interp;
+mod kernel;
+pub mod log;
+mod map;
+mod objects;
+mod process;
+mod prog;
+mod promises;
+mod raw;
+mod rcu;
+mod softirq;
+mod source;
+mod syscall;
+mod time;
 pub mod versions;
+mod work;
 pub mod world;
 
+pub use arg::Arg;
+pub use boot::{BootError, boot};
+pub use kernel::Kernel;
 pub use versions::{Fix, KernelVersion, Release};
 pub use world::World;

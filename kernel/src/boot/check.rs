@@ -1,0 +1,181 @@
+//! What the model does not have is refused here, with its place in the source.
+
+use super::BootError;
+use super::need::{each_op, source_body};
+use crate::compile::{Code, MAX_LOCALS};
+use crate::world::{
+    Call, Cond, Event, Fault, LineId, MapKind, MapRef, Memory, ObjRef, Op, OpKind, Operand, Place,
+    Preempt, ProgKind, ValueRef, World,
+};
+
+/// The most members of a struct.
+const MAX_FIELDS: usize = 64;
+/// The most elements that are allocated with a map.
+const MAX_ELEMENTS: usize = 1 << 20;
+
+type Result = std::result::Result<(), BootError>;
+
+fn unsupported(w: &World, what: &str, at: LineId) -> Result {
+    Err(BootError::Unsupported { what: what.to_string(), at: w.at(at) })
+}
+
+/// The body has no more locals than fit.
+pub(super) fn locals(code: &Code, name: &str) -> Result {
+    if code.locals <= MAX_LOCALS {
+        return Ok(());
+    }
+    let what = format!("locals and loops in `{name}`");
+    Err(BootError::TooMany { what, count: code.locals, limit: MAX_LOCALS })
+}
+
+/// Refuses what is not modelled.
+pub(super) fn check(w: &World) -> Result {
+    let nowhere = LineId(u32::MAX);
+    if w.machine.memory == Memory::Tso {
+        return unsupported(w, "memory: TSO", nowhere);
+    }
+    if w.machine.preempt == Preempt::Rt {
+        return unsupported(w, "PREEMPT_RT", nowhere);
+    }
+    if let Some(t) = w.types.iter().find(|t| t.fields.len() > MAX_FIELDS) {
+        let (count, limit) = (t.fields.len(), MAX_FIELDS);
+        return Err(BootError::TooMany { what: format!("members of `{}`", t.name), count, limit });
+    }
+    maps(w)?;
+    faults(w)?;
+    for p in &w.progs {
+        if p.attach.is_some() {
+            return unsupported(w, "an attached program", p.at);
+        }
+        if matches!(p.kind, ProgKind::WqCb | ProgKind::StructOps) {
+            return unsupported(w, "this program type", p.at);
+        }
+        body(w, &p.body.ops, Who::Program)?;
+    }
+    for t in &w.tasks {
+        body(w, &t.body.ops, Who::Task)?;
+    }
+    for c in &w.cpu_events {
+        body(w, &c.steps, Who::Task)?;
+        for s in &c.sources {
+            match &s.what {
+                Event::Nmi(_) => return unsupported(w, "an NMI", s.at),
+                Event::CpuDown | Event::CpuUp => return unsupported(w, "CPU hotplug", s.at),
+                _ => {}
+            }
+            if let Some(b) = source_body(&s.what) {
+                body(w, &b.ops, Who::Source)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn maps(w: &World) -> Result {
+    for m in &w.maps {
+        let known = matches!(m.kind, MapKind::Hash | MapKind::LruHash | MapKind::Array);
+        if !known && !m.kind.is_outer() {
+            return unsupported(w, "this map type", m.at);
+        }
+        if m.max_entries as usize > MAX_ELEMENTS {
+            let (count, limit) = (m.max_entries as usize, MAX_ELEMENTS);
+            let what = format!("elements of `{}`", m.name);
+            return Err(BootError::TooMany { what, count, limit });
+        }
+    }
+    Ok(())
+}
+
+fn faults(w: &World) -> Result {
+    for f in &w.faults {
+        let (Fault::Enomem { function, at, .. } | Fault::MayEnomem { function, at }) = f else {
+            continue;
+        };
+        let known = ["bpf_timer_init", "bpf_map_update_elem", "htab_map_update_elem"];
+        if !known.contains(&function.as_str()) {
+            return unsupported(w, &format!("failing allocations in {function}"), *at);
+        }
+        if let Fault::Enomem { nth, .. } = f
+            && nth.iter().any(|n| !(1..=128).contains(n))
+        {
+            return unsupported(w, "a failing allocation after the first 128", *at);
+        }
+    }
+    Ok(())
+}
+
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Who {
+    Task,
+    Program,
+    Source,
+}
+
+fn body(w: &World, ops: &[Op], who: Who) -> Result {
+    let mut result = Ok(());
+    each_op(ops, &mut |op| {
+        if result.is_ok()
+            && let Some(what) = problem(op, who)
+        {
+            result = unsupported(w, &what, op.at);
+        }
+    });
+    result
+}
+
+fn problem(op: &Op, who: Who) -> Option<String> {
+    let text = || Some(format!("`{}` here", op.text));
+    match &op.kind {
+        OpKind::Call { call, .. } => call_problem(call, who).then(text).flatten(),
+        OpKind::Suspend(_) => text(),
+        OpKind::Sleep(_)
+        | OpKind::SleepUntilTime(_)
+        | OpKind::ClockStep { .. }
+        | OpKind::Signal(_)
+        | OpKind::Exit(_)
+        | OpKind::Unblock(_)
+        | OpKind::SetCpu(_)
+        | OpKind::WaitCallbacks { .. }
+            if who != Who::Task =>
+        {
+            text()
+        }
+        OpKind::WaitUntil(c) | OpKind::SleepUntil(c) => (!is_flat(c)).then(text).flatten(),
+        _ => None,
+    }
+}
+
+/// A guard is a list of comparisons of which all or any must hold, of objects that are known before the step.
+fn is_flat(c: &Cond) -> bool {
+    let known =
+        |o: &Operand| !matches!(o, Operand::Place(Place::ValueMember(..)) | Operand::Elem(_));
+    let simple = |c: &Cond| matches!(c, Cond::Cmp(a, _, b) if known(a) && known(b));
+    match c {
+        Cond::Cmp(..) => simple(c),
+        Cond::All(parts) | Cond::Any(parts) => parts.iter().all(simple),
+    }
+}
+
+fn call_problem(call: &Call, who: Who) -> bool {
+    let in_task = |m: &MapRef| who == Who::Task && matches!(m, MapRef::Slot(..));
+    let object = |o: &ObjRef| {
+        who != Who::Program || matches!(&o.value, ValueRef::Elem(e) if in_task(&e.map))
+    };
+    match call {
+        Call::WqInit(..)
+        | Call::WqSetCallback(..)
+        | Call::WqStart(..)
+        | Call::TimerCancelAsync(_)
+        | Call::LinkCreate(_) => true,
+        Call::TimerInit(o, _)
+        | Call::TimerSetCallback(o, _)
+        | Call::TimerStart(o, ..)
+        | Call::TimerCancel(o) => object(o),
+        Call::MapLookup(e) | Call::MapUpdate { elem: e, .. } | Call::MapDelete(e) => {
+            who == Who::Source || in_task(&e.map)
+        }
+        Call::ProgRun(_) => who == Who::Program,
+        Call::Pin(inner, _) => who != Who::Task || call_problem(inner, who),
+        _ => who != Who::Task,
+    }
+}

@@ -1,0 +1,275 @@
+//! Contexts, numbered by the world: tasks in the order of the file, then what each CPU needs.
+
+use super::need::{self, Needs};
+use super::{BootError, check};
+use crate::compile::Code;
+use crate::kernel::{Kernel, Role};
+use crate::process::Task;
+use crate::source::{Does, SourceVars};
+use crate::world::{Body, Call, Event, Op, OpKind, When, Work};
+use std::cell::RefCell;
+use timerace_core::{CpuId, CtxKind, CtxSpec, Setup};
+
+struct Builder<'a> {
+    s: &'a mut Setup,
+    k: &'a mut Kernel,
+    /// Some sleepable program can be freed.
+    trace: bool,
+}
+
+/// Creates all contexts.
+pub(super) fn contexts(s: &mut Setup, k: &mut Kernel, needs: &Needs) -> Result<(), BootError> {
+    let mut b = Builder { s, k, trace: needs.rcu_trace };
+    b.tasks()?;
+    b.sources()?;
+    let cpus = b.k.cpus.len();
+    let mut busy = vec![false; cpus];
+    for t in &b.k.tasks {
+        t.cpus.iter().for_each(|c| busy[usize::from(*c)] = true);
+    }
+    for (c, s) in b.k.sources.iter().enumerate() {
+        busy[c] |= !s.is_empty();
+    }
+    // Timers that are armed from the start are queued on CPU 0.
+    busy[0] |= needs.timers;
+    for cpu in (0..cpus).filter(|c| busy[*c]) {
+        b.daemons(cpu, needs);
+    }
+    let limit = timerace_core::cpu::MAX_CONTEXTS;
+    if b.k.roles.len() >= limit {
+        let what = "contexts".to_string();
+        return Err(BootError::TooMany { what, count: b.k.roles.len(), limit });
+    }
+    Ok(())
+}
+
+impl Builder<'_> {
+    fn add(&mut self, role: Role, name: &str, token: &str, cpu: Option<usize>, kind: CtxKind) {
+        let daemon = !matches!(role, Role::Task { .. });
+        let cpu = cpu.map(|c| CpuId(c as u16));
+        self.s.context(CtxSpec { name: name.into(), token: token.into(), cpu, kind, daemon });
+        self.k.roles.push(role);
+        self.k.rcu_words.push(None);
+        self.k.trace_words.push(None);
+    }
+
+    /// The context just added can be a preemptible reader.
+    fn reader(&mut self, name: &str, raw: bool, trace: bool) {
+        if raw || self.k.preemptible {
+            let v = self.s.var(&format!("{name}.rcu"), false);
+            *self.k.rcu_words.last_mut().expect("a context was added") = Some(v);
+        }
+        if trace && self.trace {
+            let v = self.s.var(&format!("{name}.rcu_trace"), false);
+            *self.k.trace_words.last_mut().expect("a context was added") = Some(v);
+        }
+    }
+
+    fn tasks(&mut self) -> Result<(), BootError> {
+        let w = self.k.world.clone();
+        for (i, t) in w.tasks.iter().enumerate() {
+            let code = Code::of(self.s.name(&t.name), &t.body.ops, t.body.locals.len());
+            check::locals(&code, &t.name)?;
+            let killed = is_named(&w, |c| matches!(c, Call::Kill(k, _) if k.index() == i));
+            let signalled = killed.then(|| self.s.var(&format!("{}.signalled", t.name), false));
+            let unblocked = t.blocked.then(|| self.s.var(&format!("{}.unblocked", t.name), false));
+            self.task(t.cpu, &t.name, code, unblocked, signalled);
+        }
+        for c in w.cpu_events.iter().filter(|c| !c.steps.is_empty()) {
+            let name = format!("cpu{}", c.cpu);
+            let code = Code::of(self.s.name(&name), &c.steps, c.locals.len());
+            check::locals(&code, &name)?;
+            self.task(c.cpu, &name, code, None, None);
+        }
+        Ok(())
+    }
+
+    fn task(
+        &mut self,
+        cpu: u16,
+        name: &str,
+        code: Code,
+        unblocked: Option<timerace_core::Var<bool>>,
+        signalled: Option<timerace_core::Var<bool>>,
+    ) {
+        let mut cpus = vec![cpu];
+        for op in code.ops() {
+            if let OpKind::SetCpu(c) = op.kind
+                && !cpus.contains(&c)
+            {
+                cpus.push(c);
+            }
+        }
+        let raw = code.ops().any(is_rcu);
+        let task = self.k.tasks.len();
+        let handoff = cpus.iter().map(|c| self.s.var(&format!("{name}.to_cpu{c}"), 0u64)).collect();
+        for (part, c) in cpus.iter().enumerate() {
+            let token = token_of(name);
+            let cpu = Some(usize::from(*c));
+            self.add(Role::Task { task, part }, name, &token, cpu, CtxKind::Task);
+            self.reader(&format!("{name}.{c}"), raw, true);
+        }
+        let baton = RefCell::new(None);
+        self.k.tasks.push(Task { code, cpus, handoff, unblocked, signalled, baton });
+    }
+
+    fn sources(&mut self) -> Result<(), BootError> {
+        let w = self.k.world.clone();
+        self.k.sources = (0..self.k.cpus.len()).map(|_| Vec::new()).collect();
+        for c in &w.cpu_events {
+            for src in &c.sources {
+                let n = self.k.sources[usize::from(c.cpu)].len();
+                let (kind, name, does) = match &src.what {
+                    Event::Softirq(vec, work) => {
+                        let name = format!("{}{n}", vec.to_lowercase().replace('_', "-"));
+                        let does = self.work(work, &name)?;
+                        (CtxKind::Softirq, name, does)
+                    }
+                    Event::Irq(work) => {
+                        let name = format!("irq{n}");
+                        let does = self.work(work, &name)?;
+                        (CtxKind::Hardirq, name, does)
+                    }
+                    Event::Packet(p) => {
+                        (CtxKind::Softirq, format!("net-rx{n}"), Does::Packet(p.index()))
+                    }
+                    Event::Tick => {
+                        let none = crate::world::Ns::fixed(0);
+                        (CtxKind::Hardirq, format!("tick{n}"), Does::Takes(none))
+                    }
+                    Event::Step(body) => {
+                        let name = format!("event{n}");
+                        let does = Does::Body(self.body(body, &name)?);
+                        (CtxKind::Task, name, does)
+                    }
+                    Event::Nmi(_) | Event::CpuDown | Event::CpuUp => continue,
+                };
+                self.source(usize::from(c.cpu), kind, &name, src.when, does, 1);
+            }
+        }
+        if w.irqs > 0 && !self.k.timed {
+            for cpu in 0..self.k.cpus.len() {
+                let does = Does::Takes(crate::world::Ns::fixed(0));
+                let limit = u64::from(w.irqs);
+                self.source(cpu, CtxKind::Hardirq, "tick", When::Anytime, does, limit);
+            }
+        }
+        Ok(())
+    }
+
+    fn work(&mut self, work: &Work, name: &str) -> Result<Does, BootError> {
+        Ok(match work {
+            Work::Takes(ns) => Does::Takes(*ns),
+            Work::Body(body) => Does::Body(self.body(body, name)?),
+        })
+    }
+
+    fn body(&mut self, body: &Body, name: &str) -> Result<Code, BootError> {
+        let code = Code::of(self.s.name(name), &body.ops, body.locals.len());
+        check::locals(&code, name)?;
+        Ok(code)
+    }
+
+    fn source(
+        &mut self,
+        cpu: usize,
+        kind: CtxKind,
+        name: &str,
+        when: When,
+        does: Does,
+        limit: u64,
+    ) {
+        let source = self.k.sources[cpu].len();
+        let raw = matches!(&does, Does::Body(code) if code.ops().any(is_rcu));
+        self.add(Role::Source { cpu, source }, name, name, Some(cpu), kind);
+        if kind == CtxKind::Task {
+            self.reader(&format!("{name}.{cpu}"), raw, true);
+        }
+        let came = self.s.var(&format!("{name}.{cpu}.came"), 0u64);
+        self.k.sources[cpu].push(SourceVars { kind, when, does, came, limit });
+    }
+
+    fn daemons(&mut self, cpu: usize, needs: &Needs) {
+        if needs.timers {
+            self.timer_daemons(cpu);
+        }
+        if needs.work {
+            for (second, token) in [(false, "kworker"), (true, "kworker2")] {
+                let name = format!("kworker/u{cpu}:{}", u8::from(second));
+                self.add(Role::Worker { cpu, second }, &name, token, Some(cpu), CtxKind::Kworker);
+                self.reader(&format!("{token}.{cpu}"), false, false);
+            }
+        }
+        for (need, trace, what) in [(needs.rcu, false, "rcu"), (needs.rcu_trace, true, "rcu-trace")]
+        {
+            if need {
+                let token = format!("{what}{cpu}");
+                let name = format!("{what} (CPU{cpu})");
+                self.add(Role::Rcu { cpu, trace }, &name, &token, None, CtxKind::Helper);
+            }
+        }
+        if needs.rcu_softirq {
+            let role = Role::RcuSoftirq(cpu);
+            self.add(role, "RCU softirq", "rcu-softirq", Some(cpu), CtxKind::Softirq);
+        }
+    }
+
+    fn timer_daemons(&mut self, cpu: usize) {
+        let clocks = self.k.clocks;
+        let (first, last) = (cpu * clocks, cpu * clocks + clocks);
+        let kind = if self.k.timed { CtxKind::Hardirq } else { CtxKind::Softirq };
+        for base in first..last {
+            let id = match self.k.timed {
+                true => {
+                    self.daemon(Role::Interrupt(base), "hrtimer interrupt", "irq-timer", base, kind)
+                }
+                false => self.daemon(Role::Base(base), "HRTIMER softirq", "timer", base, kind),
+            };
+            self.s.held_by(self.k.bases[base].running.obj(), id);
+        }
+        if self.k.timed {
+            let kind = CtxKind::Softirq;
+            let id = timerace_core::CtxId(self.k.roles.len() as u16);
+            self.add(Role::Softirq(cpu), "HRTIMER softirq", "timer", Some(cpu), kind);
+            for base in first..last {
+                self.s.held_by(self.k.bases[base].running.obj(), id);
+            }
+        }
+    }
+
+    fn daemon(
+        &mut self,
+        role: Role,
+        name: &str,
+        token: &str,
+        base: usize,
+        kind: CtxKind,
+    ) -> timerace_core::CtxId {
+        let id = timerace_core::CtxId(self.k.roles.len() as u16);
+        let boot = base % self.k.clocks == 1;
+        let token = if boot { format!("{token}-boottime") } else { token.to_string() };
+        let name = if boot { format!("{name} (BOOTTIME)") } else { name.to_string() };
+        self.add(role, &name, &token, Some(base / self.k.clocks), kind);
+        id
+    }
+}
+
+fn is_rcu(op: &Op) -> bool {
+    matches!(op.kind, OpKind::RcuReadLock | OpKind::RcuReadUnlock)
+}
+
+fn is_named(w: &crate::world::World, f: impl Fn(&Call) -> bool) -> bool {
+    let mut found = false;
+    need::each_op_of(w, &mut |op| {
+        if let OpKind::Call { call, .. } = &op.kind {
+            found |= f(call);
+        }
+    });
+    found
+}
+
+/// The name in the text of schedules: lower case letters, digits, `_` and `-`.
+fn token_of(name: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    name.to_lowercase().chars().map(|c| if fits(c) { c } else { '-' }).collect()
+}

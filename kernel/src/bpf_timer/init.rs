@@ -1,0 +1,145 @@
+//! `bpf_timer_init()`
+
+use crate::errno::{EBUSY, EINVAL, ENOMEM, EOPNOTSUPP, EPERM};
+use crate::kernel::Kernel;
+use crate::objects::{Elem, Timer};
+use crate::promises;
+use timerace_core::{CtxKind, Cx, site};
+
+/// `CLOCK_REALTIME`, which a relative set-up turns into the monotonic base.
+const CLOCK_REALTIME: u64 = 0;
+/// `CLOCK_MONOTONIC`
+const CLOCK_MONOTONIC: u64 = 1;
+/// `CLOCK_BOOTTIME`
+pub(crate) const CLOCK_BOOTTIME: u64 = 7;
+
+impl Kernel {
+    /// `bpf_timer_init()`, v5.15 to v6.9.
+    ///
+    /// 1. In NMI: -EOPNOTSUPP. 2. Unknown clock or flag: -EINVAL. 3. Lock. 4. Slot not NULL: -EBUSY. 5. `usercnt` 0:
+    ///    -EPERM (without fd381ce60a2d: the check comes before the publication). 6. Allocate: -ENOMEM. 7. Fill in.
+    /// 8. Publish. 9. smp_mb and 10. `usercnt` 0: un-publish, free at once, -EPERM (with fd381ce60a2d). 11. Unlock.
+    pub(crate) async fn bpf_timer_init(&self, cx: Cx<'_>, e: Elem, map: usize, flags: u64) -> i64 {
+        let f = cx.enter_with("bpf_timer_init", self.elem_arg(cx, map, e));
+        // 1.
+        if cx.kind() == CtxKind::Nmi {
+            return f.ret(EOPNOTSUPP);
+        }
+        // 2.
+        let clock = match flags {
+            CLOCK_REALTIME | CLOCK_MONOTONIC => 0,
+            CLOCK_BOOTTIME => self.clocks - 1,
+            _ => return f.ret(EINVAL),
+        };
+        // 3.
+        self.timer_lock(cx, e).await;
+        let ret = self.init_locked(cx, e, map, clock).await;
+        // 11.
+        self.timer_unlock(cx, e).await;
+        f.ret(ret)
+    }
+
+    async fn init_locked(&self, cx: Cx<'_>, e: Elem, map: usize, clock: usize) -> i64 {
+        // 4.
+        if self.slot(cx, e).await.is_some() {
+            return EBUSY;
+        }
+        // 5.
+        if !self.flags.init_uref_recheck && self.usercnt(cx, map).await == 0 {
+            return EPERM;
+        }
+        // 6., 7.
+        let Some(t) = self.alloc_timer(cx, e, map, clock).await else { return ENOMEM };
+        // 8.
+        if !self.flags.init_uref_recheck {
+            self.publish(cx, e, t, map, true).await;
+            return 0;
+        }
+        self.publish(cx, e, t, map, false).await;
+        // 9. The full barrier is no step of its own: memory is sequentially consistent.
+        // 10.
+        if self.recheck(cx, e, t, map).await {
+            return 0;
+        }
+        cx.write(site!("timer->timer = NULL", Memory), e.slot(), None).await;
+        let _f = cx.enter_leaf("kfree");
+        cx.free(site!("kfree(t)", Alloc), t.0).await;
+        EPERM
+    }
+
+    /// `atomic64_read(&map->usercnt)`
+    pub(crate) async fn usercnt(&self, cx: Cx<'_>, map: usize) -> i64 {
+        let v = self.maps[map].obj.usercnt();
+        cx.read(site!("atomic64_read(&map->usercnt)", Memory), v).await
+    }
+
+    /// Allocation and all plain stores into the new object, which nobody else can see yet: one step.
+    async fn alloc_timer(&self, cx: Cx<'_>, e: Elem, map: usize, clock: usize) -> Option<Timer> {
+        let fault = &self.faults.timer_init;
+        let t = Timer(cx.reserve(self.ty.timer));
+        let base = cx.cpu().map_or(0, |c| c.index()) * self.clocks + clock;
+        let fails = fault.check();
+        let mut step = cx.step(site!("t = bpf_map_kmalloc_node(map, ..)", Alloc));
+        step = fault.declare(step).writes(t.0.alive());
+        step = t.fields().fold(step, |s, f| s.writes(f));
+        let ok = step
+            .run(move |m| {
+                if fails.fails(m) {
+                    return false;
+                }
+                m.revive(t.0);
+                m.store(t.base(), base as u64);
+                m.store(t.parked(), false);
+                m.store(t.map(), map as u64 + 1);
+                m.store(t.value(), e.0);
+                m.store(t.prog(), 0);
+                m.store(t.callback_fn(), 0);
+                m.store(t.cancelling(), 0);
+                m.store(t.promise(), promises::NONE);
+                m.store(t.expires(), 0);
+                true
+            })
+            .await;
+        ok.then_some(t)
+    }
+
+    /// `timer->timer = t`. Without the later test this is where the timer becomes the map's: a map whose release walk is
+    /// over must not get one.
+    async fn publish(&self, cx: Cx<'_>, e: Elem, t: Timer, map: usize, settled: bool) {
+        let released = self.maps[map].obj.released();
+        let mut step = cx.step(site!("timer->timer = t", Memory)).writes(e.slot().obj());
+        if settled {
+            step = step.writes(e.owned().obj()).reads(released.obj());
+        }
+        step.run(move |m| {
+            m.store(e.slot(), Some(t.0));
+            if settled {
+                m.store(e.owned(), true);
+                if m.load(released) != 0 {
+                    promises::late_timer(m, t, m.peek(released.obj()));
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Step 10: whether user references are left.
+    async fn recheck(&self, cx: Cx<'_>, e: Elem, t: Timer, map: usize) -> bool {
+        let (usercnt, released) = (self.maps[map].obj.usercnt(), self.maps[map].obj.released());
+        cx.step(site!("atomic64_read(&map->usercnt)", Memory))
+            .reads(usercnt.obj())
+            .reads(released.obj())
+            .writes(e.owned().obj())
+            .run(move |m| {
+                if m.load(usercnt) == 0 {
+                    return false;
+                }
+                m.store(e.owned(), true);
+                if m.load(released) != 0 {
+                    promises::late_timer(m, t, m.peek(released.obj()));
+                }
+                true
+            })
+            .await
+    }
+}

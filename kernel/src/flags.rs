@@ -1,0 +1,70 @@
+//! What the chosen kernel does, as plain flags: the table of versions resolved once, before the first step.
+
+use crate::versions::{Fix, KernelVersion};
+
+/// One flag per version-dependent behaviour.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Flags {
+    /// fd381ce60a2d: init tests usercnt after publication.
+    pub init_uref_recheck: bool,
+    /// 0281b919e175: free after a grace period, cancel is a reader.
+    pub cancel_free_rcu: bool,
+    /// d4523831f07a: the `cancelling` counter.
+    pub cancel_deadlk: bool,
+    /// a6fcd19d7eac: delete_work when a timer callback runs on this CPU.
+    pub defer_free_in_callback: bool,
+    /// b9e9ed90b10c: deleted hash elements are freed after the bucket is unlocked.
+    pub free_after_bucket_unlock: bool,
+    /// v6.1: NO_PREALLOC elements come from bpf_mem_alloc.
+    pub bpf_mem_alloc: bool,
+    /// v6.2: map_free frees the special fields that are left.
+    pub map_free_fields: bool,
+    /// 5eaed6eedbe9: fresh NO_PREALLOC elements have their timer zeroed.
+    pub timer_slot_zeroed: bool,
+    /// a8abb0c3dc1e: an update skips the timer also when the value has a lock.
+    pub copy_skips_both: bool,
+    /// 275c30bcee66: no zeroing of elements popped from the LRU list.
+    pub no_lru_reinit: bool,
+    /// 997849c4b969: no zeroing of reused NO_PREALLOC elements.
+    pub no_reuse_reinit: bool,
+    /// f76fa6b33805: iterators hold a user reference.
+    pub iter_holds_uref: bool,
+    /// 876673364161: inner maps are freed after a grace period.
+    pub defer_inner_map_free: bool,
+    /// Flags that bpf_timer_start accepts.
+    pub start_flags: u64,
+    /// 5e0bc3082e2e: classic tracing programs may not use timers.
+    pub no_timers_in_tracing: bool,
+    /// ac50fe51ce87 (v6.3): the verifier says -EINVAL where it said -EACCES.
+    pub verifier_einval: bool,
+}
+
+/// `BPF_F_TIMER_ABS`
+pub(crate) const BPF_F_TIMER_ABS: u64 = 1;
+/// `BPF_F_TIMER_CPU_PIN`
+pub(crate) const BPF_F_TIMER_CPU_PIN: u64 = 2;
+
+impl Flags {
+    pub fn of(k: KernelVersion) -> Flags {
+        let abs = if k.has(Fix::TimerAbs) { BPF_F_TIMER_ABS } else { 0 };
+        let pin = if k.has(Fix::TimerCpuPin) { BPF_F_TIMER_CPU_PIN } else { 0 };
+        Flags {
+            init_uref_recheck: k.has(Fix::InitUrefRecheck),
+            cancel_free_rcu: k.has(Fix::CancelFreeRcu),
+            cancel_deadlk: k.has(Fix::CancelDeadlk),
+            defer_free_in_callback: k.has(Fix::DeferFreeInCallback),
+            free_after_bucket_unlock: k.has(Fix::FreeAfterBucketUnlock),
+            bpf_mem_alloc: k.has(Fix::BpfMemAlloc),
+            map_free_fields: k.has(Fix::MapFreeFields),
+            timer_slot_zeroed: k.has(Fix::TimerSlotZeroed),
+            copy_skips_both: k.has(Fix::CopySkipsLockAndTimer),
+            no_lru_reinit: k.has(Fix::NoLruReinit),
+            no_reuse_reinit: k.has(Fix::NoReuseReinit),
+            iter_holds_uref: k.has(Fix::IterHoldsUref),
+            defer_inner_map_free: k.has(Fix::DeferInnerMapFree),
+            start_flags: abs | pin,
+            no_timers_in_tracing: k.has(Fix::NoTimersInTracing),
+            verifier_einval: (k.release().major, k.release().minor) >= (6, 3),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! hrtimers as `bpf_timer` uses them (kernel/time/hrtimer.c, v5.15 to v6.9; the soft bases only).
+//!
+//! A section under `hrtimer_cpu_base.lock` is one step: nothing that the modelled code shares is touched inside it by
+//! others. A scenario with a program on a timer tracepoint would need the section split at the tracepoint; each such
+//! step is one closure here, so that is where it would be cut.
+//!
+//! Which CPU a start goes to: this CPU, or that on which the timer's function runs (`switch_hrtimer_base`, rule 3). The
+//! heuristic of `get_nohz_timer_target` (idle CPUs hand their timers to busy ones) is not modelled: the assumption is
+//! that the starting CPU is not idle, which holds for a CPU that runs a program.
+//!
+//! Explored runs have no clock. Each CPU then has a time of its own, which advances to the expiry of each timer that it
+//! expires; relative starts count from it. An armed timer may expire at any moment, those of one base in the order of
+//! expiry. A timer that can never expire (`KTIME_MAX`, or negative absolute times, which wait for another timer's pass)
+//! counts as queued and is never run.
+
+use crate::kernel::Kernel;
+use crate::objects::{ClockBase, MIGRATION_BASE, Timer};
+use crate::promises;
+use timerace_core::mem::Mem;
+use timerace_core::step::Rel;
+use timerace_core::{Cx, Word, site};
+
+/// `KTIME_MAX`
+pub(crate) const KTIME_MAX: i64 = i64::MAX;
+
+/// When a start asks for the expiry.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Expiry {
+    /// Nanoseconds as the helper gets them.
+    pub nsecs: u64,
+    /// `HRTIMER_MODE_ABS_SOFT`
+    pub abs: bool,
+}
+
+/// What a locked section found.
+const MOVED: i64 = -3;
+const RUNNING: i64 = -1;
+const SWITCH: i64 = -2;
+
+impl Kernel {
+    /// `lock_hrtimer_base()`, first half: which base the timer points to. The locked step checks it again.
+    async fn timer_base(&self, cx: Cx<'_>, t: Timer) -> usize {
+        let v = t.base();
+        let word = cx
+            .step(site!("base = READ_ONCE(timer->base)", Memory))
+            .when(v.obj(), Rel::Ne, MIGRATION_BASE)
+            .run(move |m| m.load(v))
+            .await;
+        // A freed timer may hold anything in a mutant or an old kernel; a wrong base is then as good as any.
+        (word as usize).min(self.bases.len() - 1)
+    }
+
+    /// `hrtimer_cancel()`: 1 if it was queued, 0 if not; waits while its function runs on another CPU.
+    ///
+    /// `hrtimer_try_to_cancel` is one step (the lock-less test of `hrtimer_active` gives the same answer as the locked
+    /// one at that moment), the wait between two tries another, which keeps the CPU.
+    pub(crate) async fn hrtimer_cancel(&self, cx: Cx<'_>, t: Timer, promise: u64) -> i64 {
+        let f = cx.enter_leaf("hrtimer_cancel");
+        loop {
+            let at = self.timer_base(cx, t).await;
+            let ret = self.try_to_cancel(cx, t, at, promise).await;
+            match ret {
+                MOVED => {}
+                RUNNING => {
+                    let running = self.bases[at].running;
+                    cx.step(site!("while (base->running == timer)", Memory))
+                        .when(running.obj(), Rel::Ne, t.0.to_word())
+                        .run(|_| ())
+                        .await;
+                }
+                ret => return f.ret(ret),
+            }
+        }
+    }
+
+    async fn try_to_cancel(&self, cx: Cx<'_>, t: Timer, at: usize, promise: u64) -> i64 {
+        let b = self.bases[at];
+        cx.step(site!("hrtimer_try_to_cancel(timer)", Hrtimer))
+            .writes(b.queue.obj())
+            .reads(b.running.obj())
+            .reads(t.base().obj())
+            .writes(t.parked().obj())
+            .writes(t.promise().obj())
+            .run(move |m| {
+                if m.load(t.base()) != at as u64 {
+                    return MOVED;
+                }
+                if m.load(b.running) == Some(t.0) {
+                    return RUNNING;
+                }
+                m.store(t.promise(), promise);
+                i64::from(dequeue(m, b, t))
+            })
+            .await
+    }
+
+    /// `hrtimer_start_range_ns()` with slack 0.
+    ///
+    /// v6.x: `lock_hrtimer_base`; dequeue; if the function runs on another CPU stay there; else move to this CPU
+    /// through `migration_base`; enqueue. Locked sections are one step each.
+    pub(crate) async fn hrtimer_start(&self, cx: Cx<'_>, t: Timer, e: Expiry) {
+        let _f = cx.enter_leaf("hrtimer_start");
+        loop {
+            let at = self.timer_base(cx, t).await;
+            let target = self.base_here(cx, at);
+            let done = self.start_locked(cx, t, at, target, e).await;
+            if done == MOVED {
+                continue;
+            }
+            if done == SWITCH {
+                self.start_switched(cx, t, target, e).await;
+            }
+            return;
+        }
+    }
+
+    /// This CPU's base of the same clock.
+    fn base_here(&self, cx: Cx<'_>, at: usize) -> usize {
+        let here = cx.cpu().map_or(0, |c| c.index());
+        here * self.clocks + at % self.clocks
+    }
+
+    async fn start_locked(&self, cx: Cx<'_>, t: Timer, at: usize, target: usize, e: Expiry) -> i64 {
+        let b = self.bases[at];
+        let now = self.cpus[b.cpu].now;
+        let timed = self.timed;
+        cx.step(site!("hrtimer_start(timer, expires)", Hrtimer))
+            .writes(b.queue.obj())
+            .reads(b.running.obj())
+            .reads(now.obj())
+            .writes(t.base().obj())
+            .writes(t.parked().obj())
+            .writes(t.expires().obj())
+            .writes(t.promise().obj())
+            .run(move |m| {
+                if m.load(t.base()) != at as u64 {
+                    return MOVED;
+                }
+                dequeue(m, b, t);
+                m.store(t.promise(), promises::NONE);
+                if at != target && m.load(b.running) != Some(t.0) {
+                    m.store(t.base(), MIGRATION_BASE);
+                    return SWITCH;
+                }
+                let since = clock(m, timed, now);
+                enqueue(m, b, t, e, since, timed);
+                0
+            })
+            .await
+    }
+
+    async fn start_switched(&self, cx: Cx<'_>, t: Timer, target: usize, e: Expiry) {
+        let b = self.bases[target];
+        let now = self.cpus[b.cpu].now;
+        let timed = self.timed;
+        cx.step(site!("timer->base = new_base; enqueue", Hrtimer))
+            .writes(b.queue.obj())
+            .reads(now.obj())
+            .writes(t.base().obj())
+            .writes(t.parked().obj())
+            .writes(t.expires().obj())
+            .run(move |m| {
+                m.store(t.base(), target as u64);
+                let since = clock(m, timed, now);
+                enqueue(m, b, t, e, since, timed);
+            })
+            .await;
+    }
+}
+
+/// The time from which relative starts count. In a timed run never that of the current pass: a timer started with 0 is
+/// due in the next pass, however fast the model's CPU is.
+fn clock(m: &mut Mem, timed: bool, now: timerace_core::Var<i64>) -> i64 {
+    let local = m.load(now);
+    if timed { (m.now().0 as i64).max(local + 1) } else { local }
+}
+
+fn dequeue(m: &mut Mem, b: ClockBase, t: Timer) -> bool {
+    if m.load(t.parked()) {
+        m.store(t.parked(), false);
+        return true;
+    }
+    let index = m.dense(t.0);
+    m.with_queue(b.queue, |q| q.remove(index))
+}
+
+/// Steps 4 and 6 of hrtimer.md section 3: the expiry, then the queue.
+fn enqueue(m: &mut Mem, b: ClockBase, t: Timer, e: Expiry, now: i64, timed: bool) {
+    let (soft, hard) = expiry(e, now);
+    m.store(t.expires(), hard);
+    if hard == KTIME_MAX && (soft == KTIME_MAX || !timed) {
+        m.store(t.parked(), true);
+        return;
+    }
+    let index = m.dense(t.0);
+    m.with_queue(b.queue, |q| {
+        // Only a freed timer that is still queued can be queued again; its place in the queue moves.
+        q.remove(index);
+        q.insert(t.0.to_word(), index, hard, soft);
+    });
+}
+
+/// Soft and hard expiry. Relative times saturate, also those of 2^63 and more; a negative absolute time keeps its soft
+/// expiry, while the hard one becomes `KTIME_MAX`.
+pub(crate) fn expiry(e: Expiry, now: i64) -> (i64, i64) {
+    let nsecs = e.nsecs as i64;
+    if !e.abs {
+        let at = match now.checked_add(nsecs) {
+            Some(at) if nsecs >= 0 => at,
+            _ => KTIME_MAX,
+        };
+        return (at, at);
+    }
+    if nsecs < 0 { (nsecs, KTIME_MAX) } else { (nsecs, nsecs) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_times_saturate() {
+        let rel = |nsecs, now| expiry(Expiry { nsecs, abs: false }, now);
+        assert_eq!(rel(5, 10), (15, 15));
+        assert_eq!(rel(i64::MAX as u64, 10), (KTIME_MAX, KTIME_MAX));
+        assert_eq!(rel(1 << 63, 10), (KTIME_MAX, KTIME_MAX));
+        assert_eq!(rel(u64::MAX, 10), (KTIME_MAX, KTIME_MAX));
+    }
+
+    #[test]
+    fn a_negative_absolute_time_is_due_but_last() {
+        let abs = |nsecs| expiry(Expiry { nsecs, abs: true }, 10);
+        assert_eq!(abs(3), (3, 3));
+        assert_eq!(abs(1 << 63), (i64::MIN, KTIME_MAX));
+        assert_eq!(abs(i64::MAX as u64), (KTIME_MAX, KTIME_MAX));
+    }
+}

@@ -1,0 +1,298 @@
+//! Running bodies: programs and callbacks here, tasks in [`crate::process`]; both share the raw steps of [`crate::raw`].
+
+use crate::compile::{Code, Ins, MAX_LOCALS, local};
+use crate::errno::EINVAL;
+use crate::kernel::Kernel;
+use crate::objects::{Callback, Elem, TAG_ELEM};
+use crate::world::{
+    Call, CmpOp, Cond, ElemRef, KeyRef, MapRef, Nsecs, ObjRef, Op, OpKind, Operand, Returns,
+    UpdateFlag, ValueRef,
+};
+use timerace_core::detect::Class;
+use timerace_core::{Cx, Ptr, Word, site};
+
+/// An activation of a body: its locals and what it was called with.
+#[derive(Clone, Debug)]
+pub(crate) struct Act {
+    pub locals: [u64; MAX_LOCALS],
+    /// For locals that point to elements: index of the map plus one.
+    pub maps: [u16; MAX_LOCALS],
+    /// The value that the callback was called with.
+    pub value: Option<Elem>,
+    /// The map that it was called with.
+    pub map: usize,
+    /// The program (`aux->prog`).
+    pub prog: usize,
+    /// The body: the program itself, or a callback.
+    pub func: usize,
+    /// `*key` when the callback began.
+    pub key: u64,
+    /// Which run of the callback it is, from 1.
+    pub run: u64,
+}
+
+impl Act {
+    /// An activation of nothing.
+    pub fn empty() -> Act {
+        Act {
+            locals: [0; MAX_LOCALS],
+            maps: [0; MAX_LOCALS],
+            value: None,
+            map: 0,
+            prog: 0,
+            func: 0,
+            key: 0,
+            run: 0,
+        }
+    }
+
+    /// What a value is. Places are read by steps, not here.
+    pub fn operand(&self, o: &Operand) -> u64 {
+        match o {
+            Operand::Int(n) => *n as u64,
+            Operand::Local(l) => self.locals[local(*l)],
+            Operand::Key => self.key,
+            Operand::RunNumber => self.run,
+            Operand::Map(MapRef::Map(m)) => m.index() as u64,
+            Operand::Null | Operand::Map(_) | Operand::Place(_) | Operand::Elem(_) => 0,
+        }
+    }
+
+    /// Whether a condition on locals holds.
+    pub fn holds(&self, c: &Cond) -> bool {
+        match c {
+            Cond::Cmp(a, op, b) => {
+                let (a, b) = (self.operand(a) as i64, self.operand(b) as i64);
+                match op {
+                    CmpOp::Eq => a == b,
+                    CmpOp::Ne => a != b,
+                    CmpOp::Lt => a < b,
+                    CmpOp::Le => a <= b,
+                    CmpOp::Gt => a > b,
+                    CmpOp::Ge => a >= b,
+                }
+            }
+            Cond::All(all) => all.iter().all(|c| self.holds(c)),
+            Cond::Any(all) => all.iter().any(|c| self.holds(c)),
+        }
+    }
+
+    /// The instruction after `pc`, with jumps taken; `None` at the end.
+    pub fn next<'c>(&mut self, code: &'c Code, pc: &mut usize) -> Option<&'c Op> {
+        loop {
+            let ins = code.ins.get(*pc)?;
+            *pc += 1;
+            match ins {
+                Ins::Do(op) => return Some(op),
+                Ins::Unless(cond, to) => {
+                    if !self.holds(cond) {
+                        *pc = *to;
+                    }
+                }
+                Ins::Jump(to) => *pc = *to,
+                Ins::Set(l, v) => self.locals[*l] = *v,
+                Ins::Again(l, to) => {
+                    self.locals[*l] -= 1;
+                    if self.locals[*l] != 0 {
+                        *pc = *to;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The result of a call of a program.
+struct Done {
+    /// `None`: the element was absent, so the call was not made.
+    ret: Option<i64>,
+    /// What a bound local gets.
+    word: u64,
+    /// For pointers to elements: index of the map plus one.
+    map: u16,
+}
+
+impl Done {
+    fn code(ret: i64) -> Done {
+        Done { ret: Some(ret), word: ret as u64, map: 0 }
+    }
+
+    const NOT_CALLED: Done = Done { ret: None, word: 0, map: 0 };
+}
+
+impl Kernel {
+    /// Runs a program or callback to its end.
+    pub(crate) async fn run_prog(&self, cx: Cx<'_>, code: &Code, act: &mut Act) {
+        let mut pc = 0;
+        let outer = self.lines[cx.id().index()].get();
+        while let Some(op) = act.next(code, &mut pc) {
+            self.set_line(cx, op.at);
+            match &op.kind {
+                OpKind::Call { call, returns, bind } => {
+                    let done = self.prog_call(cx, act, call).await;
+                    self.log_op(cx, op.at, done.ret, &[]);
+                    if let Some(l) = bind {
+                        act.locals[local(*l)] = done.word;
+                        act.maps[local(*l)] = done.map;
+                    }
+                    if let Some(ret) = done.ret {
+                        self.check_ret(cx, call, returns, ret).await;
+                    }
+                }
+                _ => self.raw(cx, act, op).await,
+            }
+        }
+        self.set_line(cx, outer);
+    }
+
+    async fn prog_call(&self, cx: Cx<'_>, act: &Act, call: &Call) -> Done {
+        match call {
+            Call::MapLookup(e) => {
+                let Some((found, map)) = self.lookup(cx, act, e).await else {
+                    return Done { ret: Some(0), word: 0, map: 0 };
+                };
+                Done { ret: Some(1), word: found.tagged(), map: map as u16 + 1 }
+            }
+            Call::MapUpdate { elem, flag, value } => {
+                let Some(map) = self.map_of(cx, act, elem.map).await else {
+                    return Done::NOT_CALLED;
+                };
+                let key = self.key_of(cx, act, elem.key).await;
+                let v = value.as_ref().map(|v| act.operand(v));
+                Done::code(self.map_update(cx, map, key, *flag, v).await)
+            }
+            Call::MapDelete(elem) => {
+                let Some(map) = self.map_of(cx, act, elem.map).await else {
+                    return Done::NOT_CALLED;
+                };
+                let key = self.key_of(cx, act, elem.key).await;
+                Done::code(self.map_delete(cx, map, key).await)
+            }
+            _ => self.timer_call(cx, act, call).await,
+        }
+    }
+
+    async fn timer_call(&self, cx: Cx<'_>, act: &Act, call: &Call) -> Done {
+        let (Call::TimerInit(obj, _)
+        | Call::TimerSetCallback(obj, _)
+        | Call::TimerStart(obj, ..)
+        | Call::TimerCancel(obj)) = call
+        else {
+            return Done::code(EINVAL);
+        };
+        let Some((e, map)) = self.object(cx, act, obj).await else { return Done::NOT_CALLED };
+        Done::code(match call {
+            Call::TimerInit(_, flags) => self.bpf_timer_init(cx, e, map, *flags).await,
+            Call::TimerSetCallback(_, f) => {
+                let callback = Callback { prog: act.prog, func: f.index() };
+                self.bpf_timer_set_callback(cx, e, map, callback).await
+            }
+            Call::TimerStart(_, nsecs, flags) => {
+                let nsecs = self.nsecs(cx, *nsecs);
+                self.bpf_timer_start(cx, e, map, nsecs, *flags).await
+            }
+            _ => self.bpf_timer_cancel(cx, e, map).await,
+        })
+    }
+
+    /// The element that a helper works on, and its map. `None`: the element is absent, the call is not made.
+    async fn object(&self, cx: Cx<'_>, act: &Act, obj: &ObjRef) -> Option<(Elem, usize)> {
+        self.value(cx, act, &obj.value).await
+    }
+
+    /// The element that a value reference names.
+    pub(crate) async fn value(&self, cx: Cx<'_>, act: &Act, v: &ValueRef) -> Option<(Elem, usize)> {
+        match v {
+            ValueRef::Elem(e) => self.lookup(cx, act, e).await,
+            ValueRef::Local(l) => {
+                let word = act.locals[local(*l)];
+                let map = (act.maps[local(*l)] as usize).checked_sub(1)?;
+                (word & TAG_ELEM != 0).then(|| (Elem(Ptr::from_word(word)), map))
+            }
+            ValueRef::Value => act.value.map(|e| (e, act.map)),
+        }
+    }
+
+    /// `bpf_map_lookup_elem()` in a program; through an outer map first where the reference says so.
+    async fn lookup(&self, cx: Cx<'_>, act: &Act, e: &ElemRef) -> Option<(Elem, usize)> {
+        let map = self.map_of(cx, act, e.map).await?;
+        let key = self.key_of(cx, act, e.key).await;
+        let found = self.map_lookup(cx, map, key).await?;
+        Some((found, map))
+    }
+
+    async fn map_of(&self, cx: Cx<'_>, _: &Act, m: MapRef) -> Option<usize> {
+        match m {
+            MapRef::Map(m) => Some(m.index()),
+            MapRef::Slot(outer, slot) => self.outer_lookup(cx, outer.index(), slot as u64).await,
+        }
+    }
+
+    /// `self` is what the callback's key pointer shows now: for arrays a number on its stack, else the element's key.
+    async fn key_of(&self, cx: Cx<'_>, act: &Act, key: KeyRef) -> u64 {
+        match (key, act.value) {
+            (KeyRef::Int(n), _) => n as u64,
+            (KeyRef::Local(l), _) => act.locals[local(l)],
+            (KeyRef::Itself, Some(e)) if !self.maps[act.map].kind.is_array() => {
+                cx.read(site!("*key", Memory), e.key()).await
+            }
+            (KeyRef::Itself, _) => act.key,
+        }
+    }
+
+    /// The expiry that a start is given. Explored runs take the shortest of a range; timed runs draw.
+    fn nsecs(&self, cx: Cx<'_>, nsecs: Nsecs) -> u64 {
+        match nsecs {
+            Nsecs::Of(ns) => crate::time::draw(cx, ns),
+            Nsecs::NowOf { clock, plus } => self.clock_now(cx, clock).wrapping_add_signed(plus),
+        }
+    }
+
+    /// A call returned: a code that the scenario does not allow is a finding.
+    pub(crate) async fn check_ret(&self, cx: Cx<'_>, call: &Call, returns: &Returns, ret: i64) {
+        if allowed(call, returns, ret) {
+            return;
+        }
+        let label = site!("return {}", Free).with(crate::arg::Arg::Code(ret).word());
+        cx.step(label).run(|m| m.report(Class::WrongErrno, None)).await;
+    }
+}
+
+/// Whether a call may return this.
+fn allowed(call: &Call, returns: &Returns, ret: i64) -> bool {
+    match returns {
+        Returns::Any => true,
+        Returns::OneOf(codes) => codes.contains(&ret),
+        Returns::Success => match call {
+            Call::TimerCancel(_) | Call::TimerCancelAsync(_) => ret == 0 || ret == 1,
+            Call::MapLookup(_) | Call::ProgExistsById(_) | Call::MapExistsById(_) => true,
+            Call::MapCreate(_)
+            | Call::ProgLoad(_)
+            | Call::LinkCreate(_)
+            | Call::ObjGet(_)
+            | Call::MapGetFdById(_)
+            | Call::IterCreate(_)
+            | Call::Dup(_)
+            | Call::Pin(..)
+            | Call::MapKeys(_)
+            | Call::MapUpdateBatch(..)
+            | Call::MapDeleteBatch(..)
+            | Call::MapLookupBatch(_)
+            | Call::MapLookupAndDeleteBatch(_) => ret >= 0,
+            _ => ret == 0,
+        },
+    }
+}
+
+impl UpdateFlag {
+    /// Its bits.
+    pub(crate) fn bits(self) -> u64 {
+        match self {
+            UpdateFlag::Any => 0,
+            UpdateFlag::NoExist => 1,
+            UpdateFlag::Exist => 2,
+            UpdateFlag::Lock => 4,
+            UpdateFlag::Other(n) => n,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The model: what is on the machine, who runs what, and how steps are put into words.
+
+use crate::arg::Arg;
+use crate::faults::Faults;
+use crate::flags::Flags;
+use crate::log::Log;
+use crate::map::Map;
+use crate::objects::{ClockBase, CpuVars, Elem, Types};
+use crate::process::Task;
+use crate::prog::Prog;
+use crate::raw::RawVar;
+use crate::source::SourceVars;
+use crate::world::{LineId, World};
+use std::cell::Cell;
+use timerace_core::machine::{Body, Model};
+use timerace_core::mem::{FrameName, Mem, Ptr};
+use timerace_core::{CtxId, Cx, Label, Obj, Var, Word};
+
+/// A booted kernel: the code of all contexts of a machine. Made by [`crate::boot`].
+pub struct Kernel {
+    pub(crate) world: World,
+    pub(crate) flags: Flags,
+    pub(crate) timed: bool,
+    /// Whether kernel code can be preempted outside of critical sections.
+    pub(crate) preemptible: bool,
+    /// Clock bases per CPU: MONOTONIC, and BOOTTIME where some operation names it.
+    pub(crate) clocks: usize,
+    pub(crate) bases: Vec<ClockBase>,
+    pub(crate) cpus: Vec<CpuVars>,
+    /// The words of CPUs.
+    pub(crate) own: Vec<Obj>,
+    pub(crate) maps: Vec<Map>,
+    pub(crate) progs: Vec<Prog>,
+    pub(crate) vars: Vec<RawVar>,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) paths: Vec<Var<u64>>,
+    /// By CPU.
+    pub(crate) sources: Vec<Vec<SourceVars>>,
+    pub(crate) ty: Types,
+    pub(crate) faults: Faults,
+    pub(crate) roles: Vec<Role>,
+    /// The words of contexts that can be preemptible RCU readers, by context.
+    pub(crate) rcu_words: Vec<Option<Var<bool>>>,
+    /// The words of contexts that run sleepable programs, by context.
+    pub(crate) trace_words: Vec<Option<Var<bool>>>,
+    /// Callbacks begun so far, where some task waits for a number of them.
+    pub(crate) callbacks_begun: Option<Var<i64>>,
+    /// The operation that each context is at.
+    pub(crate) lines: Vec<Cell<LineId>>,
+    pub(crate) log: Log,
+}
+
+/// What a context does.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    /// The part of a task that runs on one CPU.
+    Task { task: usize, part: usize },
+    /// Explored runs: the soft base with this index.
+    Base(usize),
+    /// Timed runs: the clock event of a CPU, for the base with this index.
+    Interrupt(usize),
+    /// Timed runs: HRTIMER_SOFTIRQ of a CPU.
+    Softirq(usize),
+    /// A worker of a CPU's lane.
+    Worker { cpu: usize, second: bool },
+    /// Grace periods for a CPU's callbacks; `trace`: of RCU-tasks-trace.
+    Rcu { cpu: usize, trace: bool },
+    /// RCU_SOFTIRQ of a CPU.
+    RcuSoftirq(usize),
+    /// A source of events of a CPU.
+    Source { cpu: usize, source: usize },
+}
+
+impl Kernel {
+    /// The world that was booted.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Results of operations and runs of callbacks, kept when asked for.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Variables of the CPU that the context is on; helpers are said to be on CPU 0.
+    pub(crate) fn cpu(&self, cx: Cx<'_>) -> &CpuVars {
+        &self.cpus[cx.cpu().map_or(0, |c| c.index())]
+    }
+
+    /// The argument of a frame that is about an element.
+    pub(crate) fn elem_arg(&self, cx: Cx<'_>, map: usize, e: Elem) -> u64 {
+        // For readers only: a key that changes under the callback is shown as it is now.
+        let key = cx.machine().with_mem(|m| m.peek(e.key().obj()));
+        Arg::Elem { map, key }.word()
+    }
+
+    pub(crate) fn set_line(&self, cx: Cx<'_>, at: LineId) {
+        self.lines[cx.id().index()].set(at);
+    }
+}
+
+impl Model for Kernel {
+    fn start<'m>(&'m self, cx: Cx<'m>) -> Body<'m> {
+        match self.roles[cx.id().index()] {
+            Role::Task { task, part } => Box::pin(self.task(cx, task, part)),
+            Role::Base(base) => Box::pin(self.explored_softirq(cx, base)),
+            Role::Interrupt(base) => Box::pin(self.hrtimer_interrupt(cx, base)),
+            Role::Softirq(cpu) => Box::pin(self.timed_softirq(cx, cpu)),
+            Role::Worker { cpu, second } => Box::pin(self.worker(cx, cpu, second)),
+            Role::Rcu { cpu, trace } => Box::pin(self.rcu_helper(cx, cpu, trace)),
+            Role::RcuSoftirq(cpu) => Box::pin(self.rcu_softirq(cx, cpu)),
+            Role::Source { cpu, source } => Box::pin(self.source(cx, cpu, source)),
+        }
+    }
+
+    fn render(&self, label: Label) -> String {
+        let text = label.site.text;
+        if !text.contains("{}") {
+            return text.to_string();
+        }
+        text.replace("{}", &self.arg_text(label.arg))
+    }
+
+    fn render_arg(&self, _: FrameName, arg: u64) -> String {
+        self.arg_text(arg)
+    }
+
+    fn render_value(&self, mem: &Mem, obj: Obj, value: u64) -> Option<String> {
+        let _ = (mem, obj);
+        let p = Option::<Ptr>::from_word(value)?;
+        self.static_name(p)
+    }
+
+    fn line(&self, ctx: CtxId) -> Option<u32> {
+        let at = self.lines.get(ctx.index())?.get();
+        self.world.lines.get(at.index()).map(|at| at.line)
+    }
+
+    fn at_end(&self, mem: &mut Mem) {
+        self.judge_end(mem);
+    }
+}

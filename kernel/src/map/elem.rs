@@ -1,0 +1,247 @@
+//! Elements of hash maps: where they come from, what is copied into them, where they go.
+
+use super::Map;
+use crate::errno::{E2BIG, ENOMEM};
+use crate::kernel::Kernel;
+use crate::objects::Elem;
+use timerace_core::mem::{Mem, Ptr};
+use timerace_core::{CtxId, Cx, Var, Word, site};
+
+/// What user space passed where the timer's bytes are, in kernels that copied them (before a8abb0c3dc1e).
+const USER_BYTES: u64 = 0xdead_caf3;
+
+impl Kernel {
+    /// `copy_map_value()`, together with the key where it is new: nobody else sees the parts apart. The 16 bytes of the
+    /// timer are skipped; up to v5.16 not if the value also has a `bpf_spin_lock` (a8abb0c3dc1e).
+    pub(crate) async fn copy_map_value(
+        &self,
+        cx: Cx<'_>,
+        map: usize,
+        e: Elem,
+        key: Option<u64>,
+        value: u64,
+    ) {
+        let m = &self.maps[map];
+        let (scalars, first) = (m.scalars, m.first_integer);
+        let fields = 64 - scalars.leading_zeros() as usize;
+        let overwrites = m.has_timer && m.has_lock && !self.flags.copy_skips_both;
+        let mut step = cx.step(site!("copy_map_value(map, value, src)", Map));
+        if key.is_some() {
+            step = step.writes(e.key().obj());
+        }
+        if overwrites {
+            step = step.writes(e.slot().obj());
+        }
+        for f in (0..fields).filter(|f| scalars >> f & 1 != 0) {
+            step = step.writes(e.member(f).obj());
+        }
+        step.run(move |m| {
+            if let Some(key) = key {
+                m.store(e.key(), key);
+            }
+            if overwrites {
+                m.store(Var::<u64>::at(e.slot().obj()), USER_BYTES);
+            }
+            for f in (0..fields).filter(|f| scalars >> f & 1 != 0) {
+                m.store(e.member(f), if Some(f) == first { value } else { 0 });
+            }
+        })
+        .await;
+    }
+
+    /// An element for `htab_map_update_elem`, under the bucket lock. `old`: the element that is replaced.
+    pub(crate) async fn alloc_htab_elem(
+        &self,
+        cx: Cx<'_>,
+        map: usize,
+        old: Option<Elem>,
+    ) -> Result<Elem, i64> {
+        if self.maps[map].no_prealloc {
+            return self.alloc_elem(cx, map, old.is_some()).await;
+        }
+        match old {
+            Some(old) => Ok(self.swap_extra(cx, map, old).await),
+            None => self.freelist_pop(cx, map).await.ok_or(E2BIG),
+        }
+    }
+
+    /// `this_cpu_ptr(htab->extra_elems)`: the slot's element for the new value, the old one into the slot at once.
+    async fn swap_extra(&self, cx: Cx<'_>, map: usize, old: Elem) -> Elem {
+        let cpu = cx.cpu().map_or(0, |c| c.index());
+        let v = self.maps[map].extra[cpu];
+        let was = cx.xchg(site!("l_new = *pl_new; *pl_new = l_old", Memory), v, Some(old.0)).await;
+        Elem(was.expect("the extra slot of a CPU always holds an element"))
+    }
+
+    /// `__pcpu_freelist_pop()`: this CPU's list first, then those of the others.
+    async fn freelist_pop(&self, cx: Cx<'_>, map: usize) -> Option<Elem> {
+        let lists = &self.maps[map].free;
+        let cpu = cx.cpu().map_or(0, |c| c.index());
+        for i in 0..lists.len() {
+            let l = lists[(cpu + i) % lists.len()];
+            let step = cx.step(site!("__pcpu_freelist_pop(&htab->freelist)", Map)).writes(l.obj());
+            if let Some(word) = step.run(move |m| Popped(m.pop_back(l))).await.0 {
+                return Some(Elem(Ptr::from_word(word)));
+            }
+        }
+        None
+    }
+
+    /// NO_PREALLOC: counted against `max_entries` (a replacement never fails for that), then kmalloc up to v6.0, from
+    /// v6.1 the CPU's cache or fresh memory.
+    async fn alloc_elem(&self, cx: Cx<'_>, map: usize, replaces: bool) -> Result<Elem, i64> {
+        let m = &self.maps[map];
+        if let Some(count) = m.count {
+            let max = i64::from(m.max_entries);
+            let fits = cx
+                .step(site!("inc_elem_count(htab)", Atomic))
+                .writes(count.obj())
+                .run(move |m| {
+                    let n: i64 = m.load(count);
+                    if n >= max && !replaces {
+                        return false;
+                    }
+                    m.store(count, n + 1);
+                    true
+                })
+                .await;
+            if !fits {
+                return Err(E2BIG);
+            }
+        }
+        if self.flags.bpf_mem_alloc
+            && let Some(e) = self.cache_pop(cx, map).await
+        {
+            return Ok(e);
+        }
+        match self.fresh_elem(cx, map).await {
+            Some(e) => Ok(e),
+            None => {
+                self.dec_elem_count(cx, map).await;
+                Err(ENOMEM)
+            }
+        }
+    }
+
+    async fn dec_elem_count(&self, cx: Cx<'_>, map: usize) {
+        if let Some(count) = self.maps[map].count {
+            cx.fetch_add(site!("dec_elem_count(htab)", Atomic), count, -1).await;
+        }
+    }
+
+    /// `bpf_mem_cache_alloc()` from this CPU's list. Before 997849c4b969 the special fields of a reused element are
+    /// zeroed, whoever may still use them.
+    async fn cache_pop(&self, cx: Cx<'_>, map: usize) -> Option<Elem> {
+        let m = &self.maps[map];
+        let l = m.free[cx.cpu().map_or(0, |c| c.index())];
+        let pop = cx.step(site!("bpf_mem_cache_alloc(&htab->ma)", Alloc)).writes(l.obj());
+        let e = Elem(Ptr::from_word(pop.run(move |m| Popped(m.pop_back(l))).await.0?));
+        if !self.flags.no_reuse_reinit && m.has_timer {
+            self.zero_special(cx, e).await;
+        }
+        Some(e)
+    }
+
+    /// `check_and_init_map_value()`: the timer's 16 bytes become 0.
+    pub(crate) async fn zero_special(&self, cx: Cx<'_>, e: Elem) {
+        cx.step(site!("check_and_init_map_value(map, value)", Memory))
+            .writes(e.slot().obj())
+            .writes(e.lock().obj())
+            .writes(e.owned().obj())
+            .run(move |m| zero(m, e))
+            .await;
+    }
+
+    /// Memory from the slab. Its timer is zeroed, but for v5.15 and v5.16 (5eaed6eedbe9).
+    async fn fresh_elem(&self, cx: Cx<'_>, map: usize) -> Option<Elem> {
+        let e = Elem(cx.reserve(self.ty.elems[map]));
+        let zeroed = self.flags.bpf_mem_alloc || self.flags.timer_slot_zeroed;
+        let fault = self.faults.map_update;
+        let step = cx.step(site!("l_new = bpf_map_kmalloc_node(..)", Alloc)).writes(e.0.alive());
+        let step = step.writes(e.slot().obj()).writes(e.lock().obj()).writes(e.owned().obj());
+        let step = fault.declare(step.writes(e.lru_ref().obj()));
+        let ok = step
+            .run(move |m| {
+                if fault.fails(m) {
+                    return false;
+                }
+                m.revive(e.0);
+                if zeroed {
+                    zero(m, e);
+                }
+                m.store(e.owned(), false);
+                m.store(e.lru_ref(), false);
+                true
+            })
+            .await;
+        ok.then_some(e)
+    }
+
+    /// `free_htab_elem()`: the element is unlinked.
+    ///
+    /// Preallocated: cancel and free its timer, then onto this CPU's freelist. NO_PREALLOC up to v6.0: after a grace
+    /// period (the timer too). v6.1+: cancel and free, then at once into this CPU's cache.
+    pub(crate) async fn free_htab_elem(&self, cx: Cx<'_>, map: usize, e: Elem) {
+        let m = &self.maps[map];
+        if m.no_prealloc && !self.flags.bpf_mem_alloc {
+            self.dec_elem_count(cx, map).await;
+            let item = e.0.to_word() | crate::rcu::TAG_HTAB_ELEM;
+            self.call_rcu(cx, site!("call_rcu(&l->rcu, ..)", Memory), item).await;
+            return;
+        }
+        if m.has_timer {
+            self.bpf_timer_cancel_and_free(cx, e, map).await;
+        }
+        if m.no_prealloc {
+            self.dec_elem_count(cx, map).await;
+        }
+        let l = m.free[cx.cpu().map_or(0, |c| c.index())];
+        let label = if m.no_prealloc {
+            site!("bpf_mem_cache_free(&htab->ma, l)", Alloc)
+        } else {
+            site!("__pcpu_freelist_push(&htab->freelist)", Map)
+        };
+        let word = e.0.to_word();
+        cx.step(label).writes(l.obj()).run(move |m| m.push_back(l, word)).await;
+    }
+
+    /// `htab_elem_free_rcu()` (v5.15 to v6.0), in RCU_SOFTIRQ.
+    pub(crate) async fn htab_elem_free_rcu(&self, cx: Cx<'_>, e: Elem) {
+        let _f = cx.enter("htab_elem_free_rcu");
+        let map = self.map_of_timer(cx, e);
+        self.bpf_timer_cancel_and_free(cx, e, map).await;
+        let _k = cx.enter_leaf("kfree");
+        cx.free(site!("kfree(l)", Alloc), e.0).await;
+    }
+
+    /// Which map the timer in an element says it belongs to; for readers only.
+    fn map_of_timer(&self, cx: Cx<'_>, e: Elem) -> usize {
+        cx.machine().with_mem(|m| {
+            let t = Option::<Ptr>::from_word(m.peek(e.slot().obj()));
+            let map = t.map_or(1, |t| m.peek(crate::objects::Timer(t).map().obj()) as usize);
+            map.saturating_sub(1).min(self.maps.len() - 1)
+        })
+    }
+}
+
+fn zero(m: &mut Mem, e: Elem) {
+    m.store(e.slot(), None);
+    m.store(e.lock(), None::<CtxId>);
+    m.store(e.owned(), false);
+}
+
+/// What a pop gave.
+pub(crate) struct Popped(pub Option<u64>);
+
+impl timerace_core::step::Learn for Popped {
+    fn learn(&self) -> u64 {
+        self.0.map_or(0, |w| timerace_core::mix::roll(1, w))
+    }
+}
+
+impl Map {
+    /// Whether its elements are allocated one by one.
+    pub fn is_dynamic(&self) -> bool {
+        self.no_prealloc && !self.buckets.is_empty()
+    }
+}

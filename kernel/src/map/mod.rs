@@ -1,0 +1,193 @@
+//! Maps: look-up, update and delete by type, and the life of the map itself (kernel/bpf/{syscall,arraymap,hashtab}.c).
+
+mod array;
+mod elem;
+mod hash;
+mod life;
+mod lru;
+mod outer;
+mod uref;
+
+use crate::errno::ENOENT;
+use crate::kernel::Kernel;
+use crate::objects::{Elem, MapObj};
+use crate::syscall::Outcome;
+use crate::world::{MapKind, UpdateFlag};
+use timerace_core::mem::{ListVar, Mem, Ptr};
+use timerace_core::{CtxId, Cx, Var, Word};
+
+/// A map of the machine.
+#[derive(Debug)]
+pub(crate) struct Map {
+    pub obj: MapObj,
+    pub kind: MapKind,
+    pub max_entries: u32,
+    pub no_prealloc: bool,
+    /// Bits of a key that count.
+    pub key_mask: u64,
+    pub has_timer: bool,
+    pub has_lock: bool,
+    /// Members of the value that an update copies, one bit each.
+    pub scalars: u64,
+    /// The first integer member: what `value` of an update is.
+    pub first_integer: Option<usize>,
+    /// Elements that are allocated with the map; for an array by index.
+    pub elems: Vec<Elem>,
+    /// Hash buckets; none in arrays and outer maps.
+    pub buckets: Vec<Bucket>,
+    /// Per CPU: the freelist of a preallocated hash, or the cache of bpf_mem_alloc.
+    pub free: Vec<ListVar>,
+    /// Per CPU: the element that the next replacement takes (`extra_elems`).
+    pub extra: Vec<Var<Option<Ptr>>>,
+    /// Elements in use, counted where they are not preallocated.
+    pub count: Option<Var<i64>>,
+    pub lru: Option<Lru>,
+    /// Outer maps: keys that the scenario names, and what their slots hold (index of a map plus one).
+    pub slots: Vec<(u64, Var<u64>)>,
+    /// Whether it is, or may come to be, in the slot of an outer map.
+    pub inner: bool,
+    /// Whether a task creates it.
+    pub created_by_task: bool,
+}
+
+/// A hash bucket.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Bucket {
+    /// Elements, newest first.
+    pub chain: ListVar,
+    pub lock: Var<Option<CtxId>>,
+}
+
+/// The lists of an LRU map, under one lock.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Lru {
+    pub lock: Var<Option<CtxId>>,
+    /// Elements in use, least recently used first.
+    pub used: ListVar,
+    /// Free elements.
+    pub free: ListVar,
+}
+
+impl Map {
+    /// The place of an element among those allocated with the map.
+    pub fn index_of(&self, p: Ptr) -> Option<usize> {
+        let first = self.elems.first()?.0.to_word();
+        let stride = match self.elems.get(1) {
+            Some(e) => e.0.to_word() - first,
+            None => 1,
+        };
+        let off = p.to_word().checked_sub(first)?;
+        let at = usize::try_from(off / stride).ok()?;
+        (self.elems.get(at)?.0 == p).then_some(at)
+    }
+
+    /// The bucket of a key. The kernel hashes with a random seed, so that any two keys may or may not collide; here keys
+    /// collide that are equal modulo the number of buckets, so that a scenario can ask for both.
+    pub fn bucket(&self, key: u64) -> Bucket {
+        self.buckets[(key as usize) & (self.buckets.len() - 1)]
+    }
+
+    /// What a look-up would find now, for readers and logs.
+    pub fn peek_lookup(&self, m: &Mem, key: u64) -> Option<Elem> {
+        let key = key & self.key_mask;
+        if self.kind.is_array() {
+            return self.elems.get(key as usize).copied();
+        }
+        if self.buckets.is_empty() {
+            return None;
+        }
+        let mut chain = m.peek_items(self.bucket(key).chain).map(|w| Elem(Ptr::from_word(w)));
+        chain.find(|e| m.peek(e.key().obj()) == key)
+    }
+}
+
+impl Kernel {
+    /// `map->ops->map_lookup_elem()`
+    pub(crate) async fn map_lookup(&self, cx: Cx<'_>, map: usize, key: u64) -> Option<Elem> {
+        let m = &self.maps[map];
+        let key = key & m.key_mask;
+        if m.inner {
+            self.touch_map(cx, map).await;
+        }
+        match m.kind {
+            // No shared memory is touched: the address is computed.
+            MapKind::Array => m.elems.get(key as usize).copied(),
+            MapKind::LruHash => {
+                let e = self.htab_lookup(cx, map, key).await?;
+                self.lru_used(cx, e).await;
+                Some(e)
+            }
+            _ => self.htab_lookup(cx, map, key).await,
+        }
+    }
+
+    /// `map->ops->map_update_elem()`. `value` becomes the first integer of the value; for outer maps it is the map.
+    pub(crate) async fn map_update(
+        &self,
+        cx: Cx<'_>,
+        map: usize,
+        key: u64,
+        flag: UpdateFlag,
+        value: Option<u64>,
+    ) -> i64 {
+        let m = &self.maps[map];
+        let key = key & m.key_mask;
+        let (flags, value) = (flag.bits(), value.unwrap_or(0));
+        if m.inner {
+            self.touch_map(cx, map).await;
+        }
+        match m.kind {
+            MapKind::Array => self.array_update(cx, map, key, flags, value).await,
+            MapKind::LruHash => self.lru_update(cx, map, key, flags, value).await,
+            k if k.is_outer() => self.outer_update(cx, map, key, value as usize).await,
+            _ => self.htab_update(cx, map, key, flags, value).await,
+        }
+    }
+
+    /// `map->ops->map_delete_elem()`
+    pub(crate) async fn map_delete(&self, cx: Cx<'_>, map: usize, key: u64) -> i64 {
+        let m = &self.maps[map];
+        let key = key & m.key_mask;
+        if m.inner {
+            self.touch_map(cx, map).await;
+        }
+        match m.kind {
+            MapKind::Array => array::delete(),
+            k if k.is_outer() => self.outer_delete(cx, map, key).await,
+            _ => self.htab_delete(cx, map, key).await.ret,
+        }
+    }
+
+    /// `map->ops->map_lookup_and_delete_elem()`; hash maps only.
+    pub(crate) async fn map_lookup_and_delete(&self, cx: Cx<'_>, map: usize, key: u64) -> Outcome {
+        let m = &self.maps[map];
+        if m.buckets.is_empty() {
+            return Outcome { ret: crate::errno::ENOTSUPP, ..Outcome::default() };
+        }
+        self.htab_lookup_and_delete(cx, map, key & m.key_mask).await
+    }
+
+    /// All keys, as `map_get_next_key` walks them.
+    pub(crate) async fn map_keys(&self, cx: Cx<'_>, map: usize) -> Vec<i64> {
+        let m = &self.maps[map];
+        if m.kind.is_array() {
+            return (0..i64::from(m.max_entries)).collect();
+        }
+        let mut keys = Vec::new();
+        for b in &m.buckets {
+            keys.extend(self.bucket_keys(cx, *b).await.iter().map(|k| *k as i64));
+        }
+        keys
+    }
+
+    /// A map that may be freed under a program's hands is asked whether it is alive.
+    async fn touch_map(&self, cx: Cx<'_>, map: usize) {
+        let v = self.maps[map].obj.free_after_gp();
+        cx.read(timerace_core::site!("map->ops", Memory, quiet), v).await;
+    }
+}
+
+/// An element that is not there.
+pub(crate) fn absent() -> Outcome {
+    Outcome { ret: ENOENT, ..Outcome::default() }
+}

@@ -1,0 +1,222 @@
+//! The kernel's objects as shared memory: timers, map elements, maps, programs, per-CPU variables.
+//!
+//! Each is a typed name of an allocation whose fields are objects of their own. Fields that stand for no kernel field
+//! are ghosts: they carry what a promise is about, and are written in the steps that matter, so that a verdict is a
+//! function of shared state.
+
+use timerace_core::mem::{ListVar, QueueVar, TypeId};
+use timerace_core::{CtxId, Obj, Ptr, Var, Word};
+
+/// Marks a pointer to a map element in the words that bodies carry; the rest of the word is the pointer's.
+pub(crate) const TAG_ELEM: u64 = 1 << 34;
+
+/// `struct bpf_hrtimer` (v5.15 to v6.9): the heap object of a timer.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Timer(pub Ptr);
+
+/// Names of the fields of [`Timer`], in order.
+pub(crate) const TIMER_FIELDS: &[&str] = &[
+    "timer.base",
+    "parked",
+    "map",
+    "value",
+    "prog",
+    "callback_fn",
+    "cancelling",
+    "promise",
+    "expires",
+];
+
+impl Timer {
+    /// `timer.base`: index of the clock base, or [`MIGRATION_BASE`].
+    pub fn base(self) -> Var<u64> {
+        self.0.field(0)
+    }
+    /// All its fields.
+    pub fn fields(self) -> impl Iterator<Item = Obj> {
+        (0..TIMER_FIELDS.len() as u32).map(move |f| self.0.field::<u64>(f).obj())
+    }
+    /// Ghost: queued, but will never expire; kept out of the queue so that an explored run does not let it.
+    pub fn parked(self) -> Var<bool> {
+        self.0.field(1)
+    }
+    /// `map`: index of the map plus one.
+    pub fn map(self) -> Var<u64> {
+        self.0.field(2)
+    }
+    /// `value`: the element.
+    pub fn value(self) -> Var<Ptr> {
+        self.0.field(3)
+    }
+    /// `prog`: index of the program plus one; 0 is NULL.
+    pub fn prog(self) -> Var<u64> {
+        self.0.field(4)
+    }
+    /// `callback_fn`, see [`Callback`].
+    pub fn callback_fn(self) -> Var<u64> {
+        self.0.field(5)
+    }
+    /// `cancelling` (d4523831f07a).
+    pub fn cancelling(self) -> Var<i64> {
+        self.0.field(6)
+    }
+    /// Ghost: what was promised about its callback, see [`crate::promises`].
+    pub fn promise(self) -> Var<u64> {
+        self.0.field(7)
+    }
+    /// `node.expires` of the last start; for readers.
+    pub fn expires(self) -> Var<i64> {
+        self.0.field(8)
+    }
+}
+
+/// `migration_base`: the timer is between two CPUs.
+pub(crate) const MIGRATION_BASE: u64 = 1 << 20;
+
+/// A callback function together with the program whose text it is part of.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Callback {
+    /// Index of the program that set it.
+    pub prog: usize,
+    /// Index of the callback.
+    pub func: usize,
+}
+
+impl Callback {
+    pub fn word(self) -> u64 {
+        (self.prog as u64 + 1) << 32 | (self.func as u64 + 1)
+    }
+
+    pub fn from_word(word: u64) -> Option<Callback> {
+        let func = (word as u32).checked_sub(1)? as usize;
+        let prog = ((word >> 32) as usize).checked_sub(1)?;
+        Some(Callback { prog, func })
+    }
+}
+
+/// A map element: key and value.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Elem(pub Ptr);
+
+/// Names of the fields that each element has before those of its value's type.
+pub(crate) const ELEM_HEADER: &[&str] = &["key", "timer", "timer.lock", "owned", "lru.ref"];
+
+impl Elem {
+    /// The key; for arrays the index.
+    pub fn key(self) -> Var<u64> {
+        self.0.field(0)
+    }
+    /// `timer->timer`: the heap object.
+    pub fn slot(self) -> Var<Option<Ptr>> {
+        self.0.field(1)
+    }
+    /// `timer->lock`
+    pub fn lock(self) -> Var<Option<CtxId>> {
+        self.0.field(2)
+    }
+    /// Ghost: the slot holds a timer whose initialisation is complete.
+    pub fn owned(self) -> Var<bool> {
+        self.0.field(3)
+    }
+    /// The reference bit of the LRU list.
+    pub fn lru_ref(self) -> Var<bool> {
+        self.0.field(4)
+    }
+    /// A member of the value.
+    pub fn member(self, field: usize) -> Var<u64> {
+        self.0.field((ELEM_HEADER.len() + field) as u32)
+    }
+    /// The pointer that bodies carry.
+    pub fn tagged(self) -> u64 {
+        self.0.to_word() | TAG_ELEM
+    }
+}
+
+/// `struct bpf_map`, the part that is counted.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct MapObj(pub Ptr);
+
+/// Names of the fields of [`MapObj`].
+pub(crate) const MAP_FIELDS: &[&str] = &["usercnt", "refcnt", "released", "free_after_gp"];
+
+impl MapObj {
+    /// `usercnt`
+    pub fn usercnt(self) -> Var<i64> {
+        self.0.field(0)
+    }
+    /// `refcnt`
+    pub fn refcnt(self) -> Var<i64> {
+        self.0.field(1)
+    }
+    /// Ghost: who finished the walk of `map_release_uref`, as context plus one; 0 if user references are there.
+    pub fn released(self) -> Var<u64> {
+        self.0.field(2)
+    }
+    /// `free_after_mult_rcu_gp`
+    pub fn free_after_gp(self) -> Var<bool> {
+        self.0.field(3)
+    }
+}
+
+/// `struct bpf_prog`, the part that is counted.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct ProgObj(pub Ptr);
+
+/// Names of the fields of [`ProgObj`].
+pub(crate) const PROG_FIELDS: &[&str] = &["refcnt", "insns"];
+
+impl ProgObj {
+    /// `aux->refcnt`
+    pub fn refcnt(self) -> Var<i64> {
+        self.0.field(0)
+    }
+    /// Its text: read where it is called.
+    pub fn insns(self) -> Var<u64> {
+        self.0.field(1)
+    }
+}
+
+/// A soft clock base of a CPU.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct ClockBase {
+    /// Its CPU.
+    pub cpu: usize,
+    /// Queued timers by hard expiry.
+    pub queue: QueueVar,
+    /// The timer whose function runs.
+    pub running: Var<Option<Ptr>>,
+}
+
+/// Per-CPU variables.
+#[derive(Clone, Debug)]
+pub(crate) struct CpuVars {
+    /// `hrtimer_running`
+    pub hrtimer_running: Var<Option<Ptr>>,
+    /// The time as far as this CPU's bases know it: in explored runs that of the last expiry, in timed runs that at
+    /// which the current pass began.
+    pub now: Var<i64>,
+    /// Timed runs: 0 no soft timer is due, 1 HRTIMER_SOFTIRQ raised, 2 it runs (`softirq_activated`).
+    pub hrtimer_softirq: Var<u64>,
+    /// Work of unbound workqueues, in order.
+    pub work: ListVar,
+    /// Whether the lane's first worker is busy.
+    pub worker_busy: Var<bool>,
+    /// Callbacks that wait for a grace period.
+    pub rcu: ListVar,
+    /// Callbacks that wait for a tasks-trace grace period.
+    pub rcu_trace: ListVar,
+    /// Callbacks whose grace period is over and that run in RCU_SOFTIRQ.
+    pub rcu_done: ListVar,
+}
+
+/// Registered struct types.
+#[derive(Clone, Debug)]
+pub(crate) struct Types {
+    pub timer: TypeId,
+    pub map: TypeId,
+    pub prog: TypeId,
+    /// Element types by map.
+    pub elems: Vec<TypeId>,
+    /// Types of raw objects by [`crate::world::TypeIx`].
+    pub raw: Vec<TypeId>,
+}

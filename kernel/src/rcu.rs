@@ -1,0 +1,185 @@
+//! Read-side critical sections, grace periods, and what waits for them.
+//!
+//! A reader is an object that is 0 outside of its section: the word of a CPU (every section with preemption, softirqs
+//! or interrupts off), or the word of a preemptible context. Each CPU has a list of callbacks and a helper that takes it
+//! as a batch, waits, and invokes them.
+
+use crate::kernel::Kernel;
+use crate::objects::Elem;
+use timerace_core::step::{Gate, Learn, Rel, Site};
+use timerace_core::{CtxKind, Cx, Nanos, Obj, Ptr, Word, site};
+
+/// In words of callbacks: the pointer is an element of a hash map (`htab_elem_free_rcu`).
+pub(crate) const TAG_HTAB_ELEM: u64 = 1 << 33;
+/// Words of callbacks and of work that are no pointers: kind above this bit, index below.
+const KIND_SHIFT: u32 = 16;
+/// `__bpf_prog_put_rcu`
+const PROG_RCU: u64 = 1;
+/// `bpf_map_free_rcu_gp`
+const MAP_RCU: u64 = 2;
+
+/// The callback that frees a program.
+pub(crate) fn prog_callback(prog: usize) -> u64 {
+    PROG_RCU << KIND_SHIFT | prog as u64
+}
+
+/// The callback that frees a map.
+pub(crate) fn map_callback(map: usize) -> u64 {
+    MAP_RCU << KIND_SHIFT | map as u64
+}
+
+/// Callbacks taken as one batch.
+struct Batch(Vec<u64>, Nanos);
+
+impl Learn for Batch {
+    fn learn(&self) -> u64 {
+        self.0.iter().fold(self.1.0, |h, w| timerace_core::mix::roll(h, *w))
+    }
+}
+
+impl Kernel {
+    /// `rcu_read_lock()`
+    pub(crate) async fn rcu_read_lock(&self, cx: Cx<'_>) {
+        cx.rcu_read_lock(self.rcu_word(cx)).await;
+    }
+
+    /// `rcu_read_unlock()`
+    pub(crate) async fn rcu_read_unlock(&self, cx: Cx<'_>) {
+        cx.rcu_read_unlock(self.rcu_word(cx)).await;
+    }
+
+    /// On a kernel that is not preemptible, and in softirqs, the section is that of the CPU.
+    fn rcu_word(&self, cx: Cx<'_>) -> Option<timerace_core::Var<bool>> {
+        if self.preemptible { self.rcu_words[cx.id().index()] } else { None }
+    }
+
+    /// Everything that a grace period of RCU waits for.
+    pub(crate) fn rcu_readers(&self) -> Vec<Obj> {
+        self.own.iter().copied().chain(self.rcu_words.iter().flatten().map(|v| v.obj())).collect()
+    }
+
+    fn trace_readers(&self) -> Vec<Obj> {
+        self.trace_words.iter().flatten().map(|v| v.obj()).collect()
+    }
+
+    /// `call_rcu()`, `kfree_rcu()`: onto this CPU's list.
+    pub(crate) async fn call_rcu(&self, cx: Cx<'_>, site: &'static Site, item: u64) {
+        let list = self.cpu(cx).rcu;
+        cx.step(site).writes(list.obj()).run(move |m| m.push_back(list, item)).await;
+    }
+
+    /// `call_rcu_tasks_trace()`
+    pub(crate) async fn call_rcu_tasks_trace(&self, cx: Cx<'_>, site: &'static Site, item: u64) {
+        let list = self.cpu(cx).rcu_trace;
+        cx.step(site).writes(list.obj()).run(move |m| m.push_back(list, item)).await;
+    }
+
+    /// The helper of a CPU: takes its list, waits for the readers, invokes the callbacks.
+    pub(crate) async fn rcu_helper(&self, cx: Cx<'_>, cpu: usize, trace: bool) {
+        let list = if trace { self.cpus[cpu].rcu_trace } else { self.cpus[cpu].rcu };
+        loop {
+            let batch = cx
+                .step(site!("grace period starts", Free))
+                .when(list.obj(), Rel::Ne, 0)
+                .writes(list.obj())
+                .idle()
+                .run(move |m| {
+                    let mut batch = Vec::new();
+                    while let Some(item) = m.pop_back(list) {
+                        batch.push(item);
+                    }
+                    batch.reverse();
+                    Batch(batch, m.now())
+                })
+                .await;
+            // A tasks-trace grace period implies one of RCU.
+            let mut readers = self.rcu_readers();
+            if trace {
+                readers.extend(self.trace_readers());
+            }
+            let gate = self.grace_period_gate(batch.1);
+            cx.grace_period(site!("grace period ends", GracePeriod), readers, gate).await;
+            for item in batch.0 {
+                self.rcu_callback(cx, cpu, item).await;
+            }
+        }
+    }
+
+    /// When a grace period that started now may end in a timed run.
+    pub(crate) fn grace_period_gate(&self, start: Nanos) -> Gate {
+        match self.world.machine.grace_period {
+            Some(d) if self.timed => Gate::At(start.plus(d.min)),
+            _ => Gate::Open,
+        }
+    }
+
+    async fn rcu_callback(&self, cx: Cx<'_>, cpu: usize, item: u64) {
+        let Some(p) = pointer(item) else {
+            return self.rcu_callback_of(cx, cpu, item).await;
+        };
+        if item & TAG_HTAB_ELEM != 0 {
+            // It cancels a timer and may spin: it runs in RCU_SOFTIRQ.
+            let done = self.cpus[cpu].rcu_done;
+            cx.step(site!("raise_softirq(RCU_SOFTIRQ)", Free))
+                .writes(done.obj())
+                .run(move |m| m.push_back(done, item))
+                .await;
+            return;
+        }
+        let _f = cx.enter("kfree_rcu");
+        cx.free(site!("kfree(t)", Alloc), p).await;
+    }
+
+    async fn rcu_callback_of(&self, cx: Cx<'_>, cpu: usize, item: u64) {
+        let index = (item & ((1 << KIND_SHIFT) - 1)) as usize;
+        let work = self.cpus[cpu].work;
+        let word = match item >> KIND_SHIFT {
+            PROG_RCU => crate::work::prog_free_work(index),
+            _ => crate::work::map_free_work(index),
+        };
+        cx.step(site!("queue_work(system_unbound_wq, ..)", Wakeup))
+            .writes(work.obj())
+            .run(move |m| m.push_back(work, word))
+            .await;
+    }
+
+    /// RCU_SOFTIRQ: callbacks that may take locks and spin.
+    pub(crate) async fn rcu_softirq(&self, cx: Cx<'_>, cpu: usize) {
+        let done = self.cpus[cpu].rcu_done;
+        loop {
+            let item = cx
+                .enter_level(
+                    site!("rcu_do_batch(rdp)", SoftirqEntry),
+                    CtxKind::Softirq,
+                    |d| d.when(done.obj(), Rel::Ne, 0).writes(done.obj()),
+                    move |m| m.pop_front(done).unwrap_or(0),
+                )
+                .await;
+            cx.entered_level(CtxKind::Softirq);
+            if let Some(p) = pointer(item) {
+                self.htab_elem_free_rcu(cx, Elem(p)).await;
+            }
+            cx.exit_level(
+                site!("softirq exit", SoftirqExit, quiet),
+                CtxKind::Softirq,
+                |d| d,
+                |_| (),
+            )
+            .await;
+        }
+    }
+
+    /// `synchronize_rcu()` in a context that may sleep.
+    pub(crate) async fn synchronize_rcu(&self, cx: Cx<'_>) {
+        let readers = self.rcu_readers();
+        let start = cx.machine().with_mem(timerace_core::Mem::now);
+        let gate = self.grace_period_gate(start);
+        cx.grace_period(site!("synchronize_rcu()", GracePeriod), readers, gate).await;
+    }
+}
+
+/// The pointer in a word of a callback or of work, if it is one.
+pub(crate) fn pointer(item: u64) -> Option<Ptr> {
+    let p = Ptr::from_word(item);
+    (item & !(TAG_HTAB_ELEM | crate::objects::TAG_ELEM) == p.to_word()).then_some(p)
+}

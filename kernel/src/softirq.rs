@@ -1,0 +1,163 @@
+//! HRTIMER_SOFTIRQ and the interrupt that raises it.
+
+use crate::kernel::Kernel;
+use crate::objects::{ClockBase, Timer};
+use timerace_core::mem::Mem;
+use timerace_core::step::{Gate, Rel};
+use timerace_core::{CtxKind, Cx, Ptr, Var, Word, site};
+
+/// `hrtimer_softirq`: nothing is due.
+const QUIET: u64 = 0;
+/// The softirq is raised.
+const RAISED: u64 = 1;
+/// The softirq runs.
+const ACTIVE: u64 = 2;
+
+impl Kernel {
+    /// Explored runs: the softirq of one clock base of a CPU. Each pass expires one timer; that it comes at any moment
+    /// covers all passes. The hard interrupt before it touches nothing that can be observed and is left out, and so are
+    /// the moments between the softirq's entry and the base lock, and between unlocking and its exit.
+    pub(crate) async fn explored_softirq(&self, cx: Cx<'_>, base: usize) {
+        let b = self.bases[base];
+        let now = self.cpus[b.cpu].now;
+        loop {
+            let t = cx
+                .enter_level(
+                    site!("__run_hrtimer(cpu_base, timer)", SoftirqEntry),
+                    CtxKind::Softirq,
+                    |d| {
+                        d.when(b.queue.obj(), Rel::Ne, 0)
+                            .writes(b.queue.obj())
+                            .writes(b.running.obj())
+                            .writes(now.obj())
+                    },
+                    move |m| pop_first(m, b, now),
+                )
+                .await;
+            cx.entered_level(CtxKind::Softirq);
+            if let Some(t) = t {
+                let _f = cx.enter("hrtimer_run_softirq");
+                self.bpf_timer_cb(cx, Timer(t)).await;
+            }
+            cx.exit_level(
+                site!("base->running = NULL", SoftirqExit),
+                CtxKind::Softirq,
+                |d| d.writes(b.running.obj()),
+                move |m| m.store(b.running, None),
+            )
+            .await;
+        }
+    }
+
+    /// Timed runs: the clock event's interrupt (`hrtimer_interrupt`) of a CPU. Each of its bases has a context for it, so
+    /// that each waits for its own queue; together they are the one device.
+    pub(crate) async fn hrtimer_interrupt(&self, cx: Cx<'_>, base: usize) {
+        let b = self.bases[base];
+        let raised = self.cpus[b.cpu].hrtimer_softirq;
+        let gate = Gate::Queues(b.queue.index(), b.queue.index());
+        loop {
+            cx.enter_level(
+                site!("raise_softirq_irqoff(HRTIMER_SOFTIRQ)", IrqEntry),
+                CtxKind::Hardirq,
+                |d| {
+                    d.when(raised.obj(), Rel::Eq, QUIET)
+                        .when(b.queue.obj(), Rel::Ne, 0)
+                        .writes(raised.obj())
+                        .gate(gate)
+                },
+                move |m| m.store(raised, RAISED),
+            )
+            .await;
+            cx.entered_level(CtxKind::Hardirq);
+            cx.exit_level(site!("iret", IrqExit, quiet), CtxKind::Hardirq, |d| d, |_| ()).await;
+        }
+    }
+
+    /// Timed runs: `hrtimer_run_softirq()` of a CPU. A pass runs what is due at its begin, base by base.
+    pub(crate) async fn timed_softirq(&self, cx: Cx<'_>, cpu: usize) {
+        let vars = &self.cpus[cpu];
+        let (raised, now) = (vars.hrtimer_softirq, vars.now);
+        let (q, n) = (self.queue_array(cpu), self.clocks);
+        loop {
+            let mut next = cx
+                .enter_level(
+                    site!("__run_hrtimer(cpu_base, timer)", SoftirqEntry),
+                    CtxKind::Softirq,
+                    |d| {
+                        let d = d.when(raised.obj(), Rel::Eq, RAISED).writes(raised.obj());
+                        q[..n].iter().fold(d.writes(now.obj()), |d, b| {
+                            d.writes(b.queue.obj()).writes(b.running.obj())
+                        })
+                    },
+                    move |m| {
+                        m.store(raised, ACTIVE);
+                        let at = m.now().0 as i64;
+                        m.store(now, at);
+                        pop_due(m, &q[..n], at)
+                    },
+                )
+                .await;
+            cx.entered_level(CtxKind::Softirq);
+            let f = cx.enter("hrtimer_run_softirq");
+            while let Some(t) = next {
+                self.bpf_timer_cb(cx, Timer(t)).await;
+                let step = cx.step(site!("base->running = NULL", Memory)).reads(now.obj());
+                let step = q[..n]
+                    .iter()
+                    .fold(step, |d, b| d.writes(b.queue.obj()).writes(b.running.obj()));
+                next = step
+                    .run(move |m| {
+                        for b in &q[..n] {
+                            m.store(b.running, None);
+                        }
+                        let at = m.load(now);
+                        pop_due(m, &q[..n], at)
+                    })
+                    .await;
+            }
+            drop(f);
+            cx.exit_level(
+                site!("cpu_base->softirq_activated = 0", SoftirqExit),
+                CtxKind::Softirq,
+                |d| d.writes(raised.obj()),
+                move |m| m.store(raised, QUIET),
+            )
+            .await;
+        }
+    }
+
+    /// The soft bases of a CPU, in the order in which a pass visits them.
+    pub(crate) fn queues_of(&self, cpu: usize) -> &[ClockBase] {
+        &self.bases[cpu * self.clocks..(cpu + 1) * self.clocks]
+    }
+
+    /// The same by value, for closures of steps; the second is of no use when there is one clock only.
+    fn queue_array(&self, cpu: usize) -> [ClockBase; 2] {
+        let q = self.queues_of(cpu);
+        [q[0], q[q.len() - 1]]
+    }
+}
+
+/// Explored: the first timer of the base expires, and the CPU's time advances to its expiry.
+fn pop_first(m: &mut Mem, b: ClockBase, now: Var<i64>) -> Option<Ptr> {
+    let e = m.with_queue(b.queue, timerace_core::queue::TimerQueue::pop)?;
+    let t = Ptr::from_word(e.timer);
+    m.store(b.running, Some(t));
+    m.update(now, |n: i64| n.max(e.expires));
+    m.count_expiry();
+    Some(t)
+}
+
+/// Timed: the first timer that is due, MONOTONIC before BOOTTIME.
+fn pop_due(m: &mut Mem, bases: &[ClockBase], now: i64) -> Option<Ptr> {
+    for b in bases {
+        let due = m.queue(b.queue).first().is_some_and(|e| e.soft <= now);
+        if due && let Some(e) = m.with_queue(b.queue, timerace_core::queue::TimerQueue::pop) {
+            let t = Ptr::from_word(e.timer);
+            m.store(b.running, Some(t));
+            m.count_expiry();
+            return Some(t);
+        }
+    }
+    None
+}

@@ -1,0 +1,372 @@
+//! System calls of tasks: bpf(2), close, dup, unlink, kill (kernel/bpf/syscall.c, inode.c).
+
+use crate::arg::Arg;
+use crate::errno::{EBADF, EEXIST, EINVAL, ENOENT};
+use crate::kernel::Kernel;
+use crate::process::{File, Process};
+use crate::world::{Call, ElemRef, FdRef, KeyRef, MapRef, Operand};
+use timerace_core::step::{Gate, Site};
+use timerace_core::{Cx, site};
+
+/// What a system call gave.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outcome {
+    pub ret: i64,
+    pub data: Vec<i64>,
+    /// The task was killed by it.
+    pub killed: bool,
+}
+
+impl Outcome {
+    fn of(ret: i64) -> Outcome {
+        Outcome { ret, ..Outcome::default() }
+    }
+}
+
+/// How long a task polls for the end of a map or program.
+const EXISTS_TIMEOUT_NS: u64 = 400_000_000;
+
+impl Kernel {
+    /// Performs a call in a task.
+    pub(crate) async fn syscall(&self, cx: Cx<'_>, p: &mut Process, call: &Call) -> Outcome {
+        match call {
+            Call::MapLookup(_)
+            | Call::MapUpdate { .. }
+            | Call::MapDelete(_)
+            | Call::MapLookupAndDelete(_)
+            | Call::MapUpdateBatch(..)
+            | Call::MapDeleteBatch(..)
+            | Call::MapLookupBatch(_)
+            | Call::MapLookupAndDeleteBatch(_)
+            | Call::MapKeys(_) => self.map_syscall(cx, p, call).await,
+            Call::ProgRun(prog) => Outcome::of(self.bpf_prog_test_run(cx, prog.index()).await),
+            Call::Kill(task, signal) => {
+                let own = self.roles[cx.id().index()];
+                let me =
+                    matches!(own, crate::kernel::Role::Task { task: t, .. } if t == task.index());
+                let killed = me && crate::process::is_deadly(*signal);
+                if !me && let Some(v) = self.tasks[task.index()].signalled {
+                    let label = site!("kill({})", Syscall).with(Arg::Task(task.index()).word());
+                    cx.write(label, v, true).await;
+                }
+                Outcome { killed, ..Outcome::default() }
+            }
+            Call::ProgExistsById(g) => {
+                let v = self.progs[g.index()].obj.refcnt();
+                self.exists(cx, site!("bpf_prog_get_fd_by_id()", Syscall), v).await
+            }
+            Call::MapExistsById(m) => {
+                let v = self.maps[m.index()].obj.refcnt();
+                self.exists(cx, site!("bpf_map_get_fd_by_id()", Syscall), v).await
+            }
+            Call::Pin(inner, path) => {
+                let fd = self.fd_syscall(cx, p, inner).await;
+                match usize::try_from(fd - crate::process::FIRST_FD) {
+                    Ok(at) => match p.file(at) {
+                        Some(file) => {
+                            let ret = self.pin(cx, file, path.index()).await;
+                            Outcome::of(if ret < 0 { ret } else { fd })
+                        }
+                        None => Outcome::of(EBADF),
+                    },
+                    Err(_) => Outcome::of(fd),
+                }
+            }
+            _ => Outcome::of(self.fd_syscall(cx, p, call).await),
+        }
+    }
+
+    async fn exists(&self, cx: Cx<'_>, site: &'static Site, v: timerace_core::Var<i64>) -> Outcome {
+        let end = cx.now().plus(EXISTS_TIMEOUT_NS);
+        loop {
+            // Only the count is asked, whether or not the object is still allocated.
+            let there = cx.step(site).reads(v.obj()).run(move |m| m.peek(v.obj()) as i64 > 0).await;
+            if !there || !self.timed || cx.now() >= end {
+                return Outcome::of(i64::from(there));
+            }
+            let until = cx.now().plus(crate::process::POLL_NS);
+            cx.step(site!("sleep", Free)).asleep().gate(Gate::At(until)).run(|_| ()).await;
+        }
+    }
+
+    /// Calls about file descriptors and what is behind them.
+    async fn fd_syscall(&self, cx: Cx<'_>, p: &mut Process, call: &Call) -> i64 {
+        match call {
+            Call::MapCreate(m) => {
+                self.bpf_map_create(cx, m.index()).await;
+                p.open(File::Map(m.index()))
+            }
+            Call::ProgLoad(g) => match self.bpf_prog_load(cx, g.index()).await {
+                0 => p.open(File::Prog(g.index())),
+                error => error,
+            },
+            Call::MapGetFdById(m) => {
+                if !self.bpf_map_get_by_id(cx, m.index()).await {
+                    return ENOENT;
+                }
+                p.open(File::Map(m.index()))
+            }
+            Call::IterCreate(m) => {
+                self.bpf_iter_create(cx, m.index()).await;
+                p.open(File::Iter(m.index()))
+            }
+            Call::ObjPin(fd, path) => match p.fd(fd).and_then(|fd| p.file(fd)) {
+                Some(file) => self.pin(cx, file, path.index()).await,
+                None => EBADF,
+            },
+            Call::ObjGet(path) => match self.obj_get(cx, path.index()).await {
+                Some(file) => p.open(file),
+                None => ENOENT,
+            },
+            Call::Unlink(path) => self.unlink(cx, path.index()).await,
+            Call::Dup(fd) => {
+                let fd = p.fd(fd);
+                fd.and_then(|fd| p.dup(fd)).unwrap_or(EBADF)
+            }
+            Call::Close(fd) => self.close(cx, p, fd).await,
+            _ => EINVAL,
+        }
+    }
+
+    async fn close(&self, cx: Cx<'_>, p: &mut Process, fd: &FdRef) -> i64 {
+        let Some(last) = p.fd(fd).and_then(|fd| p.take(fd)) else { return EBADF };
+        let Some(file) = last else { return 0 };
+        let f = cx.enter("close");
+        let label = site!("close({})", Syscall).with(file_arg(file));
+        let section = self.enter_kernel(cx, label).await;
+        self.fput(cx, file).await;
+        self.leave_kernel(cx, section).await;
+        f.ret(0)
+    }
+
+    /// The last reference to an open file goes.
+    pub(crate) async fn fput(&self, cx: Cx<'_>, file: File) {
+        match file {
+            File::Map(m) => self.bpf_map_put_with_uref(cx, m).await,
+            File::Prog(g) => self.bpf_prog_put(cx, g).await,
+            File::Iter(m) if self.flags.iter_holds_uref => {
+                self.bpf_map_put_with_uref(cx, m).await;
+            }
+            File::Iter(m) => self.bpf_map_put(cx, m).await,
+        }
+    }
+
+    /// `BPF_OBJ_PIN`: the path holds references of its own.
+    async fn pin(&self, cx: Cx<'_>, file: File, path: usize) -> i64 {
+        let f = cx.enter("bpf_obj_pin");
+        let label = site!("bpf(BPF_OBJ_PIN, {})", Syscall).with(Arg::Path(path).word());
+        let section = self.enter_kernel(cx, label).await;
+        match file {
+            File::Map(m) => self.bpf_map_inc_with_uref(cx, m).await,
+            File::Prog(g) => {
+                self.bpf_prog_inc_not_zero(cx, g).await;
+            }
+            File::Iter(_) => {
+                self.leave_kernel(cx, section).await;
+                return f.ret(EINVAL);
+            }
+        }
+        let v = self.paths[path];
+        let word = file_word(file);
+        let free = cx.cmpxchg(site!("vfs_mkobj(dentry)", Atomic), v, 0, word).await == 0;
+        if !free {
+            self.fput(cx, file).await;
+        }
+        self.leave_kernel(cx, section).await;
+        f.ret(if free { 0 } else { EEXIST })
+    }
+
+    /// `BPF_OBJ_GET`
+    async fn obj_get(&self, cx: Cx<'_>, path: usize) -> Option<File> {
+        let _f = cx.enter("bpf_obj_get");
+        let label = site!("bpf(BPF_OBJ_GET, {})", Syscall).with(Arg::Path(path).word());
+        let section = self.enter_kernel(cx, label).await;
+        let word = cx.read(site!("inode = d_backing_inode()", Memory), self.paths[path]).await;
+        let file = file_of(word);
+        match file {
+            Some(File::Map(m)) => self.bpf_map_inc_with_uref(cx, m).await,
+            Some(File::Prog(g)) => {
+                self.bpf_prog_inc_not_zero(cx, g).await;
+            }
+            _ => {}
+        }
+        self.leave_kernel(cx, section).await;
+        file
+    }
+
+    /// `unlink()` of a pin: its references go.
+    async fn unlink(&self, cx: Cx<'_>, path: usize) -> i64 {
+        let f = cx.enter("unlink");
+        let label = site!("unlink({})", Syscall).with(Arg::Path(path).word());
+        let section = self.enter_kernel(cx, label).await;
+        let was = cx.xchg(site!("d_delete(dentry)", Atomic), self.paths[path], 0).await;
+        let file = file_of(was);
+        if let Some(file) = file {
+            self.fput(cx, file).await;
+        }
+        self.leave_kernel(cx, section).await;
+        f.ret(if file.is_some() { 0 } else { ENOENT })
+    }
+
+    /// `BPF_PROG_TEST_RUN`
+    async fn bpf_prog_test_run(&self, cx: Cx<'_>, prog: usize) -> i64 {
+        let f = cx.enter_with("bpf_prog_test_run", Arg::Prog(prog).word());
+        let label = site!("bpf_prog_test_run({})", Syscall).with(Arg::Prog(prog).word());
+        let section = self.enter_kernel(cx, label).await;
+        let counted = self.progs[prog].loaded_by_task;
+        if counted && !self.bpf_prog_inc_not_zero(cx, prog).await {
+            self.leave_kernel(cx, section).await;
+            return f.ret(EBADF);
+        }
+        self.run_in_sections(cx, prog).await;
+        if counted {
+            self.bpf_prog_put(cx, prog).await;
+        }
+        self.leave_kernel(cx, section).await;
+        f.ret(0)
+    }
+
+    async fn map_syscall(&self, cx: Cx<'_>, p: &mut Process, call: &Call) -> Outcome {
+        let (label, name): (&'static Site, _) = match call {
+            Call::MapLookup(_) => (site!("bpf(BPF_MAP_LOOKUP_ELEM)", Syscall), "map_lookup_elem"),
+            Call::MapUpdate { .. } => {
+                (site!("bpf(BPF_MAP_UPDATE_ELEM)", Syscall), "map_update_elem")
+            }
+            Call::MapDelete(_) => (site!("bpf(BPF_MAP_DELETE_ELEM)", Syscall), "map_delete_elem"),
+            Call::MapLookupAndDelete(_) => {
+                (site!("bpf(BPF_MAP_LOOKUP_AND_DELETE)", Syscall), "map_lookup_and_delete_elem")
+            }
+            Call::MapKeys(_) => (site!("bpf(BPF_MAP_GET_NEXT_KEY)", Syscall), "map_get_next_key"),
+            _ => (site!("bpf(BPF_MAP_*_BATCH)", Syscall), "bpf_map_do_batch"),
+        };
+        let f = cx.enter(name);
+        let section = self.enter_kernel(cx, label).await;
+        // bpf_disable_instrumentation() keeps only kprobe programs away; rcu_read_lock() spans the operation.
+        self.rcu_read_lock(cx).await;
+        let done = self.map_operation(cx, p, call).await;
+        self.rcu_read_unlock(cx).await;
+        self.leave_kernel(cx, section).await;
+        f.ret(done.ret);
+        done
+    }
+
+    async fn map_operation(&self, cx: Cx<'_>, p: &mut Process, call: &Call) -> Outcome {
+        match call {
+            Call::MapLookup(e) => {
+                let Some((map, key)) = self.task_elem(p, e) else { return Outcome::of(EBADF) };
+                if self.maps[map].kind.is_outer() {
+                    let found = self.outer_lookup(cx, map, key).await;
+                    return Outcome::of(if found.is_some() { 0 } else { ENOENT });
+                }
+                self.lookup_value(cx, map, key).await
+            }
+            Call::MapUpdate { elem, flag, value } => {
+                let Some((map, key)) = self.task_elem(p, elem) else { return Outcome::of(EBADF) };
+                let v = value.as_ref().map(|v| self.task_value(p, map, v));
+                Outcome::of(self.map_update(cx, map, key, *flag, v).await)
+            }
+            Call::MapDelete(e) => {
+                let Some((map, key)) = self.task_elem(p, e) else { return Outcome::of(EBADF) };
+                Outcome::of(self.map_delete(cx, map, key).await)
+            }
+            Call::MapLookupAndDelete(e) => {
+                let Some((map, key)) = self.task_elem(p, e) else { return Outcome::of(EBADF) };
+                self.map_lookup_and_delete(cx, map, key).await
+            }
+            Call::MapUpdateBatch(MapRef::Map(m), items, flag) => {
+                for (n, (key, v)) in items.iter().enumerate() {
+                    let ret =
+                        self.map_update(cx, m.index(), *key as u64, *flag, Some(*v as u64)).await;
+                    if ret != 0 {
+                        return Outcome { ret, data: vec![n as i64], killed: false };
+                    }
+                }
+                Outcome { ret: 0, data: vec![items.len() as i64], killed: false }
+            }
+            Call::MapDeleteBatch(MapRef::Map(m), keys) => {
+                for (n, key) in keys.iter().enumerate() {
+                    let ret = self.map_delete(cx, m.index(), *key as u64).await;
+                    if ret != 0 {
+                        return Outcome { ret, data: vec![n as i64], killed: false };
+                    }
+                }
+                Outcome { ret: 0, data: vec![keys.len() as i64], killed: false }
+            }
+            Call::MapKeys(MapRef::Map(m)) => {
+                Outcome { data: self.map_keys(cx, m.index()).await, ..Outcome::default() }
+            }
+            Call::MapLookupBatch(MapRef::Map(m)) => self.lookup_batch(cx, m.index(), false).await,
+            Call::MapLookupAndDeleteBatch(MapRef::Map(m)) => {
+                self.lookup_batch(cx, m.index(), true).await
+            }
+            _ => Outcome::of(EINVAL),
+        }
+    }
+
+    /// All elements in one call, which therefore ends with -ENOENT: there is nothing left.
+    async fn lookup_batch(&self, cx: Cx<'_>, map: usize, delete: bool) -> Outcome {
+        let keys = self.map_keys(cx, map).await;
+        for key in &keys {
+            if delete {
+                self.map_lookup_and_delete(cx, map, *key as u64).await;
+            }
+        }
+        Outcome { ret: ENOENT, data: vec![keys.len() as i64], killed: false }
+    }
+
+    async fn lookup_value(&self, cx: Cx<'_>, map: usize, key: u64) -> Outcome {
+        let Some(e) = self.map_lookup(cx, map, key).await else { return Outcome::of(ENOENT) };
+        let Some(f) = self.maps[map].first_integer else { return Outcome::of(0) };
+        let v = cx.read(site!("copy_map_value(value, ptr)", Memory), e.member(f)).await;
+        Outcome { ret: 0, data: vec![v as i64], killed: false }
+    }
+
+    /// What an update stores; for an outer map the inner one, which a local names by its descriptor.
+    fn task_value(&self, p: &Process, map: usize, v: &Operand) -> u64 {
+        if self.maps[map].kind.is_outer()
+            && let Operand::Local(l) = v
+        {
+            return match p.fd(&FdRef::Local(*l)).and_then(|fd| p.file(fd)) {
+                Some(File::Map(m)) => m as u64,
+                _ => u64::MAX,
+            };
+        }
+        p.act.operand(v)
+    }
+
+    fn task_elem(&self, p: &Process, e: &ElemRef) -> Option<(usize, u64)> {
+        let MapRef::Map(m) = e.map else { return None };
+        let key = match e.key {
+            KeyRef::Int(n) => n as u64,
+            KeyRef::Local(l) => p.act.locals[crate::compile::local(l)],
+            KeyRef::Itself => return None,
+        };
+        Some((m.index(), key))
+    }
+}
+
+const FILE_MAP: u64 = 1 << 32;
+const FILE_PROG: u64 = 2 << 32;
+
+fn file_word(file: File) -> u64 {
+    match file {
+        File::Map(m) | File::Iter(m) => FILE_MAP | m as u64,
+        File::Prog(g) => FILE_PROG | g as u64,
+    }
+}
+
+fn file_of(word: u64) -> Option<File> {
+    let index = (word & (FILE_MAP - 1)) as usize;
+    match word & !(FILE_MAP - 1) {
+        FILE_MAP => Some(File::Map(index)),
+        FILE_PROG => Some(File::Prog(index)),
+        _ => None,
+    }
+}
+
+fn file_arg(file: File) -> u64 {
+    match file {
+        File::Map(m) | File::Iter(m) => Arg::Map(m).word(),
+        File::Prog(g) => Arg::Prog(g).word(),
+    }
+}

@@ -1,0 +1,97 @@
+//! Work of unbound workqueues: per CPU a list and two workers, the second of which helps while the first is busy.
+//!
+//! An item is off the list before its function is called, so that it may be queued again. That an item is not queued
+//! twice while it waits (`PENDING`) needs no flag here: each modelled item is queued once in its life.
+
+use crate::kernel::Kernel;
+use crate::objects::Timer;
+use timerace_core::step::{Rel, Site};
+use timerace_core::{Cx, site};
+
+const KIND_SHIFT: u32 = 16;
+/// `bpf_prog_put_deferred`
+const PROG_PUT: u64 = 1;
+/// `bpf_prog_free_deferred`
+const PROG_FREE: u64 = 2;
+/// `bpf_map_free_deferred`
+const MAP_FREE: u64 = 3;
+
+/// The work that drops a program whose last reference went with interrupts off.
+pub(crate) fn prog_put_work(prog: usize) -> u64 {
+    PROG_PUT << KIND_SHIFT | prog as u64
+}
+
+/// The work that frees a program.
+pub(crate) fn prog_free_work(prog: usize) -> u64 {
+    PROG_FREE << KIND_SHIFT | prog as u64
+}
+
+/// The work that frees a map.
+pub(crate) fn map_free_work(map: usize) -> u64 {
+    MAP_FREE << KIND_SHIFT | map as u64
+}
+
+impl Kernel {
+    /// `queue_work()` onto this CPU's lane.
+    pub(crate) async fn queue_work(&self, cx: Cx<'_>, site: &'static Site, item: u64) {
+        let list = self.cpu(cx).work;
+        cx.step(site).writes(list.obj()).run(move |m| m.push_back(list, item)).await;
+    }
+
+    /// A kworker.
+    pub(crate) async fn worker(&self, cx: Cx<'_>, cpu: usize, second: bool) {
+        let (list, busy) = (self.cpus[cpu].work, self.cpus[cpu].worker_busy);
+        loop {
+            let mut step = cx.step(site!("process_one_work(worker, work)", Wakeup));
+            step = step.when(list.obj(), Rel::Ne, 0).writes(list.obj()).idle().asleep();
+            step = if second { step.when(busy.obj(), Rel::Ne, 0) } else { step.writes(busy.obj()) };
+            let item = step
+                .run(move |m| {
+                    if !second {
+                        m.store(busy, true);
+                    }
+                    m.pop_front(list).unwrap_or(0)
+                })
+                .await;
+            let section = self.enter_kernel(cx, site!("worker_thread()", Mask, quiet)).await;
+            self.do_work(cx, item).await;
+            self.leave_kernel(cx, section).await;
+            if !second {
+                cx.write(site!("worker_enter_idle(worker)", Free, quiet), busy, false).await;
+            }
+        }
+    }
+
+    async fn do_work(&self, cx: Cx<'_>, item: u64) {
+        if let Some(t) = crate::rcu::pointer(item) {
+            return self.bpf_timer_delete_work(cx, Timer(t)).await;
+        }
+        let index = (item & ((1 << KIND_SHIFT) - 1)) as usize;
+        match item >> KIND_SHIFT {
+            PROG_PUT => self.bpf_prog_put_deferred(cx, index).await,
+            PROG_FREE => self.bpf_prog_free_deferred(cx, index).await,
+            _ => self.bpf_map_free_deferred(cx, index).await,
+        }
+    }
+
+    /// Kernel code of a task begins: on a kernel that is not preemptible, a section without preemption. Whether it is
+    /// one.
+    pub(crate) async fn enter_kernel(
+        &self,
+        cx: Cx<'_>,
+        label: impl Into<timerace_core::Label>,
+    ) -> bool {
+        let section = !self.preemptible;
+        if section {
+            cx.preempt_disable(label).await;
+        }
+        section
+    }
+
+    /// The end of such a section, or a place in it where the task sleeps.
+    pub(crate) async fn leave_kernel(&self, cx: Cx<'_>, section: bool) {
+        if section {
+            cx.preempt_enable(site!("return", Mask, quiet)).await;
+        }
+    }
+}

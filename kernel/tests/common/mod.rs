@@ -1,0 +1,157 @@
+//! Small worlds built in code, and the search over their schedules.
+#![allow(dead_code)]
+
+use std::collections::BTreeSet;
+use timerace_core::dpor::{Ignore, Options, explore};
+use timerace_core::exec::Exec;
+use timerace_core::result::Exploration;
+use timerace_kernel::world::*;
+use timerace_kernel::{Fix, KernelVersion, World, boot};
+
+pub const CLOCK_MONOTONIC: u64 = 1;
+
+pub fn kernel(text: &str) -> KernelVersion {
+    KernelVersion::parse(text).expect(text)
+}
+
+/// A world with one map of one-timer values.
+pub fn world(k: KernelVersion, cpus: u16, kind: MapKind, max_entries: u32) -> World {
+    let mut w = World::new("test", k, cpus);
+    let mut ty = TypeDef::one_timer();
+    ty.fields.push(FieldDef {
+        name: "data".into(),
+        offset: 16,
+        size: 8,
+        kind: FieldKind::Unsigned,
+    });
+    ty.size = 24;
+    w.types.push(ty);
+    w.maps.push(map("timers", kind, max_entries));
+    w
+}
+
+pub fn map(name: &str, kind: MapKind, max_entries: u32) -> MapDef {
+    MapDef {
+        name: name.into(),
+        kind,
+        max_entries,
+        flags: MapFlags::default(),
+        key_size: 4,
+        value: TypeIx(0),
+        slots: Vec::new(),
+        memcg: None,
+        init: Vec::new(),
+        at: LineId(0),
+    }
+}
+
+pub fn op(kind: OpKind) -> Op {
+    Op { kind, at: LineId(0), text: String::new() }
+}
+
+pub fn ret(codes: &[i64], call: Call) -> Op {
+    op(OpKind::Call { call, returns: Returns::OneOf(codes.to_vec()), bind: None })
+}
+
+pub fn call(call: Call) -> Op {
+    op(OpKind::Call { call, returns: Returns::Success, bind: None })
+}
+
+pub fn any(call: Call) -> Op {
+    op(OpKind::Call { call, returns: Returns::Any, bind: None })
+}
+
+pub fn elem(key: i64) -> ElemRef {
+    ElemRef { map: MapRef::Map(MapId(0)), key: KeyRef::Int(key) }
+}
+
+pub fn timer(key: i64) -> ObjRef {
+    ObjRef { value: ValueRef::Elem(elem(key)), field: None, byte: None }
+}
+
+pub fn own_timer() -> ObjRef {
+    ObjRef { value: ValueRef::Value, field: None, byte: None }
+}
+
+pub fn init(key: i64) -> Call {
+    Call::TimerInit(timer(key), CLOCK_MONOTONIC)
+}
+
+pub fn set_callback(key: i64, f: usize) -> Call {
+    Call::TimerSetCallback(timer(key), ProgId(f as u32))
+}
+
+pub fn start(key: i64, ns: u64) -> Call {
+    Call::TimerStart(timer(key), Nsecs::Of(Ns::fixed(ns)), 0)
+}
+
+pub fn cancel(key: i64) -> Call {
+    Call::TimerCancel(timer(key))
+}
+
+pub fn update(key: i64) -> Call {
+    Call::MapUpdate { elem: elem(key), flag: UpdateFlag::Any, value: None }
+}
+
+pub fn delete(key: i64) -> Call {
+    Call::MapDelete(elem(key))
+}
+
+pub fn prog(w: &mut World, name: &str, kind: ProgKind, ops: Vec<Op>) -> usize {
+    w.progs.push(ProgDef {
+        name: name.into(),
+        kind,
+        sleepable: false,
+        attach: None,
+        body: Body::of(ops),
+        at: LineId(0),
+    });
+    w.progs.len() - 1
+}
+
+pub fn run(p: usize) -> Op {
+    call(Call::ProgRun(ProgId(p as u32)))
+}
+
+pub fn task(w: &mut World, name: &str, cpu: u16, ops: Vec<Op>) {
+    w.tasks.push(TaskDef {
+        name: name.into(),
+        cpu,
+        sched: Sched::Other,
+        cap_bpf: true,
+        memcg: None,
+        blocked: false,
+        body: Body::of(ops),
+        at: LineId(0),
+    });
+}
+
+/// Every inequivalent schedule.
+pub fn search(w: &World) -> Exploration {
+    let (machine, kernel) = boot(w, false).expect("the world boots");
+    let options = Options { keep_going: true, ..Options::default() };
+    let x = explore(&mut Exec::new(&machine, &kernel), &options, &mut Ignore);
+    assert!(x.complete, "{:?}", x.bounds);
+    x
+}
+
+/// The findings of a search as `CLASS function function`.
+pub fn findings(w: &World) -> BTreeSet<String> {
+    let x = search(w);
+    println!(
+        "{} on {}: {} schedules, {} failing, {} blocked",
+        w.name, w.kernel, x.schedules, x.failing, x.blocked
+    );
+    let text = |f: &timerace_core::result::Found| {
+        format!("{} {} {}", f.class, f.functions[0], f.functions[1])
+    };
+    x.findings.iter().map(text).collect()
+}
+
+pub fn none() -> BTreeSet<String> {
+    BTreeSet::new()
+}
+
+pub fn with(k: &str, fix: Fix) -> KernelVersion {
+    kernel(k).with(fix)
+}
