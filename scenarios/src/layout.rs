@@ -1,10 +1,11 @@
 //! Where the members of structs lie, as a C compiler for x86-64 would place them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ast::{Map, Member, MemberKind, Named, PathSeg, PlainKind, Scenario, TypeDef, find};
+use crate::ast::{Map, Member, MemberKind, Named, PathSeg, PlainKind, Scenario, TypeDef};
 use crate::diag::{Diagnostic, did_you_mean, quote};
 use crate::limits::{NESTING_MAX, TYPE_MAX_BYTES};
+use crate::read::Names;
 use crate::span::{Sp, Span};
 
 /// A struct with offsets.
@@ -52,6 +53,7 @@ pub struct Layouts {
     by_name: BTreeMap<String, Layout>,
     /// The value of a map that declares none: one `bpf_timer timer`.
     default_value: Layout,
+    member_names: BTreeSet<String>,
 }
 
 /// Why a path leads nowhere.
@@ -68,16 +70,14 @@ impl Layouts {
     /// The layouts of a scenario that the loader gave out.
     #[must_use]
     pub fn of(scenario: &Scenario) -> Self {
-        Layouts::new(&scenario.types, &[]).0
+        Layouts::new(&scenario.types, &Names::default()).0
     }
 
     /// All layouts that can be computed. `declared` are names of types that may be missing in
     /// `types`, because they could not be read.
-    pub(crate) fn new(
-        types: &Named<TypeDef>,
-        declared: &[Sp<String>],
-    ) -> (Self, Vec<Diagnostic>) {
-        let mut builder = Builder { types, declared, done: BTreeMap::new(), diags: Vec::new() };
+    pub(crate) fn new(types: &Named<TypeDef>, declared: &Names) -> (Self, Vec<Diagnostic>) {
+        let index = types.iter().map(|(name, def)| (name.node.as_str(), def)).collect();
+        let mut builder = Builder { declared, index, done: BTreeMap::new(), diags: Vec::new() };
         for (name, _) in types {
             builder.layout(name, &mut Vec::new());
         }
@@ -86,9 +86,12 @@ impl Layouts {
         let kind = MemberKind::Plain(timer);
         let slot = Slot { name: "timer".to_string(), offset: 0, size, kind };
         let default_value = Layout { size, align, members: vec![slot], depth: 1 };
-        let by_name =
-            builder.done.into_iter().filter_map(|(name, layout)| Some((name, layout?))).collect();
-        (Layouts { by_name, default_value }, builder.diags)
+        let done = builder.done.into_iter();
+        let by_name: BTreeMap<String, Layout> =
+            done.filter_map(|(name, layout)| Some((name, layout?))).collect();
+        let members = by_name.values().chain([&default_value]).flat_map(|layout| &layout.members);
+        let member_names = members.map(|slot| slot.name.clone()).collect();
+        (Layouts { by_name, default_value, member_names }, builder.diags)
     }
 
     /// The layout of a declared type.
@@ -109,8 +112,7 @@ impl Layouts {
 
     /// Whether some type has a member of that name.
     pub(crate) fn any_has(&self, member: &str) -> bool {
-        let mut layouts = self.by_name.values().chain([&self.default_value]);
-        layouts.any(|layout| layout.members.iter().any(|slot| slot.name == member))
+        self.member_names.contains(member)
     }
 
     /// All members of one kind, at any depth.
@@ -204,8 +206,8 @@ impl Layouts {
 }
 
 struct Builder<'t> {
-    types: &'t Named<TypeDef>,
-    declared: &'t [Sp<String>],
+    declared: &'t Names,
+    index: BTreeMap<&'t str, &'t TypeDef>,
     /// `None`: it has no layout, and that has been reported.
     done: BTreeMap<String, Option<Layout>>,
     diags: Vec<Diagnostic>,
@@ -217,7 +219,7 @@ impl<'t> Builder<'t> {
         if let Some(done) = self.done.get(name) {
             return done.clone();
         }
-        let def = find(self.types, name)?;
+        let def = *self.index.get(name)?;
         open.push(name);
         let layout = self.place(def, open);
         open.pop();
@@ -308,12 +310,9 @@ impl<'t> Builder<'t> {
     }
 
     fn unknown(&mut self, name: &Sp<String>) {
-        let known = self.types.iter().map(|(name, _)| name).chain(self.declared);
-        let known: Vec<&str> = known.map(|name| name.node.as_str()).collect();
-        if known.contains(&name.node.as_str()) {
-            return;
+        if !self.declared.contains(name) && !self.index.contains_key(name.node.as_str()) {
+            self.diags.push(unknown_type(name, self.declared.words()));
         }
-        self.diags.push(unknown_type(name, &known));
     }
 
     fn endless(&mut self, name: &Sp<String>, open: &[&str]) {
@@ -334,9 +333,12 @@ impl<'t> Builder<'t> {
 }
 
 /// The message about a type that is not declared.
-pub(crate) fn unknown_type(name: &Sp<String>, known: &[&str]) -> Diagnostic {
+pub(crate) fn unknown_type<'a>(
+    name: &Sp<String>,
+    known: impl Iterator<Item = &'a str>,
+) -> Diagnostic {
     let message = format!("type \"{}\" is not declared", quote(name));
-    let help = did_you_mean(name, known.iter().copied()).unwrap_or_else(|| {
+    let help = did_you_mean(name, known).unwrap_or_else(|| {
         format!("declare it: types: {{ \"{}\": [ int(\"counter\") ] }}", quote(name))
     });
     Diagnostic::error("E0206", name.span, message).label("no such type").help(help)
@@ -347,8 +349,7 @@ mod tests {
     use super::*;
 
     fn scenario(types: &str) -> Result<Scenario, Vec<Diagnostic>> {
-        let source =
-            format!("(schema: 1, name: \"t\", machine: (cpus: 1), types: {{ {types} }})");
+        let source = format!("(schema: 1, name: \"t\", machine: (cpus: 1), types: {{ {types} }})");
         crate::load::parse(&source, &[])
     }
 
@@ -367,7 +368,11 @@ mod tests {
         check(r#""t": [ bpf_spin_lock("l"), u8("x") ]"#, 8, &[0, 4]);
         check(r#""t": [ array("a", 3, u16("x")), u32("b") ]"#, 12, &[0, 8]);
         check(r#""in": [ u8("a"), u64("b") ], "t": [ u8("x"), member("i", "in") ]"#, 24, &[0, 8]);
-        check(r#""t": [ u32("a"), offset(12, u8("b")), offset(20, bpf_timer("t")) ]"#, 40, &[0, 12, 20]);
+        check(
+            r#""t": [ u32("a"), offset(12, u8("b")), offset(20, bpf_timer("t")) ]"#,
+            40,
+            &[0, 12, 20],
+        );
     }
 
     #[test]

@@ -6,6 +6,9 @@ pub const FILE_MAX_BYTES: u64 = 16 << 20;
 /// Deepest nesting of brackets, in a file and in a condition.
 pub const NESTING_MAX: usize = 64;
 
+/// Errors that are collected before the rest of a file is left alone.
+pub(crate) const DIAGS_MAX: usize = 1000;
+
 /// Errors that are reported at once.
 pub const ERRORS_MAX: usize = 20;
 

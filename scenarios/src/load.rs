@@ -40,7 +40,11 @@ pub fn check(source: &str, set: &[(String, String)]) -> Checked {
     let failed = |mut diagnostics: Vec<Diagnostic>| {
         diagnostics.retain(Diagnostic::is_error);
         sort(&mut diagnostics);
+        let more = diagnostics.len().saturating_sub(ERRORS_MAX);
         diagnostics.truncate(ERRORS_MAX);
+        if let Some(last) = diagnostics.last_mut().filter(|_| more > 0) {
+            last.notes.push(format!("{more} more errors are not shown"));
+        }
         Checked { scenario: None, diagnostics }
     };
     if source.len() as u64 > FILE_MAX_BYTES {

@@ -30,7 +30,7 @@ pub use step::{
     StepKind, TimerFlag, UpdateFlag, Value, WriteKind,
 };
 pub use text::{
-    CmpOp, Cond, Duration, Key, KernelCond, KernelTerm, ObjBase, ObjExpr, Operand, PathSeg,
+    CmpOp, Cond, Duration, KernelCond, KernelTerm, Key, ObjBase, ObjExpr, Operand, PathSeg,
     SignedDuration, Version,
 };
 

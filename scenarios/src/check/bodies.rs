@@ -9,6 +9,8 @@ use crate::ast::{
     Operand, PlainKind, ProgKind, Scenario, Source, Step, StepKind, Value, Var,
 };
 use crate::diag::{Diagnostic, quote};
+use crate::layout::unknown_type;
+use crate::limits::DIAGS_MAX;
 use crate::span::Sp;
 
 /// Whose body it is.
@@ -116,7 +118,15 @@ impl<'w> Resolver<'w> {
         body.iter_mut().for_each(|step| self.step(step));
     }
 
+    /// Whether there are so many errors that looking on is of no use.
+    fn is_full(&self) -> bool {
+        self.world.diags.len() >= DIAGS_MAX
+    }
+
     fn step(&mut self, step: &mut Step) {
+        if self.is_full() {
+            return;
+        }
         match &mut step.node {
             StepKind::Invoke(invoke) => self.invoke(invoke),
             StepKind::If { cond, then, otherwise } => {
@@ -145,10 +155,8 @@ impl<'w> Resolver<'w> {
                 }
             }
             StepKind::Alloc { into, type_name } => {
-                let declared = &self.world.declared.types;
-                if !declared.iter().any(|known| known.node == type_name.node) {
-                    let known: Vec<&str> = declared.iter().map(|n| n.node.as_str()).collect();
-                    let diag = crate::layout::unknown_type(type_name, &known);
+                if !self.world.declared.types.contains(type_name) {
+                    let diag = unknown_type(type_name, self.world.declared.types.words());
                     self.diag(diag);
                 }
                 self.set(into, Ty::Object(type_name.node.clone()));
@@ -161,12 +169,12 @@ impl<'w> Resolver<'w> {
     /// A local gets a value.
     fn set(&mut self, local: &Sp<String>, ty: Ty) {
         let declared = &self.world.declared;
-        let mut others = declared.maps.iter().chain(&declared.vars);
-        if let Some(other) = others.find(|other| other.node == local.node) {
+        let other = declared.maps.get(local).or(declared.vars.get(local));
+        if let Some(other) = other {
             let message = format!("local `{}` has the name of something else", quote(local));
             let diag = Diagnostic::error("E0210", local.span, message)
                 .label("object strings could not tell them apart")
-                .also(other.span, "the other one")
+                .also(other, "the other one")
                 .help("give the local another name");
             self.diag(diag);
             return;
@@ -203,7 +211,7 @@ impl<'w> Resolver<'w> {
                 .help(format!("declare it: vars: {{ \"{shown}\": raw_spinlock }}")),
             None => {
                 let vars = &self.world.declared.vars;
-                if vars.iter().any(|known| known.node == lock.node) {
+                if vars.contains(lock) {
                     return;
                 }
                 undeclared(vars, lock, "E0204", "lock")
@@ -322,8 +330,8 @@ impl<'w> Resolver<'w> {
         let known = self.prog(callback);
         let Where::Prog { name, .. } = &self.place else { return };
         if known {
-            let setters = self.world.setters.entry(callback.node.clone()).or_default();
-            setters.insert(name.clone());
+            let sets = self.world.sets.entry(name.clone()).or_default();
+            sets.insert(callback.node.clone());
             if let Some(map) = map {
                 self.world.owners.entry(callback.node.clone()).or_default().insert(map);
             }
@@ -338,7 +346,8 @@ impl<'w> Resolver<'w> {
         match target {
             None | Some(Target::Map(_) | Target::Slot { .. }) => {}
             Some(other) => {
-                let message = format!("a map is wanted, `{}` is {}", show(object), other.describe());
+                let message =
+                    format!("a map is wanted, `{}` is {}", show(object), other.describe());
                 self.diag(Diagnostic::error("E0315", object.span, message).label("no map"));
             }
         }
@@ -359,9 +368,11 @@ impl<'w> Resolver<'w> {
             Some(other) => {
                 let message = format!("`{}` is {}", show(object), other.describe());
                 let diag = Diagnostic::error("E0212", object.span, message);
-                self.diag(diag.label("no file descriptor").help(
-                    "bind what opens it: let(\"fd\", bpf_map_create(\"map\")), then \"fd\"",
-                ));
+                self.diag(
+                    diag.label("no file descriptor").help(
+                        "bind what opens it: let(\"fd\", bpf_map_create(\"map\")), then \"fd\"",
+                    ),
+                );
             }
         }
     }
@@ -538,15 +549,26 @@ impl<'w> Resolver<'w> {
         }
         let shown = quote(&name);
         let declared = &self.world.declared;
-        let diag = if !object.is_bare() || declared.vars.iter().any(|var| var.node == name) {
-            Diagnostic::error("E0205", value.span, format!("`{}` is no local", quote(&object.to_string())))
-                .label("a step touches one shared thing")
-                .help(format!("read it first: read(\"r\", \"{}\"), then \"r\"", quote(&object.to_string())))
+        let diag = if !object.is_bare() || declared.vars.contains(&name) {
+            Diagnostic::error(
+                "E0205",
+                value.span,
+                format!("`{}` is no local", quote(&object.to_string())),
+            )
+            .label("a step touches one shared thing")
+            .help(format!(
+                "read it first: read(\"r\", \"{}\"), then \"r\"",
+                quote(&object.to_string())
+            ))
         } else {
             let help = crate::diag::did_you_mean(&name, self.locals.keys().map(String::as_str));
-            Diagnostic::error("E0205", value.span, format!("local \"{shown}\" is not set before this"))
-                .label("no such local")
-                .maybe_help(help)
+            Diagnostic::error(
+                "E0205",
+                value.span,
+                format!("local \"{shown}\" is not set before this"),
+            )
+            .label("no such local")
+            .maybe_help(help)
         };
         self.diag(diag);
     }

@@ -3,13 +3,14 @@
 //! They are asked when the kernel is known, not when the file is read. A stable release has its
 //! fixes by number only where that is on record; fixes that the file adds or takes away count.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::for_each_invoke;
-use super::maps::uses_map;
+use super::maps::users;
+use super::visit::for_each_step;
 use crate::ast::{
-    Call, Expectation, KernelTerm, Map, MapKind, ObjBase, PlainKind, Preempt, ProgKind,
-    Scenario, TimerFlag, Version,
+    Call, Expectation, Invoke, KernelTerm, Map, MapKind, ObjBase, PlainKind, Preempt, ProgKind,
+    Scenario, StepKind, TimerFlag, Version,
 };
 use crate::diag::{Diagnostic, quote};
 use crate::layout::Layouts;
@@ -93,51 +94,49 @@ impl Excuses {
 }
 
 fn check_calls(kernel: &Kernel<'_>, excuses: &Excuses, diags: &mut Vec<Diagnostic>) {
+    // Helpers stand in programs only.
+    for (name, prog) in &kernel.scenario.progs {
+        let excused = excuses.progs.contains(&name.node);
+        for_each_step(&prog.body, &mut |step| {
+            if let StepKind::Invoke(invoke) = &step.node {
+                check_call(kernel, invoke, excused, diags);
+            }
+        });
+    }
+}
+
+fn check_call(kernel: &Kernel<'_>, invoke: &Invoke, excused: bool, diags: &mut Vec<Diagnostic>) {
     let version = kernel.version;
-    let scenario = kernel.scenario;
-    for_each_invoke(scenario, &mut |invoke| {
-        let missing = |what: &str, since: &str| {
-            Diagnostic::error("E0319", invoke.call.span, format!("{version} has no `{what}`"))
-                .label(format!("came with {since}"))
-        };
-        match &invoke.call.node {
-            Call::TimerStart { flags, .. } => {
-                for flag in flags {
-                    let unknown = match flag.node {
-                        TimerFlag::Abs => (!kernel.has(FIX_ABS, kernel.at_least(6, 4))).then_some("v6.4"),
-                        TimerFlag::CpuPin => {
-                            (!kernel.has(FIX_PIN, kernel.at_least(6, 7))).then_some("v6.7")
-                        }
-                    };
-                    if let Some(since) = unknown.filter(|_| !invoke.returns.allows_error(EINVAL)) {
-                        diags.push(unknown_flag(flag.node, flag.span, version, since));
-                    }
+    let missing = match &invoke.call.node {
+        Call::TimerStart { flags, .. } => {
+            for flag in flags.iter().filter(|_| !invoke.returns.allows_error(EINVAL)) {
+                let (known, since) = match flag.node {
+                    TimerFlag::Abs => (kernel.has(FIX_ABS, kernel.at_least(6, 4)), "v6.4"),
+                    TimerFlag::CpuPin => (kernel.has(FIX_PIN, kernel.at_least(6, 7)), "v6.7"),
+                };
+                if !known {
+                    diags.push(unknown_flag(flag.node, flag.span, version, since));
                 }
             }
-            Call::TimerCancelAsync { .. } if !kernel.has(FIX_ASYNC, kernel.at_least(7, 0)) => {
-                diags.push(missing("bpf_timer_cancel_async", "v7.0"));
-            }
-            Call::WqInit { .. } | Call::WqSetCallback { .. } | Call::WqStart { .. }
-                if !kernel.at_least(6, 10) =>
-            {
-                diags.push(missing("bpf_wq", "v6.10"));
-            }
-            _ => {}
+            None
         }
-    });
+        Call::TimerCancelAsync { .. } if !kernel.has(FIX_ASYNC, kernel.at_least(7, 0)) => {
+            Some(("bpf_timer_cancel_async", "v7.0"))
+        }
+        Call::WqInit { .. } | Call::WqSetCallback { .. } | Call::WqStart { .. }
+            if !kernel.at_least(6, 10) =>
+        {
+            Some(("bpf_wq", "v6.10"))
+        }
+        _ => None,
+    };
     // A program that is expected to be refused may call what it likes.
-    let excused: Vec<Span> = scenario
-        .progs
-        .iter()
-        .filter(|(name, _)| excuses.progs.contains(&name.node))
-        .map(|(_, prog)| prog.span)
-        .collect();
-    diags.retain(|diag| {
-        let inside = |span: &Span| {
-            span.start <= diag.primary.0.start && diag.primary.0.end <= span.end
-        };
-        diag.code != "E0319" || !excused.iter().any(inside)
-    });
+    if let Some((what, since)) = missing.filter(|_| !excused) {
+        diags.push(
+            Diagnostic::error("E0319", invoke.call.span, format!("{version} has no `{what}`"))
+                .label(format!("came with {since}")),
+        );
+    }
 }
 
 fn unknown_flag(flag: TimerFlag, span: Span, version: Version, since: &str) -> Diagnostic {
@@ -147,12 +146,20 @@ fn unknown_flag(flag: TimerFlag, span: Span, version: Version, since: &str) -> D
         .note("an unknown flag gives EINVAL when the program runs")
 }
 
-/// The first map with a timer that a program uses.
-fn timer_map<'s>(scenario: &'s Scenario, layouts: &Layouts, prog: &str) -> Option<&'s str> {
-    let prog = scenario.prog(prog)?;
-    let mut maps = scenario.maps.iter();
-    let found = maps.find(|(name, map)| has_timer(map, layouts) && uses_map(prog, name));
-    found.map(|(name, _)| name.node.as_str())
+/// A map with a timer for each program that uses one: the first in the order of the names.
+fn timer_maps<'s>(scenario: &'s Scenario, layouts: &Layouts) -> BTreeMap<String, &'s str> {
+    let mut found = BTreeMap::new();
+    let users = users(scenario);
+    let mut maps: Vec<_> = scenario.maps.iter().collect();
+    maps.sort_by(|a, b| a.0.node.cmp(&b.0.node));
+    for (name, map) in maps {
+        if has_timer(map, layouts) {
+            for prog in users.get(&name.node).into_iter().flatten() {
+                found.entry(prog.clone()).or_insert(name.node.as_str());
+            }
+        }
+    }
+    found
 }
 
 fn has_timer(map: &Map, layouts: &Layouts) -> bool {
@@ -170,8 +177,9 @@ fn check_programs(kernel: &Kernel<'_>, excuses: &Excuses, diags: &mut Vec<Diagno
     let banned = kernel.at_least(5, 16) && !kernel.at_least(7, 0);
     let stable_5_15 = matches!(version, Version(5, 15, patch) if patch > 0);
     let no_tracing = kernel.has(FIX_TRACING, banned || stable_5_15);
+    let timer_maps = timer_maps(scenario, &layouts);
     for (name, prog) in &scenario.progs {
-        let Some(map) = timer_map(scenario, &layouts, name) else { continue };
+        let Some(map) = timer_maps.get(&name.node) else { continue };
         if excuses.progs.contains(&name.node) {
             continue;
         }
@@ -201,6 +209,7 @@ fn check_maps(kernel: &Kernel<'_>, excuses: &Excuses, diags: &mut Vec<Diagnostic
     let scenario = kernel.scenario;
     let version = kernel.version;
     let layouts = Layouts::of(scenario);
+    let users = users(scenario);
     for (name, map) in &scenario.maps {
         if map.kind.node == MapKind::Rhash
             && !kernel.at_least(7, 2)
@@ -212,8 +221,8 @@ fn check_maps(kernel: &Kernel<'_>, excuses: &Excuses, diags: &mut Vec<Diagnostic
         }
         let Some(layout) = layouts.of_value(map) else { continue };
         let found = layouts.specials(layout, PlainKind::BpfTimer);
-        let users = scenario.progs.iter().filter(|(_, prog)| uses_map(prog, name));
-        let refused = users.map(|(prog, _)| prog).find(|prog| !excuses.progs.contains(&prog.node));
+        let mut progs = users.get(&name.node).into_iter().flatten();
+        let refused = progs.find(|prog| !excuses.progs.contains(*prog));
         // Accepted on v6.12; where in between that began is not on record.
         if found.nested && !kernel.at_least(6, 2) && refused.is_some() {
             let span = map.value.as_ref().map_or(map.span, |value| value.span);

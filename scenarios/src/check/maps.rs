@@ -1,24 +1,31 @@
 //! What the kernel refuses about maps, in every version (maps with timers: type, flags, values).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::objects::key_fits;
 use super::visit::{access_object, call_object, for_each_step};
 use super::world::World;
 use crate::ast::{
-    Init, Key, Map, MapFlag, MapKind, ObjBase, ObjExpr, PlainKind, Prog, Scenario, StepKind,
+    Init, Key, Map, MapFlag, MapKind, ObjBase, ObjExpr, PlainKind, Scenario, StepKind,
 };
 use crate::diag::{Diagnostic, quote};
 use crate::span::{Sp, Span};
 
 /// Checks each map.
 pub(super) fn check(scenario: &Scenario, world: &World, diags: &mut Vec<Diagnostic>) {
+    let users = users(scenario);
     for (name, map) in &scenario.maps {
+        // Every program that uses the map is expected to be refused (and there is one).
+        let no_loads = users
+            .get(&name.node)
+            .is_some_and(|users| users.iter().all(|prog| world.excused_progs.contains(prog)));
         // Where the file expects that the kernel says no, it is the kernel's turn.
         let excused = world.excused_maps.contains(&name.node);
         if !excused {
             check_type(name, map, world, diags);
             check_flags(name, map, world, diags);
         }
-        if !excused && !loads_are_excused(scenario, world, &name.node) {
+        if !excused && !no_loads {
             check_specials(name, map, world, diags);
         }
         check_inner(name, map, world, diags);
@@ -26,28 +33,22 @@ pub(super) fn check(scenario: &Scenario, world: &World, diags: &mut Vec<Diagnost
     }
 }
 
-/// Whether every program that uses the map is expected to be refused (and there is one).
-fn loads_are_excused(scenario: &Scenario, world: &World, map: &str) -> bool {
-    let mut users = scenario.progs.iter().filter(|(_, prog)| uses_map(prog, map)).peekable();
-    users.peek().is_some() && users.all(|(name, _)| world.excused_progs.contains(&name.node))
-}
-
-/// Whether a program names a map.
-pub(super) fn uses_map(prog: &Prog, map: &str) -> bool {
-    let mut found = false;
-    let mut look = |object: &ObjExpr| {
-        found |= matches!(&object.base.node, ObjBase::Map(name) if name == map);
-    };
-    for_each_step(&prog.body, &mut |step| match &step.node {
-        StepKind::Invoke(invoke) => {
-            if let Some(object) = call_object(&invoke.call) {
-                look(object);
+/// The programs that name each map.
+pub(super) fn users(scenario: &Scenario) -> BTreeMap<String, BTreeSet<String>> {
+    let mut users: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (prog, item) in &scenario.progs {
+        for_each_step(&item.body, &mut |step| {
+            let object = match &step.node {
+                StepKind::Invoke(invoke) => call_object(&invoke.call),
+                StepKind::Access(access) => Some(access_object(access)),
+                _ => None,
+            };
+            if let Some(ObjBase::Map(map)) = object.map(|object| &object.base.node) {
+                users.entry(map.clone()).or_default().insert(prog.node.clone());
             }
-        }
-        StepKind::Access(access) => look(access_object(access)),
-        _ => {}
-    });
-    found
+        });
+    }
+    users
 }
 
 /// How many timers (or work queues) a value has, if its layout is known.
@@ -116,7 +117,9 @@ fn check_specials(name: &Sp<String>, map: &Map, world: &World, diags: &mut Vec<D
             diags.push(
                 Diagnostic::error("E0311", span, message)
                     .label("a value may have one of each kind")
-                    .note("the verifier refuses programs that use it: EACCES up to v6.2, then EINVAL"),
+                    .note(
+                        "the verifier refuses programs that use it: EACCES up to v6.2, then EINVAL",
+                    ),
             );
         }
         let (_, align) = kind.size_align();
@@ -138,13 +141,21 @@ fn check_inner(name: &Sp<String>, map: &Map, world: &World, diags: &mut Vec<Diag
     };
     match &map.inner {
         None if outer => diags.push(
-            Diagnostic::error("E0104", map.kind.span, format!("map \"{}\" has no `inner`", quote(name)))
-                .label("which maps does it hold?")
-                .help("add `inner: \"map\"`, a declared map that is the template"),
+            Diagnostic::error(
+                "E0104",
+                map.kind.span,
+                format!("map \"{}\" has no `inner`", quote(name)),
+            )
+            .label("which maps does it hold?")
+            .help("add `inner: \"map\"`, a declared map that is the template"),
         ),
         Some(inner) if !outer => {
             let message = format!("{} maps hold values, not maps", map.kind.node);
-            diags.push(error(inner.span, message, "only ARRAY_OF_MAPS and HASH_OF_MAPS have `inner`"));
+            diags.push(error(
+                inner.span,
+                message,
+                "only ARRAY_OF_MAPS and HASH_OF_MAPS have `inner`",
+            ));
         }
         Some(inner) if world.map(&inner.node).is_some_and(|map| map.kind.is_outer()) => {
             let message = "maps of maps of maps do not exist".to_string();
@@ -193,12 +204,15 @@ fn check_init(name: &Sp<String>, map: &Map, world: &World, diags: &mut Vec<Diagn
     }
 }
 
-/// The number of an object's only key in a map with indices, if it lies behind the end.
-pub(super) fn outside<'m>(object: &ObjExpr, scenario: &'m Scenario) -> Option<(Sp<i64>, &'m Map)> {
+/// The number of an object's key in a map with indices, if it lies behind the end.
+pub(super) fn outside<'m>(
+    object: &ObjExpr,
+    maps: &BTreeMap<&str, &'m Map>,
+) -> Option<(Sp<i64>, &'m Map)> {
     let (ObjBase::Map(name), Some(key)) = (&object.base.node, object.keys.first()) else {
         return None;
     };
-    let (Key::Int(number), Some(map)) = (key.node, scenario.map(name)) else { return None };
+    let (Key::Int(number), Some(map)) = (key.node, maps.get(name.as_str())) else { return None };
     let behind = u64::try_from(number).map_or(true, |n| n >= u64::from(map.max_entries.node));
-    (map.kind.is_array() && behind).then_some((Sp::new(number, key.span), map))
+    (map.kind.is_array() && behind).then_some((Sp::new(number, key.span), *map))
 }

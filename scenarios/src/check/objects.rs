@@ -105,12 +105,12 @@ impl Resolver<'_> {
             return self.variable(object, name);
         }
         let fd = self.wants_fd && object.is_bare();
-        if fd && self.world.declared.progs.iter().any(|prog| prog.node == name) {
+        if fd && self.world.declared.progs.contains(name) {
             object.node.base.node = ObjBase::Prog(name.to_string());
             return Some(Target::Prog(name.to_string()));
         }
         let declared = &self.world.declared;
-        let broken = declared.maps.iter().chain(&declared.vars).any(|known| known.node == name);
+        let broken = declared.maps.contains(name) || declared.vars.contains(name);
         if !broken {
             self.unknown_object(object, name);
         }
@@ -204,8 +204,7 @@ impl Resolver<'_> {
     fn member_of_some_type(&mut self, object: &ObjExpr) -> Option<()> {
         let seg = object.path.first()?;
         let PathSeg::Member(name) = &seg.node else { return Some(()) };
-        let complete = self.world.declared.types.iter().all(|t| self.world.layouts.get(t).is_some());
-        if self.world.layouts.any_has(name) || !complete {
+        if self.world.layouts.any_has(name) || !self.world.types_complete {
             return Some(());
         }
         let message = format!("no type has a member `{}`", quote(name));
@@ -232,9 +231,11 @@ impl Resolver<'_> {
                     )));
                     None
                 }
-                None if object.byte.is_some() => {
-                    self.refuse(object.span, "a map has no bytes; its elements do", "which element?")
-                }
+                None if object.byte.is_some() => self.refuse(
+                    object.span,
+                    "a map has no bytes; its elements do",
+                    "which element?",
+                ),
                 None => Some(Target::Map(name.to_string())),
             },
             1 if outer => {
@@ -303,7 +304,10 @@ impl Resolver<'_> {
                     PathSeg::Member(name) => name.clone(),
                     PathSeg::Index(index) => index.to_string(),
                 };
-                let message = format!("{what} has no member `{}`", quote(&name));
+                let message = match names.is_empty() {
+                    true => format!("there is no member `{}` in a single value", quote(&name)),
+                    false => format!("{what} has no member `{}`", quote(&name)),
+                };
                 let known = names.iter().map(String::as_str);
                 let help = nearest(&name, known).map(|name| format!("did you mean `{name}`?"));
                 let mut diag = Diagnostic::error("E0207", seg.span, message)
@@ -374,7 +378,8 @@ impl Resolver<'_> {
         } else if !object.path.is_empty() {
             ("E0205", "local", Vec::new())
         } else if self.wants_fd {
-            ("E0212", "file descriptor", declared.maps.iter().chain(&declared.progs).collect())
+            let fds = declared.maps.iter().chain(declared.progs.iter());
+            ("E0212", "file descriptor", fds.collect())
         } else {
             ("E0204", "variable", declared.vars.iter().collect())
         };
@@ -398,6 +403,9 @@ impl Resolver<'_> {
         }
         if let Some(known) = candidates.iter().find(|known| Some(&known.node) == near.as_ref()) {
             diag = diag.also(known.span, format!("the {what} is declared here"));
+        }
+        if let Some(number) = crate::text::errno::number(name) {
+            diag = diag.help(format!("a call that fails gives -{number}"));
         }
         if near.is_none() && what == "local" {
             diag = diag.help(format!(

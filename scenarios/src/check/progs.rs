@@ -2,9 +2,7 @@
 
 use super::visit::for_each_step_of;
 use super::world::World;
-use crate::ast::{
-    Attach, Call, Clock, Event, Init, Prog, ProgKind, Scenario, Source, StepKind,
-};
+use crate::ast::{Attach, Call, Clock, Event, Init, Prog, ProgKind, Scenario, Source, StepKind};
 use crate::diag::{Diagnostic, quote};
 use crate::span::Sp;
 
@@ -35,8 +33,7 @@ pub(super) fn check(scenario: &Scenario, world: &World, diags: &mut Vec<Diagnost
         StepKind::ClockStep { clock, .. } if clock.node != Clock::Realtime => {
             let message = format!("{} cannot be set", clock.node);
             diags.push(
-                Diagnostic::error("E0109", clock.span, message)
-                    .label("only CLOCK_REALTIME steps"),
+                Diagnostic::error("E0109", clock.span, message).label("only CLOCK_REALTIME steps"),
             );
         }
         _ => {}
@@ -96,7 +93,9 @@ fn want_packet(world: &World, prog: &Sp<String>, diags: &mut Vec<Diagnostic>) {
         return;
     }
     let message = format!("packets do not run {found} programs");
-    diags.push(Diagnostic::error("E0306", prog.span, message).label("an XDP or TC program is wanted"));
+    diags.push(
+        Diagnostic::error("E0306", prog.span, message).label("an XDP or TC program is wanted"),
+    );
 }
 
 fn check_sleepable(prog: &Prog, excused: bool, diags: &mut Vec<Diagnostic>) {
@@ -137,8 +136,12 @@ fn check_attach(prog: &Prog, diags: &mut Vec<Diagnostic>) {
         return;
     }
     diags.push(
-        Diagnostic::error("E0305", attach.span, format!("a {kind} program cannot be attached so"))
-            .label(format!("this is for {wanted} programs"))
-            .also(prog.kind.span, "the type of the program"),
+        Diagnostic::error(
+            "E0305",
+            attach.span,
+            format!("{kind} programs are not attached like this"),
+        )
+        .label(format!("this is for {wanted} programs"))
+        .also(prog.kind.span, "the type of the program"),
     );
 }

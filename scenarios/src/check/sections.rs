@@ -5,17 +5,25 @@ use super::objects::Target;
 use super::world::{World, undeclared};
 use crate::ast::{Expectation, Fault, Init, Predicate, Scenario, Var};
 use crate::diag::{Diagnostic, quote};
+use crate::layout::unknown_type;
+use crate::limits::DIAGS_MAX;
 use crate::span::Sp;
 
 /// Checks the names that sections use.
 pub(super) fn check(scenario: &Scenario, world: &World, diags: &mut Vec<Diagnostic>) {
     let declared = &world.declared;
     for (_, var) in &scenario.vars {
+        if diags.len() >= DIAGS_MAX {
+            return;
+        }
         if let Var::New(type_name) = &var.node {
             check_type(world, type_name, diags);
         }
     }
     for (_, map) in &scenario.maps {
+        if diags.len() >= DIAGS_MAX {
+            return;
+        }
         if let Some(value) = &map.value {
             check_type(world, value, diags);
         }
@@ -32,12 +40,18 @@ pub(super) fn check(scenario: &Scenario, world: &World, diags: &mut Vec<Diagnost
         }
     }
     for (_, task) in &scenario.tasks {
+        if diags.len() >= DIAGS_MAX {
+            return;
+        }
         if let Some(memcg) = &task.memcg {
             check_memcg(world, memcg, diags);
         }
         check_cpu(scenario, world, task.cpu, diags);
     }
     for (cpu, events) in &scenario.cpus {
+        if diags.len() >= DIAGS_MAX {
+            return;
+        }
         check_cpu(scenario, world, *cpu, diags);
         for event in events {
             if let crate::ast::Event::Timed(timed) = &event.node
@@ -48,6 +62,9 @@ pub(super) fn check(scenario: &Scenario, world: &World, diags: &mut Vec<Diagnost
         }
     }
     for fault in &scenario.faults {
+        if diags.len() >= DIAGS_MAX {
+            return;
+        }
         if let Fault::MemcgFull(memcg) = &fault.node {
             check_memcg(world, memcg, diags);
         }
@@ -55,9 +72,8 @@ pub(super) fn check(scenario: &Scenario, world: &World, diags: &mut Vec<Diagnost
 }
 
 fn check_type(world: &World, name: &Sp<String>, diags: &mut Vec<Diagnostic>) {
-    let known: Vec<&str> = world.declared.types.iter().map(|n| n.node.as_str()).collect();
-    if !known.contains(&name.node.as_str()) {
-        diags.push(crate::layout::unknown_type(name, &known));
+    if !world.declared.types.contains(name) {
+        diags.push(unknown_type(name, world.declared.types.words()));
     }
 }
 
@@ -72,7 +88,8 @@ fn check_cpu(scenario: &Scenario, world: &World, cpu: Sp<u32>, diags: &mut Vec<D
     }
     let message = format!("there is no CPU {}", cpu.node);
     let last = cpus.node - 1;
-    let label = if last == 0 { "the only one is 0".to_string() } else { format!("the last one is {last}") };
+    let label =
+        if last == 0 { "the only one is 0".to_string() } else { format!("the last one is {last}") };
     diags.push(
         Diagnostic::error("E0209", cpu.span, message)
             .label(label)
@@ -115,7 +132,7 @@ fn timer_of(object: &mut Sp<crate::ast::ObjExpr>, resolver: &mut Resolver<'_>) {
 /// The name of a lock: of a map, of a variable, or of the kernel, whose names are open.
 fn lock_name(lock: &Sp<String>, resolver: &mut Resolver<'_>) {
     let diag = match lock.split_once('.') {
-        Some((map, _)) if resolver.world.declared.maps.iter().any(|m| m.node == map) => return,
+        Some((map, _)) if resolver.world.declared.maps.contains(map) => return,
         Some((map, _)) => {
             let name = Sp::new(map.to_string(), lock.span);
             undeclared(&resolver.world.declared.maps, &name, "E0211", "map")

@@ -1,6 +1,6 @@
 //! Things that are allowed, but probably not what was meant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::maps::outside;
 use super::visit::{access_object, call_object, for_each_step_of};
@@ -140,7 +140,7 @@ fn compare(
 /// Two events that come at one instant on one CPU.
 fn same_instant(scenario: &Scenario, diags: &mut Vec<Diagnostic>) {
     for (cpu, events) in &scenario.cpus {
-        let mut seen: Vec<(bool, Duration, Span)> = Vec::new();
+        let mut seen: BTreeMap<(bool, Duration), Span> = BTreeMap::new();
         for event in events {
             let Event::Timed(timed) = &event.node else { continue };
             let (every, at) = match timed.when {
@@ -151,30 +151,31 @@ fn same_instant(scenario: &Scenario, diags: &mut Vec<Diagnostic>) {
             if at.is_range() {
                 continue;
             }
-            if let Some((_, _, first)) = seen.iter().find(|old| (old.0, old.1) == (every, at.node)) {
-                let message = format!("two events at the same instant on CPU {}", cpu.node);
-                diags.push(
-                    Diagnostic::warning("W0403", at.span, message)
-                        .label("comes second, because it stands second")
-                        .also(*first, "comes first")
-                        .help("give one of them another time, or a range"),
-                );
-            } else {
-                seen.push((every, at.node, at.span));
-            }
+            let Some(first) = seen.get(&(every, at.node)) else {
+                seen.insert((every, at.node), at.span);
+                continue;
+            };
+            let message = format!("two events at the same instant on CPU {}", cpu.node);
+            diags.push(
+                Diagnostic::warning("W0403", at.span, message)
+                    .label("comes second, because it stands second")
+                    .also(*first, "comes first")
+                    .help("give one of them another time, or a range"),
+            );
         }
     }
 }
 
 /// Elements behind the end of an array.
 fn outside_keys(scenario: &Scenario, diags: &mut Vec<Diagnostic>) {
+    let maps = scenario.maps.iter().map(|(name, map)| (name.node.as_str(), map)).collect();
     for_each_step_of(scenario, &mut |step| {
         let object = match &step.node {
             StepKind::Invoke(invoke) => call_object(&invoke.call),
             StepKind::Access(access) => Some(access_object(access)),
             _ => None,
         };
-        let Some((key, map)) = object.and_then(|object| outside(object, scenario)) else { return };
+        let Some((key, map)) = object.and_then(|object| outside(object, &maps)) else { return };
         let message = format!("key {} is behind the end of the array", key.node);
         diags.push(
             Diagnostic::warning("W0404", key.span, message)
@@ -184,18 +185,23 @@ fn outside_keys(scenario: &Scenario, diags: &mut Vec<Diagnostic>) {
     });
 }
 
+/// Names of functions that are compared with those of programs.
+const NAMES_MAX: usize = 1000;
+
 /// Functions whose name is nearly that of a program. Names of the kernel are open, so that a slip
 /// of the finger is no error.
 fn function_names(scenario: &Scenario, diags: &mut Vec<Diagnostic>) {
-    let own: Vec<&str> = scenario
+    let own: BTreeSet<&str> = scenario
         .progs
         .iter()
         .map(|(name, _)| name)
         .chain(scenario.tasks.iter().map(|(name, _)| name))
         .map(|name| name.node.as_str())
         .collect();
+    let mut compared = BTreeSet::new();
     let mut look = |name: &Sp<String>| {
-        if own.contains(&name.node.as_str()) || name.len() < 3 {
+        let known = own.contains(name.node.as_str()) || name.len() < 3;
+        if known || compared.len() == NAMES_MAX || !compared.insert(name.node.clone()) {
             return;
         }
         let Some(near) = nearest(name, own.iter().copied()) else { return };

@@ -23,7 +23,9 @@ impl Resolver<'_> {
                 let problem = self.byte_of_special(object, &map, at, kind);
                 (Some(map), problem)
             }
-            Target::Member { owner, kind: found } => self.member_special(object, owner, found, kind),
+            Target::Member { owner, kind: found } => {
+                self.member_special(object, owner, found, kind)
+            }
             other => {
                 // Not even a program that the verifier refuses could be written like this.
                 let message = format!("`{}` is {}", show(object), other.describe());

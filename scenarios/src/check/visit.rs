@@ -1,6 +1,8 @@
 //! Walks over the steps of a scenario.
 
-use crate::ast::{Access, Body, Call, Event, Invoke, IrqWork, ObjExpr, Scenario, Source, Step, StepKind};
+use crate::ast::{
+    Access, Body, Call, Event, Invoke, IrqWork, ObjExpr, Scenario, Source, Step, StepKind,
+};
 use crate::span::Sp;
 
 /// Calls `f` with each step of a body and those inside it.

@@ -142,19 +142,36 @@ pub(crate) fn is_invisible(c: char) -> bool {
 #[must_use]
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // One mistake in three characters is a slip of the finger; more is another word.
+    if word.len() > WORD_MAX_BYTES {
+        return None;
+    }
     let word_lower = word.to_lowercase();
-    let limit = (word.chars().count().min(60) / 3).max(1);
-    candidates
-        .into_iter()
-        .filter(|candidate| candidate.len() <= 3 * word.len() + 3)
+    let limit = (word.chars().count() / 3).min(3);
+    let candidates: Vec<&str> = candidates.into_iter().take(CANDIDATES_MAX).collect();
+    let near = candidates
+        .iter()
+        .copied()
+        .filter(|candidate| candidate.len() <= WORD_MAX_BYTES)
         .map(|candidate| {
             let distance = strsim::osa_distance(&word_lower, &candidate.to_lowercase());
             (distance, candidate)
         })
-        .filter(|(distance, _)| *distance <= limit && word.len() <= 200)
+        .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, candidate)| (*distance, *candidate))
-        .map(|(_, candidate)| candidate)
+        .map(|(_, candidate)| candidate);
+    // Or one is the beginning of the other: HASHMAP, maximum.
+    let begins = |candidate: &&&str| {
+        let (a, b) = (candidate.to_lowercase(), word_lower.as_str());
+        a.len().min(b.len()) >= 3 && (a.starts_with(b) || b.starts_with(&a))
+    };
+    near.or_else(|| candidates.iter().filter(begins).max_by_key(|c| c.len()).copied())
 }
+
+/// Longest word that is compared with others, in bytes.
+const WORD_MAX_BYTES: usize = 100;
+
+/// Most candidates that a word is compared with.
+const CANDIDATES_MAX: usize = 1000;
 
 /// ``did you mean `x`?`` for the nearest candidate.
 #[must_use]

@@ -131,9 +131,13 @@ pub fn line_column(source: &str, offset: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-/// A span that lies inside the file and does not cut a character.
+/// A span that lies inside the file, does not cut a character, and stays on its first line: the
+/// place matters, not the length of what stands there.
 fn clamp(span: Span, source: &str) -> Span {
-    Span::new(floor_char(source, span.start), floor_char(source, span.end))
+    let start = floor_char(source, span.start);
+    let end = floor_char(source, span.end).max(start);
+    let line = source[start..end].lines().next().unwrap_or_default();
+    Span::new(start, start + line.trim_end().len())
 }
 
 fn floor_char(source: &str, offset: usize) -> usize {

@@ -1,12 +1,14 @@
 //! Types, variables, maps, memory cgroups.
 
+use std::collections::BTreeMap;
+
 use super::Reader;
 use super::forms::{Form, alone, args};
 use crate::ast::names::Word;
 use crate::ast::{Init, Map, MapKind, Member, MemberKind, Memcg, PlainKind, TypeDef, Var};
 use crate::diag::{Diagnostic, did_you_mean, quote};
 use crate::limits::{KEY_MAX_BYTES, TYPE_MAX_BYTES};
-use crate::span::Sp;
+use crate::span::{Sp, Span};
 use crate::syntax::{Args, Kind, Node};
 
 const VARS: &[Form] = &[
@@ -23,8 +25,7 @@ const VARS: &[Form] = &[
 const INIT: &[Form] =
     &[alone("present"), alone("initialised"), args("armed", 2, 2, "armed(\"10us\", \"cb\")")];
 
-const MAP: &[&str] =
-    &["max_entries", "flags", "key_size", "value", "inner", "memcg", "init"];
+const MAP: &[&str] = &["max_entries", "flags", "key_size", "value", "inner", "memcg", "init"];
 
 /// The forms of members; the plain ones come from their enum.
 fn member_forms() -> Vec<Form> {
@@ -40,18 +41,22 @@ impl Reader {
     pub(super) fn type_def(&mut self, node: &Node, what: &str) -> Option<TypeDef> {
         let items = self.list(node, what)?;
         let mut members: Vec<Member> = Vec::new();
+        let mut seen: BTreeMap<String, Span> = BTreeMap::new();
         let mut complete = true;
         for item in items {
+            if self.is_full() {
+                return None;
+            }
             let Some(member) = self.member(item) else {
                 complete = false;
                 continue;
             };
-            if let Some(first) = members.iter().find(|old| old.name.node == member.name.node) {
+            if let Some(first) = seen.insert(member.name.node.clone(), member.name.span) {
                 let message = format!("member `{}` stands twice in {what}", quote(&member.name));
                 self.error(
                     Diagnostic::error("E0106", member.name.span, message)
                         .label("again here")
-                        .also(first.name.span, "first here"),
+                        .also(first, "first here"),
                 );
                 continue;
             }

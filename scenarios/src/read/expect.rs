@@ -211,7 +211,9 @@ impl Reader {
         let words: Vec<&str> = BugClass::ALL.iter().map(|class| class.word()).collect();
         let limits = matches!(name, "LATENCY" | "DRIFT" | "LOCK_HOLD");
         let help = match limits {
-            true => Some("broken limits are no bugs: use `latency(..)`, `drift(..)`, `hold(..)`".into()),
+            true => {
+                Some("broken limits are no bugs: use `latency(..)`, `drift(..)`, `hold(..)`".into())
+            }
             false => did_you_mean(name, words.iter().copied()),
         };
         self.error(
@@ -232,9 +234,9 @@ impl Reader {
         let fields = found.fields()?;
         let function = fields.require(self, "in", "\"bpf_timer_init\"");
         let function = function.and_then(|node| self.text(node, "a function"));
-        let nth = fields.get("nth").map(|node| {
-            self.each(node, "`nth`", |reader, item| reader.u32(item, "the number", 1))
-        });
+        let nth = fields
+            .get("nth")
+            .map(|node| self.each(node, "`nth`", |reader, item| reader.u32(item, "the number", 1)));
         let fault = match form {
             "enomem" => Fault::Enomem { function: function?, nth: nth.unwrap_or_default() },
             _ => Fault::MayEnomem { function: function? },
@@ -246,9 +248,7 @@ impl Reader {
 /// What to write where an expectation stands in the place of a predicate.
 fn not_a_predicate(name: &str) -> Option<&'static str> {
     match name {
-        "never" | "always" | "sometimes" => {
-            Some("expectations do not nest: write several of them")
-        }
+        "never" | "always" | "sometimes" => Some("expectations do not nest: write several of them"),
         "on" | "known_bug" => Some("it goes around the expectation: `on(\"..\", never(..))`"),
         "latency" | "drift" | "hold" | "count" => Some("write it as an expectation of its own"),
         _ => None,

@@ -1,7 +1,9 @@
 //! Structs with named fields, sections, lists.
 
+use std::collections::BTreeMap;
+
 use super::Reader;
-use crate::diag::{Diagnostic, did_you_mean, quote};
+use crate::diag::{Diagnostic, did_you_mean, nearest, quote};
 use crate::span::{Sp, Span};
 use crate::syntax::{Args, Kind, Node};
 
@@ -12,6 +14,8 @@ pub(super) struct Fields<'n> {
     /// Where a missing field is reported.
     span: Span,
     entries: Vec<(&'n Sp<String>, &'n Node)>,
+    /// Fields that a mistyped one was probably meant to be: they are not missing as well.
+    mistyped: Vec<String>,
 }
 
 impl<'n> Fields<'n> {
@@ -23,7 +27,7 @@ impl<'n> Fields<'n> {
     /// The value of a field that must be there.
     pub fn require(&self, reader: &mut Reader, name: &str, example: &str) -> Option<&'n Node> {
         let found = self.get(name);
-        if found.is_none() {
+        if found.is_none() && !self.mistyped.iter().any(|field| field == name) {
             let message = format!("{} has no `{name}`", self.what);
             reader.error(
                 Diagnostic::error("E0104", self.span, message)
@@ -66,8 +70,12 @@ impl Reader {
         what: &str,
         known: &[&str],
     ) -> Option<Fields<'n>> {
-        let mut fields =
-            Fields { what: what.to_string(), span: node.span, entries: Vec::new() };
+        let mut fields = Fields {
+            what: what.to_string(),
+            span: node.span,
+            entries: Vec::new(),
+            mistyped: Vec::new(),
+        };
         let named = match args {
             Args::Positional(items) if items.is_empty() => return Some(fields),
             Args::Positional(items) => {
@@ -93,6 +101,8 @@ impl Reader {
             } else if known.contains(&key.node.as_str()) {
                 fields.entries.push((key, value));
             } else {
+                let meant = nearest(key, known.iter().copied());
+                fields.mistyped.extend(meant.map(str::to_string));
                 self.unknown_field(key, what, known);
             }
         }
@@ -117,14 +127,18 @@ impl Reader {
     ) -> Option<Vec<(Sp<String>, &'n Node)>> {
         let entries = self.entries(node, what, "{ \"name\": .. }")?;
         let mut section: Vec<(Sp<String>, &Node)> = Vec::new();
+        let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
         for (key, value) in entries {
+            if self.is_full() {
+                break;
+            }
             let Kind::Text(text) = &key.kind else {
-                self.key_error(key, what, "a name in quotes");
+                self.key_error(key, what, "names in quotes");
                 continue;
             };
             let name = Sp::new(text.value.clone(), key.span);
-            if let Some((first, _)) = section.iter().find(|(old, _)| old.node == name.node) {
-                self.twice(&name, first.span, what);
+            if let Some(first) = seen.insert(&text.value, key.span) {
+                self.twice(&name, first, what);
                 continue;
             }
             // A bad name is reported, but stays: what uses it should not be reported as well.
@@ -143,22 +157,27 @@ impl Reader {
     ) -> Option<Vec<(Sp<i64>, &'n Node)>> {
         let entries = self.entries(node, what, "{ 0: .. }")?;
         let mut section: Vec<(Sp<i64>, &Node)> = Vec::new();
+        let mut seen: BTreeMap<i64, Span> = BTreeMap::new();
         for (key, value) in entries {
+            if self.is_full() {
+                break;
+            }
             let Kind::Int(number) = key.kind else {
-                self.key_error(key, what, "a number without quotes");
+                self.key_error(key, what, "numbers without quotes");
                 continue;
             };
             let Some(number) = i64::try_from(number).ok().filter(|n| range.contains(n)) else {
                 let message = format!("key of {what} is out of range");
-                self.error(
-                    Diagnostic::error("E0115", key.span, message)
-                        .label(format!("not in {}..{}", range.start(), range.end())),
-                );
+                self.error(Diagnostic::error("E0115", key.span, message).label(format!(
+                    "not in {}..{}",
+                    range.start(),
+                    range.end()
+                )));
                 continue;
             };
-            if let Some((first, _)) = section.iter().find(|(old, _)| old.node == number) {
+            if let Some(first) = seen.insert(number, key.span) {
                 let name = Sp::new(number.to_string(), key.span);
-                self.twice(&name, first.span, what);
+                self.twice(&name, first, what);
                 continue;
             }
             section.push((Sp::new(number, key.span), value));
@@ -179,7 +198,7 @@ impl Reader {
     }
 
     fn key_error(&mut self, key: &Node, what: &str, wanted: &str) {
-        let message = format!("keys of {what} are {wanted}");
+        let message = format!("keys of {what} must be {wanted}");
         let found = key.describe();
         self.error(Diagnostic::error("E0109", key.span, message).label(format!("this is {found}")));
     }
@@ -189,8 +208,7 @@ impl Reader {
         self.error(
             Diagnostic::error("E0106", name.span, message)
                 .label("again here")
-                .also(first, "first here")
-                .help("give one of them another name"),
+                .also(first, "first here"),
         );
     }
 
@@ -209,8 +227,14 @@ impl Reader {
         what: &str,
         mut read: impl FnMut(&mut Self, &Node) -> Option<T>,
     ) -> Vec<T> {
-        let items = self.list(node, what).unwrap_or(&[]);
-        items.iter().filter_map(|item| read(self, item)).collect()
+        let mut found = Vec::new();
+        for item in self.list(node, what).unwrap_or(&[]) {
+            if self.is_full() {
+                break;
+            }
+            found.extend(read(self, item));
+        }
+        found
     }
 
     /// Reports a value of the wrong kind.

@@ -32,12 +32,7 @@ pub(super) const fn alone(name: &'static str) -> Form {
     Form { name, shape: Shape::Alone, text: name }
 }
 
-pub(super) const fn args(
-    name: &'static str,
-    min: usize,
-    max: usize,
-    text: &'static str,
-) -> Form {
+pub(super) const fn args(name: &'static str, min: usize, max: usize, text: &'static str) -> Form {
     Form { name, shape: Shape::Args(min, max), text }
 }
 
@@ -93,7 +88,11 @@ impl Reader {
     ) -> Option<(&'static str, Found<'n>)> {
         let Some(name) = variant_name(node) else {
             let example = forms.first().map_or("", |form| form.text);
-            return self.expected(node, what, &format!("written like `{example}`"));
+            return self.expected(
+                node,
+                &format!("this {what}"),
+                &format!("written like `{example}`"),
+            );
         };
         let Some(form) = forms.iter().find(|form| form.name == name) else {
             self.unknown_variant(node, name, what, forms);

@@ -1,8 +1,8 @@
 //! From the tree of a RON file to the tree of a scenario.
 //!
-//! Nothing here looks up names or knows the kernel's rules; that is [`crate::check`]. A part that cannot
-//! be read gives a message and `None`, and the parts beside it are read all the same, so that
-//! one call reports as much as possible.
+//! Nothing here looks up names or knows the kernel's rules; that is [`crate::check`]. A part that
+//! cannot be read gives a message and `None`, and the parts beside it are read all the same, so
+//! that one call reports as much as possible.
 
 mod acts;
 mod calls;
@@ -18,9 +18,10 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) use top::{Declared, read};
+pub(crate) use top::{Declared, Names, read};
 
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, quote};
+use crate::limits::DIAGS_MAX;
 use crate::span::{Sp, Span};
 use crate::syntax::Text;
 use crate::text::TextError;
@@ -70,13 +71,18 @@ impl Reader {
         self.diags.push(diag);
     }
 
+    /// Whether there are so many errors that reading on is of no use.
+    fn is_full(&self) -> bool {
+        self.diags.len() >= DIAGS_MAX
+    }
+
     /// Reports a mistake in a text.
     fn text_error(&mut self, code: &'static str, words: &Words, error: TextError) {
         let mut diag = Diagnostic::error(code, words.part(error.span), error.message)
             .label(error.label)
             .maybe_help(error.help);
         if let Place::Param(_) = words.place {
-            diag = diag.note(format!("the parameter's value is \"{}\"", crate::diag::quote(&words.value)));
+            diag = diag.note(format!("the parameter's value is \"{}\"", quote(&words.value)));
         }
         self.error(diag);
     }

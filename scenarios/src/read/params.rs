@@ -9,11 +9,7 @@ use crate::syntax::{Kind, Node};
 use crate::text::duration;
 
 const FORMS: &[Form] = &[
-    fields(
-        "sweep",
-        &["from", "to", "step"],
-        "sweep(from: \"1us\", to: \"12us\", step: \"1us\")",
-    ),
+    fields("sweep", &["from", "to", "step"], "sweep(from: \"1us\", to: \"12us\", step: \"1us\")"),
     args("choice", 1, 1, "choice([\"1us\", \"10us\"])"),
 ];
 
@@ -38,8 +34,7 @@ impl Reader {
                     let first = value.value(0).unwrap_or_default();
                     let chosen = given.cloned().unwrap_or(first);
                     self.params.insert(name.node.clone(), chosen.clone());
-                    let param =
-                        Param { value, chosen, set: given.is_some(), span: node.span };
+                    let param = Param { value, chosen, set: given.is_some(), span: node.span };
                     params.push((name, param));
                 }
                 None => {

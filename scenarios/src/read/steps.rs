@@ -23,12 +23,7 @@ pub(super) const STEPS: &[Form] = &[
     args("bpf_map_lookup_elem", 1, 1, "bpf_map_lookup_elem(\"map[key]\")"),
     args("bpf_map_update_elem", 2, 3, "bpf_map_update_elem(\"map[key]\", BPF_ANY)"),
     args("bpf_map_delete_elem", 1, 1, "bpf_map_delete_elem(\"map[key]\")"),
-    args(
-        "bpf_map_lookup_and_delete_elem",
-        1,
-        1,
-        "bpf_map_lookup_and_delete_elem(\"map[key]\")",
-    ),
+    args("bpf_map_lookup_and_delete_elem", 1, 1, "bpf_map_lookup_and_delete_elem(\"map[key]\")"),
     args("let", 2, 2, "let(\"r\", call)"),
     args("if", 2, 3, "if(\"r == 0\", [ .. ], [ .. ])"),
     args("repeat", 2, 2, "repeat(3, [ .. ])"),
@@ -92,7 +87,7 @@ pub(super) const STEPS: &[Form] = &[
 impl Reader {
     /// A list of steps. Those that cannot be read are reported and left out.
     pub(super) fn body(&mut self, node: &Node) -> Body {
-        self.each(node, "a list of steps", |reader, item| reader.step(item))
+        self.each(node, "a body", |reader, item| reader.step(item))
     }
 
     pub(super) fn step(&mut self, node: &Node) -> Option<Step> {

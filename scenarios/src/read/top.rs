@@ -11,50 +11,64 @@ use crate::span::{Sp, Span};
 use crate::syntax::{Args, Kind, Node};
 
 const FIELDS: &[&str] = &[
-    "schema",
-    "name",
-    "refs",
-    "use",
-    "kernel",
-    "machine",
-    "timing",
-    "params",
-    "types",
-    "vars",
-    "maps",
-    "progs",
-    "memcgs",
-    "tasks",
-    "cpus",
-    "faults",
-    "explore",
-    "limits",
-    "stop",
-    "expect",
+    "schema", "name", "refs", "use", "kernel", "machine", "timing", "params", "types", "vars",
+    "maps", "progs", "memcgs", "tasks", "cpus", "faults", "explore", "limits", "stop", "expect",
 ];
 
 /// Newest version of the format that is read here.
 const SCHEMA: i64 = 1;
 
+/// The names of a section in the order of the file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names {
+    list: Vec<Sp<String>>,
+    index: BTreeMap<String, usize>,
+}
+
+impl Names {
+    fn push(&mut self, name: Sp<String>) {
+        self.index.insert(name.node.clone(), self.list.len());
+        self.list.push(name);
+    }
+
+    /// The place of a declaration.
+    pub fn get(&self, name: &str) -> Option<Span> {
+        self.index.get(name).map(|index| self.list[*index].span)
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.index.contains_key(name)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Sp<String>> {
+        self.list.iter()
+    }
+
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.list.iter().map(|name| name.node.as_str())
+    }
+
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+}
+
 /// The names that a file declares, also those whose item could not be read: using such a name
 /// is no second mistake.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Declared {
-    pub types: Vec<Sp<String>>,
-    pub vars: Vec<Sp<String>>,
-    pub maps: Vec<Sp<String>>,
-    pub progs: Vec<Sp<String>>,
-    pub memcgs: Vec<Sp<String>>,
-    pub tasks: Vec<Sp<String>>,
+    pub types: Names,
+    pub vars: Names,
+    pub maps: Names,
+    pub progs: Names,
+    pub memcgs: Names,
+    pub tasks: Names,
     /// Whether the number of CPUs is known.
     pub cpus_known: bool,
 }
 
 /// Reads a file, or as much of it as can be read; messages are in the reader.
-pub(crate) fn read(
-    root: &Node,
-    set: &[(String, String)],
-) -> (Option<Scenario>, Declared, Reader) {
+pub(crate) fn read(root: &Node, set: &[(String, String)]) -> (Option<Scenario>, Declared, Reader) {
     let mut reader = Reader {
         diags: Vec::new(),
         params: BTreeMap::new(),
@@ -85,14 +99,13 @@ impl Reader {
         let name = name.and_then(|node| self.scenario_name(node));
         self.no_includes(&fields);
         let stop = fields.get("stop").and_then(|node| self.stop(node));
-        let refs = fields.get("refs").map(|node| {
-            self.each(node, "`refs`", |reader, item| reader.text(item, "a reference"))
-        });
+        let refs = fields
+            .get("refs")
+            .map(|node| self.each(node, "`refs`", |reader, item| reader.text(item, "a reference")));
         let kernel = fields.get("kernel").and_then(|node| self.kernel(node));
         let timing = fields.get("timing").and_then(|node| self.word(node, "kind of timing"));
         let types = self.named(&fields, "types", "type", &mut declared.types, Self::type_def);
-        let vars =
-            self.named(&fields, "vars", "variable", &mut declared.vars, |r, n, _| r.var(n));
+        let vars = self.named(&fields, "vars", "variable", &mut declared.vars, |r, n, _| r.var(n));
         let maps = self.named(&fields, "maps", "map", &mut declared.maps, Self::map);
         let progs = self.named(&fields, "progs", "program", &mut declared.progs, Self::prog);
         let memcgs =
@@ -185,7 +198,8 @@ impl Reader {
             return Some(name);
         }
         let message = format!("`{}` cannot be the name of a scenario", quote(&name));
-        let lower: String = name.to_lowercase().chars().map(|c| if fits(c) { c } else { '-' }).collect();
+        let lower: String =
+            name.to_lowercase().chars().map(|c| if fits(c) { c } else { '-' }).collect();
         self.error(
             Diagnostic::error("E0119", name.span, message)
                 .label("only a-z, 0-9 and -")
@@ -213,7 +227,7 @@ impl Reader {
         fields: &Fields<'_>,
         field: &str,
         what: &str,
-        names: &mut Vec<Sp<String>>,
+        names: &mut Names,
         mut read: impl FnMut(&mut Self, &Node, &str) -> Option<T>,
     ) -> Named<T> {
         let Some(node) = fields.get(field) else { return Named::new() };

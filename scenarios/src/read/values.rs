@@ -108,8 +108,10 @@ impl Reader {
                     Err(_) => {
                         let value = quote(&words.value);
                         let message = format!("{what} must be a number, not \"{value}\"");
-                        self.error(Diagnostic::error("E0109", node.span, message)
-                            .label("the value of the parameter"));
+                        self.error(
+                            Diagnostic::error("E0109", node.span, message)
+                                .label("the value of the parameter"),
+                        );
                         return None;
                     }
                 }
@@ -181,9 +183,11 @@ impl Reader {
             Kind::Text(text) => {
                 let message = format!("{what} is a word without quotes");
                 let help = format!("write {}", quote(&text.value));
-                self.error(Diagnostic::error("E0107", node.span, message)
-                    .label("this is a text")
-                    .help(help));
+                self.error(
+                    Diagnostic::error("E0107", node.span, message)
+                        .label("this is a text")
+                        .help(help),
+                );
                 None
             }
             Kind::Call { name: Some(name), .. } => {
@@ -192,7 +196,7 @@ impl Reader {
                 self.error(
                     Diagnostic::error("E0107", node.span, message)
                         .label("has parentheses")
-                        .help(format!("write `{name_text}`, such as `{example}`")),
+                        .help(format!("write `{name_text}`")),
                 );
                 None
             }
@@ -286,9 +290,7 @@ impl Reader {
     ) -> Option<Sp<SignedDuration>> {
         let (ns, words) = self.ns(node, what)?;
         match (i64::try_from(ns.min), i64::try_from(ns.max)) {
-            (Ok(min_ns), Ok(max_ns)) => {
-                Some(Sp::new(SignedDuration { min_ns, max_ns }, node.span))
-            }
+            (Ok(min_ns), Ok(max_ns)) => Some(Sp::new(SignedDuration { min_ns, max_ns }, node.span)),
             _ => {
                 let message = format!("{what} does not fit into 63 bits of nanoseconds");
                 self.error(Diagnostic::error("E0111", words.span(), message).label("too long"));
@@ -300,9 +302,7 @@ impl Reader {
     fn ns(&mut self, node: &Node, what: &str) -> Option<(duration::Ns, Words)> {
         if let Kind::Int(_) | Kind::Float = node.kind {
             let diag = Diagnostic::error("E0111", node.span, format!("{what} has no unit"));
-            self.error(
-                diag.label("a bare number").help("durations need a unit, write \"10us\""),
-            );
+            self.error(diag.label("a bare number").help("durations need a unit, write \"10us\""));
             return None;
         }
         let words = self.raw_words(node, what)?;

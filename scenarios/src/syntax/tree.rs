@@ -95,14 +95,20 @@ pub(super) fn parse(source: &str) -> Result<Node, Diagnostic> {
         let end = Span::new(source.len(), source.len());
         return Err(Diagnostic::error("E0101", end, "the file is empty")
             .label("a scenario is expected")
-            .help("a scenario starts with `Scenario(schema: 1, name: \"..\", machine: (cpus: 2), ..`"));
+            .help(
+                "a scenario starts with `Scenario(schema: 1, name: \"..\", machine: (cpus: 2), ..`",
+            ));
     }
     let node = parser.value()?;
     parser.skip()?;
     if parser.at < source.len() {
-        return Err(Diagnostic::error("E0101", parser.here(), "text after the end of the scenario")
-            .label("nothing may follow")
-            .also(Span::new(node.span.end.saturating_sub(1), node.span.end), "it ended here"));
+        return Err(Diagnostic::error(
+            "E0101",
+            parser.here(),
+            "text after the end of the scenario",
+        )
+        .label("nothing may follow")
+        .also(Span::new(node.span.end.saturating_sub(1), node.span.end), "it ended here"));
     }
     Ok(node)
 }
@@ -212,7 +218,10 @@ impl<'s> Parser<'s> {
         let end = self.at;
         self.skip()?;
         if self.peek() == Some('(') {
-            return Ok(Kind::Call { name: Some(Sp::new(word.to_string(), span)), args: self.args()? });
+            return Ok(Kind::Call {
+                name: Some(Sp::new(word.to_string(), span)),
+                args: self.args()?,
+            });
         }
         self.at = end;
         Ok(Kind::Name(word.to_string()))
@@ -226,7 +235,8 @@ impl<'s> Parser<'s> {
             return Ok(Kind::Int(value));
         }
         let body = text.trim_start_matches(['+', '-']);
-        if body.starts_with(|c: char| c.is_ascii_digit() || c == '.') && text.parse::<f64>().is_ok() {
+        if body.starts_with(|c: char| c.is_ascii_digit() || c == '.') && text.parse::<f64>().is_ok()
+        {
             return Ok(Kind::Float);
         }
         let shown = quote(text);

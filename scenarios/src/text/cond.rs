@@ -58,8 +58,9 @@ fn single(cursor: &mut Cursor<'_>, depth: usize) -> Result<Cond, TextError> {
         }
         let cond = joined(cursor, depth + 1)?;
         if !cursor.eat(")") {
-            return Err(TextError::new(cursor.here(), "a `)` is missing", "expected `)`")
-                .help(FORMS));
+            return Err(
+                TextError::new(cursor.here(), "a `)` is missing", "expected `)`").help(FORMS)
+            );
         }
         cursor.skip_space();
         return Ok(cond);

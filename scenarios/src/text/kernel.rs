@@ -61,8 +61,9 @@ pub(crate) fn condition(text: &str) -> Result<KernelCond, TextError> {
         }
         if !cursor.eat(",") {
             let span = cursor.rest_span();
-            return Err(TextError::new(span, "a `,` is missing", "terms are joined by commas")
-                .help(FORMS));
+            return Err(
+                TextError::new(span, "a `,` is missing", "terms are joined by commas").help(FORMS)
+            );
         }
     }
 }
@@ -98,8 +99,9 @@ fn term(cursor: &mut Cursor<'_>) -> Result<Sp<KernelTerm>, TextError> {
     }
     if cursor.peek() != Some('v') {
         let span = if cursor.at_end() { cursor.rest_span() } else { cursor.here() };
-        return Err(TextError::new(span, "this is no kernel condition", "not understood")
-            .help(FORMS));
+        return Err(
+            TextError::new(span, "this is no kernel condition", "not understood").help(FORMS)
+        );
     }
     range(cursor, start)
 }

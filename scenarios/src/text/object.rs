@@ -23,8 +23,9 @@ const FORMS: &str = "objects look like \"m[7]\", \"m[self]\", \"m[7].member\", \
 pub(crate) fn prefix(cursor: &mut Cursor<'_>) -> Result<ObjExpr, TextError> {
     let Some(name) = cursor.identifier() else {
         let span = if cursor.at_end() { cursor.rest_span() } else { cursor.here() };
-        return Err(TextError::new(span, "the name of an object is missing", "expected a name")
-            .help(FORMS));
+        return Err(
+            TextError::new(span, "the name of an object is missing", "expected a name").help(FORMS)
+        );
     };
     let base = name.map(|name| match name.as_str() {
         "value" => ObjBase::Value,
@@ -85,8 +86,9 @@ fn path(cursor: &mut Cursor<'_>, object: &mut ObjExpr) -> Result<(), TextError> 
             false => (".", "->", "a pointer"),
         };
         let message = format!("members of {what} are reached by `{right}`");
-        return Err(TextError::new(cursor.since(start), message, format!("not `{wrong}`"))
-            .help(FORMS));
+        return Err(
+            TextError::new(cursor.since(start), message, format!("not `{wrong}`")).help(FORMS)
+        );
     }
     loop {
         let Some(member) = cursor.identifier() else {
