@@ -8,15 +8,21 @@
 //! [`choose`]); [`race_text`], [`splat`] and [`steps`] write these rows as text.
 
 pub mod choose;
+pub mod cover;
 mod facts;
 pub mod interleaving;
 pub mod json;
 pub mod latency;
+pub mod latency_csv;
+pub mod latency_svg;
 mod marks;
 pub mod num;
 mod order;
 pub mod origin;
+pub mod out_dir;
 pub mod race_text;
+mod scale;
 pub mod schedule_ron;
 pub mod splat;
 pub mod steps;
+pub mod table;

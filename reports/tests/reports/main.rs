@@ -1,7 +1,10 @@
 //! Reports of records made by hand.
 #![allow(clippy::unwrap_used)]
 
+mod any;
 mod build;
 mod golden;
+mod late;
 mod race;
+mod results;
 mod texts;

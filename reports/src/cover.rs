@@ -1,0 +1,162 @@
+//! What a search without findings says, and what it does not say.
+//!
+//! A search can only speak of the model: "no bug in any schedule of this model", never more. What was cut off and what
+//! the model leaves out stands beside it every time.
+
+use crate::num::{count, grouped};
+use std::fmt::Write as _;
+use timerace_core::result::{Bound, Exploration};
+
+/// What the scenario puts into the world, and what the model makes of it: the reach of a verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Scope {
+    /// CPUs of the machine.
+    pub cpus: u32,
+    /// Tasks of the scenario.
+    pub tasks: u32,
+    /// BPF programs.
+    pub programs: u32,
+    /// Elements of maps that the scenario touches.
+    pub map_entries: u32,
+    /// Interrupts that may come at any moment besides those of timers; `None`: no limit.
+    pub irqs: Option<u32>,
+    /// What durations mean: `untimed order, every delay possible`.
+    pub timing: String,
+    /// The memory model: `sequential; LKMM reordering is not modelled`.
+    pub memory: String,
+    /// Bounds that the scenario itself declares, by name: its author's scope, no loss of the search.
+    pub within: Vec<(String, u64)>,
+    /// What is not looked at: `NMI`, `CPU hotplug`.
+    pub not_covered: Vec<String>,
+    /// Schedules in which the window of the race was entered; `None`: the scenario names none.
+    pub window_entered: Option<u64>,
+}
+
+/// How far a search came.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Reach {
+    Complete,
+    /// Complete but for bounds that the scenario declares.
+    Within,
+    Incomplete,
+}
+
+/// The statement, a few lines.
+pub fn cover(e: &Exploration, scope: &Scope) -> String {
+    let reach = reach(e, scope);
+    let mut out = first_line(e, reach);
+    out.push_str(&reach_lines(e, scope, reach));
+    out.push_str(&bounds_lines(e, scope));
+    if !scope.not_covered.is_empty() {
+        let _ = writeln!(out, "Not covered: {}.", scope.not_covered.join(", "));
+    }
+    if let Some(n) = scope.window_entered {
+        let of = grouped(e.schedules);
+        let _ = writeln!(out, "Window entered in {} of {of} schedules.", grouped(n));
+    }
+    out
+}
+
+fn reach(e: &Exploration, scope: &Scope) -> Reach {
+    if e.complete {
+        return Reach::Complete;
+    }
+    let declared = |b: &Bound| scope.within.iter().any(|(n, v)| n == b.name && Some(*v) == b.value);
+    let mut hit = e.bounds.iter().filter(|b| b.hit).peekable();
+    let only_declared = hit.peek().is_some() && hit.all(declared);
+    if only_declared && !e.stopped && e.policy == "exhaustive" {
+        Reach::Within
+    } else {
+        Reach::Incomplete
+    }
+}
+
+fn first_line(e: &Exploration, reach: Reach) -> String {
+    let schedules = count(e.schedules, "schedule", "schedules");
+    match (e.failing, reach) {
+        (0, Reach::Complete) => {
+            format!("PASS  no bug in any schedule of this model ({schedules})\n")
+        }
+        (0, Reach::Within) => {
+            format!(
+                "PASS  no bug in any schedule of this model within the scenario's bounds ({schedules})\n"
+            )
+        }
+        (0, Reach::Incomplete) => format!("INCONCLUSIVE  no bug found so far in {schedules}\n"),
+        (n, _) => format!("BUG   in {} of {schedules}\n", grouped(n)),
+    }
+}
+
+fn reach_lines(e: &Exploration, scope: &Scope, reach: Reach) -> String {
+    match reach {
+        Reach::Complete => "COMPLETE within these bounds:\n".to_string(),
+        Reach::Within => {
+            let all: Vec<String> =
+                scope.within.iter().map(|(n, v)| format!("{n} <= {}", grouped(*v))).collect();
+            format!("COMPLETE for {} (declared by the scenario), and:\n", all.join(", "))
+        }
+        Reach::Incomplete => {
+            let mut why: Vec<String> = e.bounds.iter().filter(|b| b.hit).map(flag).collect();
+            if e.stopped {
+                why.push("the first finding".to_string());
+            }
+            if e.policy != "exhaustive" {
+                format!("INCOMPLETE: a {} sample is not every schedule; bounds:\n", e.policy)
+            } else if why.is_empty() {
+                "INCOMPLETE; bounds:\n".to_string()
+            } else {
+                format!("INCOMPLETE: stopped at {}; bounds:\n", why.join(", "))
+            }
+        }
+    }
+}
+
+/// A bound as the command line names it.
+fn flag(b: &Bound) -> String {
+    let value = b.value.map_or_else(String::new, |v| format!(" {}", grouped(v)));
+    match b.name {
+        "preemptions" | "max_schedules" => format!("--{}{value}", b.name.replace('_', "-")),
+        "steps" => format!("{} steps of one schedule", value.trim_start()),
+        "expiries" => format!("{} expiries of one schedule", value.trim_start()),
+        name => format!("{name}{value}"),
+    }
+}
+
+fn bounds_lines(e: &Exploration, scope: &Scope) -> String {
+    let mut out = format!(
+        "  CPUs {}, tasks {}, programs {}, map entries {}\n",
+        scope.cpus, scope.tasks, scope.programs, scope.map_entries
+    );
+    for b in &e.bounds {
+        let _ = writeln!(out, "  {}", bound_text(b, e.longest));
+    }
+    match scope.irqs {
+        Some(n) => {
+            let _ = writeln!(out, "  interrupts injected <= {}", grouped(n.into()));
+        }
+        None => out.push_str("  interrupts injected: any number\n"),
+    }
+    for (name, text) in [("time", &scope.timing), ("memory order", &scope.memory)] {
+        if !text.is_empty() {
+            let _ = writeln!(out, "  {name}: {text}");
+        }
+    }
+    out
+}
+
+fn bound_text(b: &Bound, longest: u32) -> String {
+    let name = match b.name {
+        "steps" => "steps per schedule",
+        "expiries" => "expiries per schedule",
+        "max_schedules" => "schedules",
+        name => name,
+    };
+    let hit = if b.hit { "hit" } else { "never reached" };
+    match (b.value, b.name) {
+        (None, _) => format!("{name}: no limit"),
+        (Some(v), "steps") => {
+            format!("{name} <= {} (longest {}, {hit})", grouped(v), grouped(longest.into()))
+        }
+        (Some(v), _) => format!("{name} <= {} ({hit})", grouped(v)),
+    }
+}

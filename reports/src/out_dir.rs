@@ -1,0 +1,200 @@
+//! Writes the files of a result as one folder, all or nothing.
+//!
+//! The folder is written beside its place and then put there by renaming, so that no file is older than its
+//! `result.json`, and an error half-way leaves what was there. An earlier folder is replaced only if it is a result of
+//! ours and holds nothing else: what a user put there is never lost.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Files that results consist of: an earlier folder may hold these, and is ours then.
+const OURS: [&str; 27] = [
+    "certificate.json",
+    "costs.ron",
+    "happens-before.dot",
+    "hist.txt",
+    "index.html",
+    "latency.csv",
+    "latency.png",
+    "latency.svg",
+    "lock-order.dot",
+    "matrix.png",
+    "matrix.svg",
+    "race.png",
+    "race.svg",
+    "race.txt",
+    "report.html",
+    "result.json",
+    "schedule.ron",
+    "splat.txt",
+    "states.dot",
+    "sweep.csv",
+    "sweep.png",
+    "sweep.svg",
+    "timeline.png",
+    "timeline.svg",
+    "trace.pftrace",
+    "trace.txt",
+    "waits-for.dot",
+];
+
+/// Why a folder was not written. What was there before is there still.
+#[derive(Debug)]
+pub enum OutError {
+    /// The system refused; which path, and why.
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is something that is not a result of ours.
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// What is in the way.
+        why: String,
+    },
+    /// A name that cannot be a file of a folder.
+    Name(String),
+}
+
+impl fmt::Display for OutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OutError::Io { doing, path, source } => {
+                write!(f, "cannot {doing} {}: {source}", path.display())
+            }
+            OutError::Foreign { path, why } => write!(
+                f,
+                "{} is not replaced: {why}; name another folder, or remove this one yourself",
+                path.display()
+            ),
+            OutError::Name(name) => write!(f, "`{name}` cannot be the name of a file in a result"),
+        }
+    }
+}
+
+impl std::error::Error for OutError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            OutError::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+fn io<T>(doing: &'static str, path: &Path, result: io::Result<T>) -> Result<T, OutError> {
+    result.map_err(|source| OutError::Io { doing, path: path.to_path_buf(), source })
+}
+
+/// Writes the files as the folder `dir`, with its parents, in place of an earlier result.
+///
+/// # Errors
+/// See [`OutError`].
+pub fn write_dir(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), OutError> {
+    check_names(files)?;
+    let Some(name) = dir.file_name() else {
+        let why = "it cannot be replaced as a whole".to_string();
+        return Err(OutError::Foreign { path: dir.to_path_buf(), why });
+    };
+    let parent = match dir.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    let was_there = check_place(dir, files)?;
+    io("create", &parent, fs::create_dir_all(&parent))?;
+    let aside = |suffix: &str| {
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(format!(".{}.{suffix}", std::process::id()));
+        parent.join(hidden)
+    };
+    let (new, old) = (aside("new"), aside("old"));
+    io("create", &new, fs::create_dir(&new))?;
+    let put = write_files(&new, files).and_then(|()| swap(dir, &new, &old, was_there));
+    if put.is_err() {
+        // The error of the write is the one to tell; of the rest aside nothing is lost.
+        let _ = fs::remove_dir_all(&new);
+    }
+    put
+}
+
+fn check_names(files: &[(String, Vec<u8>)]) -> Result<(), OutError> {
+    let mut seen = BTreeSet::new();
+    for (name, _) in files {
+        let plain =
+            !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0']);
+        if !plain || !seen.insert(name) {
+            return Err(OutError::Name(name.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is a folder to replace; an error if it is not ours.
+fn check_place(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<bool, OutError> {
+    let foreign = |why: String| Err(OutError::Foreign { path: dir.to_path_buf(), why });
+    let meta = match fs::symlink_metadata(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => io("look at", dir, other)?,
+    };
+    if !meta.is_dir() {
+        return foreign("it is not a folder".to_string());
+    }
+    let mut names = Vec::new();
+    for entry in io("read", dir, fs::read_dir(dir))? {
+        let entry = io("read", dir, entry)?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    if names.is_empty() {
+        return Ok(true);
+    }
+    if !is_result(&dir.join("result.json")) {
+        return foreign("it holds no result.json of timerace".to_string());
+    }
+    let ours = |n: &String| OURS.contains(&n.as_str()) || files.iter().any(|(f, _)| f == n);
+    match names.iter().find(|n| !ours(n)) {
+        Some(n) => foreign(format!("it holds {n}, which timerace did not write")),
+        None => Ok(true),
+    }
+}
+
+fn is_result(path: &Path) -> bool {
+    let Ok(text) = fs::read(path) else { return false };
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(&text) else { return false };
+    let has = |key: &str| value.get(key).is_some();
+    has("schema") && (has("cases") || (has("scenario") && has("kernel")))
+}
+
+fn write_files(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), OutError> {
+    for (name, bytes) in files {
+        let path = dir.join(name);
+        let mut file = io("create", &path, fs::File::create_new(&path))?;
+        io("write", &path, file.write_all(bytes))?;
+    }
+    Ok(())
+}
+
+/// Puts the new folder in place of the old one.
+fn swap(dir: &Path, new: &Path, old: &Path, was_there: bool) -> Result<(), OutError> {
+    if was_there {
+        io("move aside", dir, fs::rename(dir, old))?;
+    }
+    if let Err(source) = fs::rename(new, dir) {
+        if was_there {
+            io("move back", old, fs::rename(old, dir))?;
+        }
+        return Err(OutError::Io { doing: "create", path: dir.to_path_buf(), source });
+    }
+    if was_there {
+        io("remove", old, fs::remove_dir_all(old))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! Latency: statistics, the terminal's histogram, rtla's shape, CSV and the picture.
+
+use crate::golden;
+use timerace_core::result::Expiry;
+use timerace_core::{CpuId, Nanos};
+use timerace_reports::latency::{Histogram, Latencies};
+use timerace_reports::latency_csv::{HEADER, LatencyCsv, TimerName};
+use timerace_reports::latency_svg::{LatencyPlot, Limit, Series, latency_svg};
+
+/// Numbers that look like delays: most near 1.4 us, and `busy` in a thousand late behind something else.
+fn delays(seed: u64, n: usize, busy: u64) -> Vec<u64> {
+    let mut x = seed;
+    let mut next = move || {
+        x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (x >> 33) % 1000
+    };
+    (0..n)
+        .map(|_| {
+            let base = 850 + (0..4).map(|_| next() * next() / 1600).sum::<u64>();
+            let tail = if next() < busy { next() * next() / 60 * (1 + next() / 500) } else { 0 };
+            base + tail
+        })
+        .collect()
+}
+
+fn histogram(values: &[u64]) -> Histogram {
+    let mut h = Histogram::default();
+    values.iter().for_each(|v| h.record(*v));
+    h
+}
+
+fn expiry(timer: u32, cpu: u16, late: u64, irq: bool) -> Expiry {
+    let programmed = Nanos(100_000);
+    let at = programmed.plus(late);
+    Expiry {
+        timer,
+        cpu: CpuId(cpu),
+        armed: Nanos(50),
+        programmed,
+        irq: irq.then(|| programmed.plus(late / 2)),
+        softirq: at,
+        callback: at,
+        exit: at.plus(700),
+    }
+}
+
+#[test]
+fn percentiles_are_those_of_the_sorted_samples() {
+    for (seed, n) in [(1, 1), (2, 2), (3, 99), (4, 1000), (5, 20_011)] {
+        let mut values = delays(seed, n, 90);
+        values.extend([u64::from(u32::MAX) * seed, 0]);
+        let h = histogram(&values);
+        values.sort_unstable();
+        for (of, out_of) in [(0, 1), (50, 100), (90, 100), (99, 100), (999, 1000), (1, 1)] {
+            let rank = (values.len() as u64 * of).div_ceil(out_of).max(1);
+            let exact = values[rank as usize - 1];
+            let got = h.percentile_ns(of, out_of);
+            assert!(
+                got >= exact && got - exact <= exact / 1000,
+                "{of}/{out_of}: {got} for {exact}"
+            );
+        }
+        assert_eq!((h.min_ns(), h.max_ns()), (values[0], values[values.len() - 1]));
+        let sum: u128 = values.iter().map(|v| u128::from(*v)).sum();
+        assert_eq!(u128::from(h.mean_ns()), sum / values.len() as u128);
+    }
+}
+
+#[test]
+fn buckets_tile_the_numbers() {
+    for ns in [0, 1, 1023, 1024, 2047, 2048, 2049, 4095, 4096, 123_456_789, u64::MAX - 1, u64::MAX]
+    {
+        let h = histogram(&[ns]);
+        let (low, high, n) = h.buckets().next().unwrap();
+        assert!(low <= ns && ns <= high && n == 1, "{ns} in {low}..={high}");
+        assert!(high - low <= low / 1000, "{ns}: {low}..={high}");
+        assert_eq!(h.summary().p99_ns, ns);
+    }
+}
+
+#[test]
+fn merging_is_the_histogram_of_all() {
+    let (a, b) = (delays(7, 500, 10), delays(8, 900, 200));
+    let mut merged = histogram(&a);
+    merged.merge(&histogram(&b));
+    let mut other = histogram(&b);
+    other.merge(&histogram(&a));
+    assert_eq!(merged, histogram(&[a, b].concat()));
+    assert_eq!(merged, other);
+}
+
+#[test]
+fn no_samples_are_no_trouble() {
+    let h = Histogram::default();
+    assert_eq!((h.summary().max_ns, h.mean_ns(), h.min_ns()), (0, 0, 0));
+    assert!(h.terminal().contains("p99.9 0.0"));
+    assert!(Latencies::default().hist_txt().contains("count:"));
+    assert!(latency_svg(&plot(&[], &[])).unwrap().contains("no expiries"));
+    assert!(latency_svg(&plot(&[("idle", &h)], &[])).unwrap().contains("no expiries"));
+}
+
+#[test]
+fn texts_of_a_run() {
+    golden::check("latency.txt", &histogram(&delays(42, 10_000, 30)).terminal());
+    let mut l = Latencies::default();
+    for (i, late) in delays(42, 2000, 30).into_iter().enumerate() {
+        l.record(&expiry(i as u32 % 3, i as u16 % 2, late, true));
+    }
+    l.record(&expiry(0, 1, 2_000_000, true));
+    golden::check("hist.txt", &l.hist_txt());
+    let names = ["timers[0]".to_string(), "timers[1]".to_string()];
+    let summaries = l.summaries(&names);
+    let keys: Vec<&str> = summaries.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["timer 2", "timers[0]", "timers[1]"]);
+    assert_eq!(summaries.values().map(|s| s.count).sum::<u64>(), l.overall().count());
+    let mut halves = Latencies::default();
+    halves.merge(&l);
+    assert_eq!(halves, l);
+}
+
+#[test]
+fn csv_is_read_back() {
+    let names = [TimerName { map: "timers".to_string(), key: "7, \"x\"".to_string() }];
+    let mut csv = LatencyCsv::new(Vec::new(), &names).unwrap();
+    csv.row(&expiry(0, 1, 900, true), Some("NET_RX")).unwrap();
+    csv.row(&expiry(5, 0, 0, false), None).unwrap();
+    let bytes = csv.finish().unwrap();
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    assert!(!text.contains('\r') && text.ends_with('\n'));
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
+    assert_eq!(reader.headers().unwrap(), HEADER.as_slice());
+    let rows: Vec<Vec<String>> =
+        reader.records().map(|r| r.unwrap().iter().map(str::to_string).collect()).collect();
+    let first = ["1", "timers", "7, \"x\"", "1", "50", "100000", "100450", "100900", "100900"];
+    assert_eq!(rows[0][..9], first);
+    assert_eq!(rows[0][9..], ["101600", "900", "NET_RX"]);
+    assert_eq!(rows[1][..7], ["2", "5", "", "0", "50", "100000", ""]);
+    assert_eq!(rows[1][11], "");
+}
+
+fn plot<'a>(series: &[(&str, &'a Histogram)], limits: &[Limit]) -> LatencyPlot<'a> {
+    LatencyPlot {
+        title: String::new(),
+        about: "One bpf_timer, 100 \u{b5}s period, 4 CPUs".to_string(),
+        kernel: "v6.12".to_string(),
+        seed: 42,
+        command: "timerace run periodic.ron --kernel v6.12 --seed 42 --plot latency".to_string(),
+        series: series.iter().map(|(n, h)| Series { name: (*n).to_string(), samples: h }).collect(),
+        limits: limits.to_vec(),
+    }
+}
+
+#[test]
+fn pictures() {
+    let (idle, busy) = (histogram(&delays(1, 100_000, 2)), histogram(&delays(2, 100_000, 60)));
+    let limit = [Limit { share: Some((999, 1000)), ns: 15_000 }];
+    let svg =
+        latency_svg(&plot(&[("idle machine", &idle), ("NET_RX busy", &busy)], &limit)).unwrap();
+    golden::check("latency.svg", &svg);
+    let limits = [Limit { share: None, ns: 60_000 }, Limit { share: Some((99, 100)), ns: 20_000 }];
+    let one = histogram(&delays(3, 5000, 30));
+    golden::check("latency-one.svg", &latency_svg(&plot(&[("timers[0]", &one)], &limits)).unwrap());
+}
+
+#[test]
+fn every_text_is_inside_the_picture_and_every_number_is_one() {
+    let far = histogram(&[0, 3, 5_000_000_000_000, u64::MAX / 4]);
+    let one = histogram(&[1000]);
+    let (idle, busy) = (histogram(&delays(1, 10, 2)), histogram(&delays(2, 100_000, 60)));
+    let long = "a name that is much longer than there is room for at the right";
+    let limits = [Limit { share: Some((999, 1000)), ns: 15_000 }, Limit { share: None, ns: 1 }];
+    for p in [
+        plot(&[("far", &far)], &limits),
+        plot(&[(long, &one), ("b", &one), ("c", &one), ("d", &one)], &[]),
+        plot(&[("idle", &idle), (long, &busy)], &limits),
+        LatencyPlot { title: "t".repeat(500), command: "c".repeat(500), ..plot(&[], &[]) },
+    ] {
+        let svg = latency_svg(&p).unwrap();
+        assert_eq!(svg, latency_svg(&p).unwrap());
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
+        check_texts(&svg);
+        check_numbers(&svg);
+    }
+    assert!(latency_svg(&plot(&[("x", &one); 5], &[])).is_err());
+}
+
+fn attribute<'s>(tag: &'s str, name: &str) -> &'s str {
+    let from = tag.split_once(&format!(" {name}=\"")).unwrap().1;
+    from.split_once('"').unwrap().0
+}
+
+/// Widths as in a monospace font: 0.602 of the size a character.
+fn check_texts(svg: &str) {
+    let canvas: Vec<f64> =
+        attribute(svg, "viewBox").split(' ').map(|n| n.parse().unwrap()).collect();
+    for part in svg.split("<text").skip(1) {
+        let (tag, rest) = part.split_once('>').unwrap();
+        let text = rest.split_once("</text>").unwrap().0.trim().replace("&lt;", "<");
+        let number = |name| attribute(tag, name).parse::<f64>().unwrap();
+        let (x, y, size) = (number("x"), number("y"), number("font-size"));
+        let width = 0.602 * size * text.chars().count() as f64;
+        let left = match attribute(tag, "text-anchor") {
+            "start" => x,
+            "middle" => x - width / 2.0,
+            _ => x - width,
+        };
+        assert!(left >= 0.0 && left + width <= canvas[2], "{text} from {left}, wide {width}");
+        assert!(y - size >= 0.0 && y + 0.3 * size <= canvas[3], "{text} at {y}");
+    }
+}
+
+fn check_numbers(svg: &str) {
+    for word in svg.split(['"', ' ', ',', '\n']).filter(|w| w.parse::<f64>().is_ok()) {
+        let decimals = word.split_once('.').map_or(0, |(_, d)| d.len());
+        assert!(decimals <= 2, "{word}");
+    }
+}
