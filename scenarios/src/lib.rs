@@ -7,6 +7,8 @@ pub mod layout;
 pub mod library;
 pub mod limits;
 pub mod load;
+pub mod lower;
+pub mod recording;
 pub mod span;
 
 mod canonical;
