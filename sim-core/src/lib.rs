@@ -24,6 +24,7 @@ pub mod mix;
 mod order;
 pub mod policy;
 pub mod queue;
+pub mod rcu;
 pub mod record;
 pub mod result;
 pub mod sample;

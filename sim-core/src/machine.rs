@@ -198,6 +198,11 @@ impl Setup {
         CtxId(self.specs.len() as u16 - 1)
     }
 
+    /// The number that the next context will get.
+    pub fn next_context(&self) -> CtxId {
+        CtxId(self.specs.len() as u16)
+    }
+
     /// A name for a body of the scenario, used by [`crate::mem::FrameName::Body`].
     pub fn name(&mut self, name: &str) -> u32 {
         self.names.push(name.to_string());

@@ -139,7 +139,7 @@ fn short_token(spec: &CtxSpec) -> &str {
     if spec.cpu.is_some() {
         &spec.token
     } else {
-        spec.token.trim_end_matches(|c: char| c.is_ascii_digit())
+        spec.token.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-')
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use timerace_core::machine::{Body, CtxKind, CtxSpec};
 use timerace_core::mem::{Mem, Ptr, TypeId};
+use timerace_core::rcu::GracePeriods;
 use timerace_core::step::{Cmp, Gate, Rel, Term};
 use timerace_core::{CpuId, CtxId, Cx, Machine, Model, Setup, Var, site};
 
@@ -67,6 +68,8 @@ pub struct Toy {
     vars: Vec<Var<i64>>,
     locks: Vec<Var<Option<CtxId>>>,
     rcu: Vec<Var<bool>>,
+    /// Grace periods of each task that waits for some.
+    grace: Vec<Option<GracePeriods>>,
     running: Vec<Var<bool>>,
     queues: Vec<timerace_core::mem::QueueVar>,
     work: timerace_core::mem::ListVar,
@@ -104,7 +107,17 @@ pub fn boot(prog: &Program) -> (Machine, Toy) {
             daemon: true,
         });
     }
-    let toy = Toy { prog: prog.clone(), vars, locks, rcu, running, queues, work, object, ty };
+    let readers: Vec<_> = rcu.iter().enumerate().map(|(i, v)| (format!("t{i}"), v.obj())).collect();
+    let grace = (0..prog.tasks.len())
+        .map(|t| {
+            let others: Vec<_> =
+                readers.iter().enumerate().filter(|r| r.0 != t).map(|r| r.1.clone()).collect();
+            let waits = prog.tasks[t].1.contains(&Op::Sync);
+            waits.then(|| GracePeriods::new(&mut s, &format!("t{t}"), t as u16, &others))
+        })
+        .collect();
+    let toy =
+        Toy { prog: prog.clone(), vars, locks, rcu, grace, running, queues, work, object, ty };
     (s.build(), toy)
 }
 
@@ -124,7 +137,11 @@ impl Model for Toy {
         } else if i < tasks + lines {
             Box::pin(self.line(cx, i - tasks))
         } else {
-            Box::pin(self.worker(cx))
+            let watched = self.grace.iter().flatten().find_map(|g| Some((g, g.watcher(cx.id())?)));
+            match watched {
+                Some((g, w)) => Box::pin(g.watch(cx, w)),
+                None => Box::pin(self.worker(cx)),
+            }
         }
     }
 }
@@ -222,9 +239,14 @@ impl Toy {
             Op::RcuLock if rcu.is_some() => cx.rcu_read_lock(rcu).await,
             Op::RcuUnlock if rcu.is_some() => cx.rcu_read_unlock(rcu).await,
             Op::Sync => {
-                let me = rcu.map(|v| v.obj());
-                let others = self.rcu.iter().map(|v| v.obj()).filter(|o| Some(*o) != me);
-                cx.grace_period(site!("gp", GracePeriod), others.collect(), Gate::Open).await;
+                let g = self.grace[cx.id().index()].as_ref().unwrap();
+                let mut begin = cx.step(site!("gp", GracePeriod));
+                for o in g.objects() {
+                    begin = begin.writes(o);
+                }
+                let words = g.words();
+                begin.run(move |m: &mut Mem| GracePeriods::begin(&words, m)).await;
+                g.end(cx, site!("gp end", GracePeriod), Gate::Open).await;
             }
             Op::WaitEq(v, x) => self.wait(cx, &[(v, Rel::Eq, x)], false).await,
             Op::WaitGe(v, x) => self.wait(cx, &[(v, Rel::Ge, x)], false).await,
@@ -436,18 +458,6 @@ impl<'a> Oracle<'a> {
                     x.rcu = x.rcu.saturating_sub(u32::from(!is_line));
                     x.at += 1;
                 }
-                Op::Sync => {
-                    if x.gp.is_none() {
-                        let tasks = self.p.tasks.len();
-                        x.gp = Some((0..tasks).filter(|t| *t != c).collect());
-                    }
-                    if x.gp.as_ref().is_some_and(Vec::is_empty) {
-                        x.gp = None;
-                        x.at += 1;
-                    } else {
-                        return;
-                    }
-                }
                 _ => return,
             }
         }
@@ -478,9 +488,7 @@ impl<'a> Oracle<'a> {
             Some(Op::WaitAnyEq(v, n, w, k)) => s.vars[*v] == *n as i64 || s.vars[*w] == *k as i64,
             Some(Op::WaitAllZero(from, to)) => s.vars[*from..=*to].iter().all(|v| *v == 0),
             Some(Op::WaitHandler(l)) => !s.ctx[self.p.tasks.len() + l].inside,
-            Some(Op::Sync) => {
-                x.gp.as_ref().is_some_and(|left| left.iter().any(|t| s.ctx[*t].rcu == 0))
-            }
+            Some(Op::Sync) => x.gp.as_ref().is_none_or(Vec::is_empty),
             Some(_) => true,
         }
     }
@@ -523,7 +531,7 @@ impl<'a> Oracle<'a> {
 
     fn act(&self, s: &mut State, c: usize, op: Op, alt: u8) {
         let cpu = self.cpu(c).unwrap();
-        if op != Op::Sync {
+        if op != Op::Sync || s.ctx[c].gp.is_some() {
             s.ctx[c].at += 1;
         }
         let r = s.ctx[c].r;
@@ -562,9 +570,9 @@ impl<'a> Oracle<'a> {
             Op::RcuLock => s.ctx[c].rcu = 1,
             Op::RcuUnlock => s.ctx[c].rcu = 0,
             Op::Sync => {
-                let left = s.ctx[c].gp.clone().unwrap_or_default();
-                let left = left.into_iter().filter(|t| s.ctx[*t].rcu != 0).collect();
-                s.ctx[c].gp = Some(left);
+                // Begins; or, all readers seen outside, ends.
+                let others = (0..self.p.tasks.len()).filter(|t| *t != c).collect();
+                s.ctx[c].gp = if s.ctx[c].gp.is_some() { None } else { Some(others) };
             }
             Op::IrqOff => {
                 s.ctx[c].irq = 1;
@@ -623,6 +631,19 @@ impl<'a> Oracle<'a> {
         }
     }
 
+    /// States in which one more reader was seen outside by a grace period in progress.
+    fn seen_outside(&self, s: &State) -> Vec<State> {
+        let mut out = Vec::new();
+        for c in 0..self.p.tasks.len() {
+            for t in s.ctx[c].gp.iter().flatten().filter(|t| s.ctx[**t].rcu == 0) {
+                let mut n = s.clone();
+                n.ctx[c].gp.as_mut().unwrap().retain(|x| x != t);
+                out.push(n);
+            }
+        }
+        out
+    }
+
     /// All outcomes, by visiting every reachable state; `None` if there are more states than `max`.
     pub fn outcomes(&self, max: usize) -> Option<BTreeSet<Outcome>> {
         let mut seen = HashSet::new();
@@ -642,6 +663,12 @@ impl<'a> Oracle<'a> {
                     if seen.insert(n.clone()) {
                         open.push(n);
                     }
+                }
+            }
+            for n in self.seen_outside(&s) {
+                any = true;
+                if seen.insert(n.clone()) {
+                    open.push(n);
                 }
             }
             if !any {
@@ -669,7 +696,11 @@ impl<'a> Oracle<'a> {
                 best.insert((s.clone(), last), cost as u32);
                 let ready: Vec<usize> = (0..s.ctx.len()).filter(|c| self.enabled(&s, *c)).collect();
                 let stuck = (0..s.ctx.len()).any(|c| self.unfinished(&s, c));
-                if ready.is_empty() && (stuck || !s.uaf.is_empty()) {
+                let outside = self.seen_outside(&s);
+                for n in &outside {
+                    open[cost].push((n.clone(), last));
+                }
+                if ready.is_empty() && outside.is_empty() && (stuck || !s.uaf.is_empty()) {
                     return Some(cost as u32);
                 }
                 for c in ready.iter().copied() {
