@@ -8,9 +8,9 @@
 //! | (b) | what frees, makes or writes the object, and what reads, writes or clears a pointer to it |
 //! | (c) | lock and unlock, entry and exit of RCU sections, in pairs, around a step that is kept for another reason; of locks, those that more than one context takes: the others order nothing |
 //! | (d) | the calls that contain a kept step: lines of their own, not steps |
-//! | (e) | writes to a variable that a kept step reads; accesses by which the contexts of the finding conflict; what started them |
+//! | (e) | writes to a variable that a kept step reads; accesses by which the contexts of the finding conflict; what started them; of a finding with one side, the rest of the call |
 //!
-//! A picture has at most [`MAX_LINES`] lines. What is too much goes in this order: (e), down to [`GOOD_LINES`]; then
+//! A picture has about [`MAX_LINES`] lines at most. What is too much goes in this order: (e), down to [`GOOD_LINES`]; then
 //! (c), pair by pair; then (b). Within each kind the steps that are farthest from the accesses, counted in steps of the
 //! run, go first. Quiet steps are never kept, unless one is an access of the finding.
 
@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use timerace_core::record::{Edge, FindingRecord, StepRecord};
 use timerace_core::{Class, CtxId, CtxKind, Obj};
 
-/// Lines that a picture never exceeds, unless the accesses alone do.
+/// Lines that a picture has at most, unless the accesses alone have more. Lines between steps are estimated.
 pub const MAX_LINES: usize = 16;
 /// Lines up to which variables that only explain are kept.
 pub const GOOD_LINES: usize = 14;
@@ -52,7 +52,11 @@ pub(crate) fn choose(facts: &Facts<'_>, finding: &FindingRecord) -> Vec<bool> {
     }
     keep_object(facts, &subject, &mut ranks);
     keep_deadlock(facts, &subject, &mut ranks);
+    keep_call(facts, &subject, &mut ranks);
     keep_explaining(facts, &subject, &mut ranks);
+    if ranks.iter().all(Option::is_none) {
+        keep_last(facts, &mut ranks);
+    }
     cut(facts, &subject, ranks)
 }
 
@@ -106,6 +110,26 @@ fn keep_deadlock(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<R
         if let Some(i) = entry {
             raise(ranks, i, Rank::Object);
         }
+    }
+}
+
+/// (e) of a finding with one side: the other steps of the call that is blamed.
+fn keep_call(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
+    let ([at], None) = (subject.sides.as_slice(), &subject.finding.other) else { return };
+    let step = &facts.rec.steps[*at];
+    let Some(call) = blamed(step).map(|i| step.stack[i].id) else { return };
+    for (i, s) in facts.rec.steps.iter().enumerate().filter(|(_, s)| !s.quiet) {
+        if s.ctx == step.ctx && s.stack.iter().any(|c| c.id == call) {
+            raise(ranks, i, Rank::Explains);
+        }
+    }
+}
+
+/// A finding that no step leads to: the end of the run is better than nothing.
+fn keep_last(facts: &Facts<'_>, ranks: &mut [Option<Rank>]) {
+    let steps = facts.rec.steps.iter().enumerate().rev().filter(|(_, s)| !s.quiet);
+    for (i, _) in steps.take(GOOD_LINES) {
+        ranks[i] = Some(Rank::Object);
     }
 }
 

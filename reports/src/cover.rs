@@ -105,7 +105,7 @@ fn reach_lines(e: &Exploration, scope: &Scope, reach: Reach) -> String {
             } else if why.is_empty() {
                 "INCOMPLETE; bounds:\n".to_string()
             } else {
-                format!("INCOMPLETE: stopped at {}; bounds:\n", why.join(", "))
+                format!("INCOMPLETE: cut off by {}; bounds:\n", why.join(", "))
             }
         }
     }

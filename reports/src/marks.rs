@@ -117,9 +117,9 @@ fn wrong_part(text: &str) -> (usize, usize) {
     let chars: Vec<char> = text.chars().collect();
     let (start, len) = region(&chars);
     let in_path = |c: &char| c.is_ascii_alphanumeric() || "_->.&*[]".contains(*c);
-    let mut at = start;
-    while at < start + len {
-        let word = chars[at..start + len].iter().take_while(|c| in_path(c)).count();
+    let (mut at, end) = (start, (start + len).min(chars.len()));
+    while at < end {
+        let word = chars[at..end].iter().take_while(|c| in_path(c)).count();
         if chars[at..at + word].windows(2).any(|w| w == ['-', '>']) {
             return (at, word);
         }
@@ -196,4 +196,45 @@ fn reason(facts: &Facts<'_>, finding: &FindingRecord, part: &str) -> String {
 
 fn other_place(facts: &Facts<'_>, finding: &FindingRecord) -> String {
     finding.other.as_ref().map_or_else(|| "another context".to_string(), |o| facts.place(o.ctx))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(text: &str) -> String {
+        let (start, len) = wrong_part(text);
+        text.chars().skip(start).take(len).collect()
+    }
+
+    #[test]
+    fn the_wrong_part_is_what_goes_through_a_pointer() {
+        for (text, wrong) in [
+            ("hrtimer_cancel(&t->timer)", "&t->timer"),
+            ("mode = t->mode", "t->mode"),
+            ("t->prog = NULL", "t->prog"),
+            ("index >= array->map.max_entries", "array->map.max_entries"),
+            ("if (READ_ONCE(t->x) == y)", "t->x"),
+            ("kfree(t)", "t"),
+            ("schedule()", "schedule()"),
+            ("x = ", "x = "),
+            ("", ""),
+        ] {
+            assert_eq!(part(text), wrong, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_variable_is_named_where_the_line_says_it() {
+        for (part, pointer) in [
+            ("&t->timer", Some("t")),
+            ("t", Some("t")),
+            ("array->map.max_entries", Some("array")),
+            ("schedule()", None),
+            ("0", None),
+            ("", None),
+        ] {
+            assert_eq!(pointer_in(part), pointer, "{part}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod any;
 mod build;
 mod golden;
 mod late;
+mod machine;
 mod race;
 mod results;
 mod texts;

@@ -114,7 +114,7 @@ fn results_for_scripts() {
         window_entered: Some(203),
         within: [("preemptions".to_string(), 2)].into(),
     });
-    let case = |verdict, ok, undecided| TestCase {
+    let case = |verdict, ok, undecided: bool| TestCase {
         scenario: "cancel-vs-delete".to_string(),
         kernel: "v6.7".to_string(),
         verdict,
