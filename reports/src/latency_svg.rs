@@ -37,13 +37,11 @@ const INK: RGBColor = RGBColor(0x1b, 0x1f, 0x24);
 const MUTED: RGBColor = RGBColor(0x5b, 0x66, 0x70);
 const GRID: RGBColor = RGBColor(0xe6, 0xe9, 0xec);
 const BUG: RGBColor = RGBColor(0xb3, 0x00, 0x1b);
-/// Lines of the series: softirq blue, hard interrupt orange, then green, brown.
-const LINES: [RGBColor; 4] = [
-    RGBColor(0x00, 0x72, 0xb2),
-    RGBColor(0xd5, 0x5e, 0x00),
-    RGBColor(0x00, 0x68, 0x4a),
-    RGBColor(0xa1, 0x5c, 0x00),
-];
+/// Lines of the series: blue, orange, green, grey.
+const LINES: [RGBColor; 4] =
+    [RGBColor(0x00, 0x72, 0xb2), RGBColor(0xd5, 0x5e, 0x00), RGBColor(0x00, 0x68, 0x4a), MUTED];
+/// Their names and numbers: small text in that orange would be too pale on white.
+const NAMES: [RGBColor; 4] = [LINES[0], RGBColor(0xa1, 0x5c, 0x00), LINES[2], LINES[3]];
 
 /// Most lines that a picture takes; more are left out and said so by [`latency_svg`]'s error.
 pub const MAX_SERIES: usize = 4;
@@ -348,7 +346,8 @@ fn points(
         let top = others().count() > 0 && others().all(|(_, s)| of_other(s.samples) <= value);
         let left = top || at == axes.0.1;
         let (dx, dy) = if left { (-8, -10) } else { (8, 20) };
-        let face = Face::bold(11).color(color);
+        let ink = if broken { BUG } else { NAMES[i] };
+        let face = Face::bold(11).color(ink);
         let face = if left { face.right() } else { face };
         text(root, (x + dx, y + dy), &us(value), face)?;
     }
@@ -374,7 +373,7 @@ fn end_labels(root: &Root<'_>, p: &LatencyPlot<'_>, axes: ((i64, i64), (i64, i64
         let y = y.max(free).min(RIGHT[3] - 16 - 32 * left);
         free = y + 32;
         let name = fit(&s.name, WIDTH - RIGHT[1] - 12, 12);
-        text(root, (RIGHT[1] + 8, y + 3), &name, Face::bold(12).color(LINES[i]))?;
+        text(root, (RIGHT[1] + 8, y + 3), &name, Face::bold(12).color(NAMES[i]))?;
         let max = format!("max {} \u{b5}s", us(s.samples.max_ns()));
         let max = fit(&max, WIDTH - RIGHT[1] - 12, 11);
         text(root, (RIGHT[1] + 8, y + 18), &max, Face::plain(11).color(MUTED))?;
