@@ -244,7 +244,8 @@ impl Kernel {
     fn nsecs(&self, cx: Cx<'_>, nsecs: Nsecs) -> u64 {
         match nsecs {
             Nsecs::Of(ns) => crate::time::draw(cx, ns),
-            Nsecs::NowOf { clock, plus } => self.clock_now(cx, clock).wrapping_add_signed(plus),
+            // A time before the start of the run is as good as its start: both are over.
+            Nsecs::NowOf { clock, plus } => self.clock_now(cx, clock).saturating_add_signed(plus),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::objects::{ClockBase, CpuVars, Elem, Types};
 use crate::process::Task;
 use crate::prog::Prog;
 use crate::raw::RawVar;
+use crate::samples::TimerNames;
 use crate::source::SourceVars;
 use crate::world::{LineId, World};
 use std::cell::Cell;
@@ -48,6 +49,7 @@ pub struct Kernel {
     /// The operation that each context is at.
     pub(crate) lines: Vec<Cell<LineId>>,
     pub(crate) log: Log,
+    pub(crate) names: TimerNames,
 }
 
 /// What a context does.

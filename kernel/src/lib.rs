@@ -26,6 +26,7 @@ mod prog;
 mod promises;
 mod raw;
 mod rcu;
+mod samples;
 mod softirq;
 mod source;
 mod syscall;

@@ -25,6 +25,7 @@ pub(crate) const TIMER_FIELDS: &[&str] = &[
     "cancelling",
     "promise",
     "expires",
+    "armed",
 ];
 
 impl Timer {
@@ -67,6 +68,10 @@ impl Timer {
     /// `node.expires` of the last start; for readers.
     pub fn expires(self) -> Var<i64> {
         self.0.field(8)
+    }
+    /// Ghost: when it was armed, in timed runs.
+    pub fn armed(self) -> Var<u64> {
+        self.0.field(9)
     }
 }
 
@@ -195,6 +200,8 @@ pub(crate) struct CpuVars {
     /// The time as far as this CPU's bases know it: in explored runs that of the last expiry, in timed runs that at
     /// which the current pass began.
     pub now: Var<i64>,
+    /// Timed runs: when the last clock event's interrupt came.
+    pub irq_at: Var<u64>,
     /// Timed runs: 0 no soft timer is due, 1 HRTIMER_SOFTIRQ raised, 2 it runs (`softirq_activated`).
     pub hrtimer_softirq: Var<u64>,
     /// Work of unbound workqueues, in order.

@@ -53,7 +53,7 @@ impl Kernel {
     /// that each waits for its own queue; together they are the one device.
     pub(crate) async fn hrtimer_interrupt(&self, cx: Cx<'_>, base: usize) {
         let b = self.bases[base];
-        let raised = self.cpus[b.cpu].hrtimer_softirq;
+        let (raised, irq_at) = (self.cpus[b.cpu].hrtimer_softirq, self.cpus[b.cpu].irq_at);
         let gate = Gate::Queues(b.queue.index(), b.queue.index());
         loop {
             cx.enter_level(
@@ -63,9 +63,14 @@ impl Kernel {
                     d.when(raised.obj(), Rel::Eq, QUIET)
                         .when(b.queue.obj(), Rel::Ne, 0)
                         .writes(raised.obj())
+                        .writes(irq_at.obj())
                         .gate(gate)
                 },
-                move |m| m.store(raised, RAISED),
+                move |m| {
+                    m.store(raised, RAISED);
+                    let at = m.now().0;
+                    m.store(irq_at, at);
+                },
             )
             .await;
             cx.entered_level(CtxKind::Hardirq);
@@ -99,31 +104,52 @@ impl Kernel {
                 .await;
             cx.entered_level(CtxKind::Softirq);
             let f = cx.enter("hrtimer_run_softirq");
-            while let Some(t) = next {
+            while let Some(t) = next.take() {
                 self.bpf_timer_cb(cx, Timer(t)).await;
-                let step = cx.step(site!("base->running = NULL", Memory)).reads(now.obj());
-                let step = q[..n]
-                    .iter()
-                    .fold(step, |d, b| d.writes(b.queue.obj()).writes(b.running.obj()));
-                next = step
-                    .run(move |m| {
-                        for b in &q[..n] {
-                            m.store(b.running, None);
-                        }
-                        let at = m.load(now);
-                        pop_due(m, &q[..n], at)
-                    })
-                    .await;
+                if self.is_due(cx, cpu) {
+                    next = self.next_of_pass(cx, &q[..n], now).await;
+                }
             }
             drop(f);
+            // With nothing more due, `base->running = NULL` is part of the exit. A timer that another CPU makes due in
+            // between gets an interrupt of its own.
             cx.exit_level(
                 site!("cpu_base->softirq_activated = 0", SoftirqExit),
                 CtxKind::Softirq,
-                |d| d.writes(raised.obj()),
-                move |m| m.store(raised, QUIET),
+                |d| q[..n].iter().fold(d.writes(raised.obj()), |d, b| d.writes(b.running.obj())),
+                move |m| {
+                    q[..n].iter().for_each(|b| m.store(b.running, None));
+                    m.store(raised, QUIET);
+                },
             )
             .await;
         }
+    }
+
+    /// Whether the pass has more to do.
+    fn is_due(&self, cx: Cx<'_>, cpu: usize) -> bool {
+        let now = self.cpus[cpu].now;
+        cx.machine().with_mem(|m| {
+            let now = m.peek(now.obj()) as i64;
+            let due = |b: &ClockBase| {
+                let q = m.peek_queue(b.queue);
+                q.first().is_some_and(|e| e.soft <= now.saturating_add(q.offset()))
+            };
+            self.queues_of(cpu).iter().any(due)
+        })
+    }
+
+    /// The end of one timer's function and the begin of the next one's, in the same pass.
+    async fn next_of_pass(&self, cx: Cx<'_>, q: &[ClockBase], now: Var<i64>) -> Option<Ptr> {
+        let q = [q[0], q[q.len() - 1]];
+        let step = cx.step(site!("base->running = NULL", Memory)).reads(now.obj());
+        let step = q.iter().fold(step, |d, b| d.writes(b.queue.obj()).writes(b.running.obj()));
+        step.run(move |m| {
+            q.iter().for_each(|b| m.store(b.running, None));
+            let at = m.load(now);
+            pop_due(m, &q, at)
+        })
+        .await
     }
 
     /// The soft bases of a CPU, in the order in which a pass visits them.
@@ -151,7 +177,8 @@ fn pop_first(m: &mut Mem, b: ClockBase, now: Var<i64>) -> Option<Ptr> {
 /// Timed: the first timer that is due, MONOTONIC before BOOTTIME.
 fn pop_due(m: &mut Mem, bases: &[ClockBase], now: i64) -> Option<Ptr> {
     for b in bases {
-        let due = m.queue(b.queue).first().is_some_and(|e| e.soft <= now);
+        let q = m.queue(b.queue);
+        let due = q.first().is_some_and(|e| e.soft <= now.saturating_add(q.offset()));
         if due && let Some(e) = m.with_queue(b.queue, timerace_core::queue::TimerQueue::pop) {
             let t = Ptr::from_word(e.timer);
             m.store(b.running, Some(t));

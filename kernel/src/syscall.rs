@@ -303,7 +303,8 @@ impl Kernel {
         }
     }
 
-    /// All elements in one call, which therefore ends with -ENOENT: there is nothing left.
+    /// All elements in one call. On a hash map it ends with -ENOENT, because nothing is left; on an array the count asked
+    /// for, which is all, is reached first.
     async fn lookup_batch(&self, cx: Cx<'_>, map: usize, delete: bool) -> Outcome {
         let keys = self.map_keys(cx, map).await;
         for key in &keys {
@@ -311,7 +312,8 @@ impl Kernel {
                 self.map_lookup_and_delete(cx, map, *key as u64).await;
             }
         }
-        Outcome { ret: ENOENT, data: vec![keys.len() as i64], killed: false }
+        let ret = if self.maps[map].kind.is_array() { 0 } else { ENOENT };
+        Outcome { ret, data: vec![keys.len() as i64], killed: false }
     }
 
     async fn lookup_value(&self, cx: Cx<'_>, map: usize, key: u64) -> Outcome {

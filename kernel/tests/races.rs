@@ -121,3 +121,144 @@ fn r11_two_callbacks_delete_each_other() {
     assert_eq!(found.into_iter().collect::<Vec<_>>(), [dead]);
     assert_eq!(findings(&mutual_delete(with("v6.8", Fix::DeferFreeInCallback))), none());
 }
+
+/// R13: an element is deleted, its bucket locked, while the callback of its timer wants the bucket.
+fn bucket_wait(k: KernelVersion, overwrite: bool) -> World {
+    let mut w = world(k, 2, MapKind::Hash, 1);
+    let cb = prog(&mut w, "cb", ProgKind::TimerCb, vec![ret(&[0, -2], delete(1))]);
+    let armed = ElemInit::Armed { after: Ns::fixed(1_000), callback: ProgId(cb as u32) };
+    w.maps[0].init = vec![(0, armed)];
+    let change = if overwrite { update(0) } else { delete(0) };
+    task(&mut w, "changer", 1, vec![call(change)]);
+    w
+}
+
+#[test]
+fn r13_a_bucket_is_locked_while_its_callback_wants_it() {
+    let dead = "DEADLOCK bpf_timer_cancel_and_free htab_map_delete_elem";
+    for overwrite in [false, true] {
+        let found = findings(&bucket_wait(kernel("v6.9"), overwrite));
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), [dead], "overwrite: {overwrite}");
+    }
+    // The fix covers deletion, not the replacement of a preallocated element.
+    let fixed = with("v6.9", Fix::FreeAfterBucketUnlock);
+    assert_eq!(findings(&bucket_wait(fixed, false)), none());
+    assert!(findings(&bucket_wait(fixed, true)).contains(dead));
+}
+
+/// R14: an eviction cancels the victim's timer under the LRU lock, which the callback wants.
+#[test]
+fn r14_the_lru_lock_is_held_while_the_callback_wants_it() {
+    let mut w = world(kernel("v6.9"), 2, MapKind::LruHash, 1);
+    let cb = prog(&mut w, "cb", ProgKind::TimerCb, vec![any(update(2))]);
+    let armed = ElemInit::Armed { after: Ns::fixed(1_000), callback: ProgId(cb as u32) };
+    w.maps[0].init = vec![(0, armed)];
+    task(&mut w, "inserter", 1, vec![any(update(1))]);
+    let dead = "DEADLOCK bpf_lru_pop_free bpf_timer_cancel_and_free";
+    assert_eq!(findings(&w).into_iter().collect::<Vec<_>>(), [dead]);
+}
+
+/// R05: an element's timer is zeroed when the element is reused, while a program has a pointer to it.
+fn reuse(k: KernelVersion, kind: MapKind) -> World {
+    let mut w = world(k, 2, kind, 1);
+    w.maps[0].flags.no_prealloc = kind == MapKind::Hash;
+    w.maps[0].init = vec![(0, ElemInit::Present)];
+    let v = LocalId(0);
+    let find =
+        OpKind::Call { call: Call::MapLookup(elem(0)), returns: Returns::Any, bind: Some(v) };
+    let stale = ObjRef { value: ValueRef::Local(v), field: None, byte: None };
+    let p = prog(
+        &mut w,
+        "stale",
+        ProgKind::Syscall,
+        vec![op(find), any(Call::TimerInit(stale, CLOCK_MONOTONIC))],
+    );
+    w.progs[p].body.locals = vec!["v".into()];
+    task(&mut w, "user", 0, vec![run(p)]);
+    let changes = match kind {
+        MapKind::Hash => vec![any(delete(0)), any(update(1))],
+        _ => vec![any(update(1))],
+    };
+    task(&mut w, "changer", 1, changes);
+    w
+}
+
+#[test]
+fn r04_r05_a_reused_element_loses_its_timer() {
+    let leak =
+        |k: KernelVersion, kind| findings(&reuse(k, kind)).iter().any(|f| f.starts_with("LEAK"));
+    assert!(leak(kernel("v6.1"), MapKind::Hash));
+    assert!(!leak(with("v6.1", Fix::NoReuseReinit), MapKind::Hash));
+    assert!(!leak(kernel("v6.3"), MapKind::Hash));
+    assert!(leak(kernel("v5.19"), MapKind::LruHash));
+    assert!(!leak(with("v5.19", Fix::NoLruReinit), MapKind::LruHash));
+}
+
+/// R01: the timer of a fresh element is not zeroed.
+#[test]
+fn r01_a_fresh_element_holds_garbage() {
+    let fresh = |k: &str| {
+        let mut w = world(kernel(k), 1, MapKind::Hash, 1);
+        w.maps[0].flags.no_prealloc = true;
+        let p = prog(&mut w, "p", ProgKind::Syscall, vec![any(update(0)), any(cancel(0))]);
+        task(&mut w, "user", 0, vec![run(p)]);
+        findings(&w)
+    };
+    assert!(!fresh("v5.16").is_empty());
+    assert_eq!(fresh("v5.17"), none());
+}
+
+/// R02: an update overwrites the timer of a value that also has a lock.
+#[test]
+fn r02_an_update_overwrites_the_timer() {
+    let overwritten = |k: &str| {
+        let mut w = world(kernel(k), 1, MapKind::Array, 1);
+        w.types[0].fields.push(FieldDef {
+            name: "lock".into(),
+            offset: 24,
+            size: 4,
+            kind: FieldKind::BpfSpinLock,
+        });
+        task(&mut w, "user", 0, vec![any(update(0))]);
+        findings(&w)
+    };
+    let wild = "WILD_POINTER bpf_timer_cancel_and_free bpf_timer_cancel_and_free";
+    assert_eq!(overwritten("v5.16").into_iter().collect::<Vec<_>>(), [wild]);
+    assert_eq!(overwritten("v5.17"), none());
+}
+
+/// R08: an inner map is freed while a program uses it.
+fn inner_map(k: KernelVersion) -> World {
+    let mut w = world(k, 2, MapKind::ArrayOfMaps, 1);
+    w.maps[0].name = "outer".into();
+    w.maps.push(map("outer[0]", MapKind::Array, 1));
+    let inner = ElemRef { map: MapRef::Slot(MapId(0), 0), key: KeyRef::Int(0) };
+    let find = any(Call::MapLookup(inner));
+    let timer = ObjRef { value: ValueRef::Elem(inner), field: None, byte: None };
+    let p = prog(&mut w, "p", ProgKind::Syscall, vec![find, any(Call::TimerCancel(timer))]);
+    let slot = ElemRef { map: MapRef::Map(MapId(0)), key: KeyRef::Int(0) };
+    let put = Call::MapUpdate {
+        elem: slot,
+        flag: UpdateFlag::Any,
+        value: Some(Operand::Map(MapRef::Map(MapId(1)))),
+    };
+    let m = MapId(1);
+    let ops = vec![
+        call(Call::MapCreate(m)),
+        call(put),
+        call(Call::Close(FdRef::Map(m))),
+        op(OpKind::Unblock(TaskId(1))),
+        call(Call::MapDelete(slot)),
+    ];
+    task(&mut w, "owner", 1, ops);
+    task(&mut w, "user", 0, vec![run(p)]);
+    w.tasks[1].blocked = true;
+    w
+}
+
+#[test]
+fn r08_an_inner_map_is_freed_under_a_program() {
+    let found = findings(&inner_map(kernel("v6.7")));
+    assert!(found.iter().any(|f| f.starts_with("USE_AFTER_FREE")), "{found:?}");
+    assert_eq!(findings(&inner_map(with("v6.7", Fix::DeferInnerMapFree))), none());
+}

@@ -74,11 +74,7 @@ fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, i: usize) -> Map {
             false => Vec::new(),
         },
         count: dynamic.then(|| s.var(&format!("{n}.count"), 0i64)),
-        lru: lru.then(|| Lru {
-            lock: s.lock(&format!("{n}.lru_lock")),
-            used: s.list(&format!("{n}.lru.used")),
-            free: s.list(&format!("{n}.lru.free")),
-        }),
+        lru: lru_lists(s, d, cpus),
         slots: match d.kind.is_outer() {
             true => need::slot_keys(w, i)
                 .into_iter()
@@ -89,6 +85,20 @@ fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, i: usize) -> Map {
         inner: needs.inner[i],
         created_by_task: need::is_created(w, i),
     }
+}
+
+fn lru_lists(s: &mut Setup, d: &MapDef, cpus: usize) -> Vec<Lru> {
+    let sets = match d.kind {
+        MapKind::LruHash if d.flags.no_common_lru => cpus,
+        MapKind::LruHash => 1,
+        _ => 0,
+    };
+    let mut list = |i: usize| Lru {
+        lock: s.lock(&format!("{}.lru_lock.{i}", d.name)),
+        used: s.list(&format!("{}.lru.used.{i}", d.name)),
+        free: s.list(&format!("{}.lru.free.{i}", d.name)),
+    };
+    (0..sets).map(&mut list).collect()
 }
 
 fn element(s: &mut Setup, ty: &Types, map: usize, fields: usize, key: usize) -> Elem {
@@ -135,9 +145,12 @@ pub(super) fn initial_state(s: &mut Setup, k: &Kernel) {
 /// Free elements: the lowest is taken first; each CPU has its share.
 fn fill_lists(s: &mut Setup, m: &Map, cpus: usize) {
     let max = m.max_entries as usize;
-    if let Some(lru) = m.lru {
-        let words: Vec<u64> = m.elems.iter().rev().map(|e| e.0.to_word()).collect();
-        s.fill(|mem| words.iter().for_each(|w| mem.push_back(lru.free, *w)));
+    if !m.lru.is_empty() {
+        let share = m.elems.len().div_ceil(m.lru.len()).max(1);
+        for (elems, lru) in m.elems.chunks(share).zip(&m.lru) {
+            let words: Vec<u64> = elems.iter().rev().map(|e| e.0.to_word()).collect();
+            s.fill(|mem| words.iter().for_each(|w| mem.push_back(lru.free, *w)));
+        }
     } else if !m.extra.is_empty() {
         let share = max.div_ceil(cpus);
         for (c, list) in m.free.iter().enumerate() {
@@ -169,14 +182,15 @@ fn place(s: &mut Setup, k: &Kernel, map: usize, key: u64) -> Option<Elem> {
         }
         element(s, &k.ty, map, fields, 0)
     } else {
-        let lists: Vec<_> = m.lru.map_or_else(|| m.free.clone(), |l| vec![l.free]);
+        let lists: Vec<_> = m.free.iter().copied().chain(m.lru.iter().map(|l| l.free)).collect();
         let word = s.fill(|mem| lists.iter().find_map(|l| mem.pop_back(*l)))?;
         Elem(timerace_core::Ptr::from_word(word))
     };
     s.init(e.key(), key);
     s.fill(|mem| {
         mem.push_front(chain, e.0.to_word());
-        if let Some(l) = m.lru {
+        let share = m.elems.len().div_ceil(m.lru.len().max(1)).max(1);
+        if let Some(l) = m.index_of(e.0).and_then(|i| m.lru.get(i / share)) {
             mem.push_back(l.used, e.0.to_word());
         }
     });
@@ -197,6 +211,7 @@ fn initial_timer(s: &mut Setup, k: &Kernel, map: usize, e: Elem, state: &ElemIni
     s.init(t.cancelling(), 0);
     s.init(t.promise(), promises::NONE);
     s.init(t.expires(), 0);
+    s.init(t.armed(), 0);
     s.init(e.slot(), Some(t.0));
     s.init(e.owned(), true);
     let ElemInit::Armed { after, callback } = state else { return };

@@ -15,6 +15,7 @@ use crate::log::Log;
 use crate::objects::{ClockBase, CpuVars, MAP_FIELDS, PROG_FIELDS, ProgObj, TIMER_FIELDS, Types};
 use crate::prog::Prog;
 use crate::raw::RawVar;
+use crate::samples::TimerNames;
 use crate::world::{At, Fault, LineId, VarKind, World};
 use need::Needs;
 use std::cell::Cell;
@@ -110,6 +111,7 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
         callbacks_begun,
         lines: Vec::new(),
         log: Log::default(),
+        names: TimerNames::default(),
     };
     contexts::contexts(&mut setup, &mut kernel, &needs)?;
     kernel.lines = kernel.roles.iter().map(|_| Cell::new(LineId(u32::MAX))).collect();
@@ -121,6 +123,7 @@ fn cpu_vars(s: &mut Setup, cpu: u16) -> CpuVars {
     CpuVars {
         hrtimer_running: s.var(&format!("hrtimer_running.{cpu}"), None),
         now: s.var(&format!("now.{cpu}"), 0i64),
+        irq_at: s.var(&format!("irq_at.{cpu}"), 0u64),
         hrtimer_softirq: s.var(&format!("softirq_activated.{cpu}"), 0u64),
         work: s.list(&format!("work.{cpu}")),
         worker_busy: s.var(&format!("worker.{cpu}"), false),

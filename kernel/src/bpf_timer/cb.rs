@@ -2,9 +2,19 @@
 
 use crate::interp::Act;
 use crate::kernel::Kernel;
-use crate::objects::{Callback, Elem, Timer};
+use crate::objects::{Callback, Elem, MapObj, Timer};
 use crate::promises;
-use timerace_core::{Cx, Ptr, Word, site};
+use timerace_core::{Cx, Nanos, Ptr, site};
+
+/// What the first step of a callback learns.
+struct Called {
+    callback: Callback,
+    map: usize,
+    value: Elem,
+    /// Timed runs: when the timer was armed, and its expiry.
+    armed: u64,
+    programmed: i64,
+}
 
 impl Kernel {
     /// `bpf_timer_cb()`, all versions, in HRTIMER_SOFTIRQ.
@@ -13,37 +23,90 @@ impl Kernel {
     /// 4. The key: an array's index on the stack, otherwise a pointer into the element. 5. The callback. 6.
     ///    `hrtimer_running = NULL`. 7. HRTIMER_NORESTART.
     pub(crate) async fn bpf_timer_cb(&self, cx: Cx<'_>, t: Timer) {
-        let _f = cx.enter("bpf_timer_cb");
+        let f = cx.enter("bpf_timer_cb");
         // 1., 2.
-        let (map, value, callback) = cx
-            .step(site!("callback_fn = t->callback_fn", Memory))
-            .reads(t.map().obj())
-            .reads(t.value().obj())
-            .reads(t.callback_fn().obj())
+        let Some(called) = self.callback_fn(cx, t).await else { return };
+        // 3.
+        self.callback_starts(cx, t, called.callback, self.maps[called.map].obj).await;
+        let began = cx.now();
+        let timer = self.timer_id(cx, called.map, called.value);
+        // 4., 5.
+        self.run_callback(cx, Act::callback(called.callback, called.map, called.value)).await;
+        // 6., 7.
+        self.callback_ends(cx, &called, timer, began).await;
+        f.ret(0);
+    }
+
+    /// Steps 1 and 2.
+    async fn callback_fn(&self, cx: Cx<'_>, t: Timer) -> Option<Called> {
+        let timed = self.timed;
+        let mut step = cx.step(site!("callback_fn = t->callback_fn", Memory));
+        step = step.reads(t.map().obj()).reads(t.value().obj()).reads(t.callback_fn().obj());
+        if timed {
+            step = step.reads(t.armed().obj()).reads(t.expires().obj());
+        }
+        let (what, whom, times) = step
             .run(move |m| {
                 let value: Ptr = m.load(t.value());
-                (m.load(t.map()), value.to_word(), m.load(t.callback_fn()))
+                // Times are for statistics; explored runs have none.
+                let times = if timed { (m.load(t.armed()), m.load(t.expires())) } else { (0, 0) };
+                (m.load(t.callback_fn()), (m.load(t.map()), value), times)
             })
             .await;
-        let Some(callback) = Callback::from_word(callback) else { return };
-        let (map, value) = (map as usize - 1, Elem(Ptr::from_word(value)));
-        // 3. This is where the callback starts: the promises are about this step.
+        let callback = Callback::from_word(what)?;
+        let map = (whom.0 as usize).checked_sub(1)?;
+        let (armed, programmed) = times;
+        Some(Called { callback, map, value: Elem(whom.1), armed, programmed })
+    }
+
+    /// Step 3. This is where the callback starts: the promises are about this step.
+    async fn callback_starts(&self, cx: Cx<'_>, t: Timer, callback: Callback, map: MapObj) {
         let running = self.cpu(cx).hrtimer_running;
-        let (object, text) = (self.maps[map].obj, self.progs[callback.prog].obj.insns());
+        let text = self.progs[callback.prog].obj.insns();
         cx.step(site!("this_cpu_write(hrtimer_running, t)", Call))
             .writes(running.obj())
             .reads(t.promise().obj())
-            .reads(object.released().obj())
+            .reads(map.released().obj())
             .reads(text.obj())
             .run(move |m| {
                 m.store(running, Some(t.0));
                 m.load(text);
-                promises::callback_starts(m, t, object);
+                promises::callback_starts(m, t, map);
             })
             .await;
-        // 4., 5.
-        self.run_callback(cx, Act::callback(callback, map, value)).await;
-        // 6.
-        cx.write(site!("this_cpu_write(hrtimer_running, NULL)", Memory), running, None).await;
+    }
+
+    /// Step 6; a timed run notes the expiry.
+    async fn callback_ends(&self, cx: Cx<'_>, called: &Called, timer: u32, began: Nanos) {
+        let cpu = self.cpu(cx);
+        let (running, irq_at, pass) = (cpu.hrtimer_running, cpu.irq_at, cpu.now);
+        let mut step = cx.step(site!("this_cpu_write(hrtimer_running, NULL)", Memory));
+        step = step.writes(running.obj());
+        if !self.timed {
+            return step.run(move |m| m.store(running, None)).await;
+        }
+        let sample = timerace_core::result::Expiry {
+            timer,
+            cpu: cx.cpu().unwrap_or_default(),
+            armed: Nanos(called.armed),
+            programmed: Nanos(u64::try_from(called.programmed).unwrap_or(0)),
+            irq: None,
+            softirq: began,
+            callback: began,
+            exit: began,
+        };
+        step.reads(irq_at.obj())
+            .reads(pass.obj())
+            .run(move |m| {
+                m.store(running, None);
+                let (irq, softirq, exit) = (m.load(irq_at), m.load(pass), m.now());
+                m.sample(timerace_core::result::Expiry {
+                    irq: Some(Nanos(irq)),
+                    softirq: Nanos(softirq as u64),
+                    exit,
+                    ..sample
+                });
+            })
+            .await;
     }
 }

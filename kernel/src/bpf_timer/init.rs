@@ -97,6 +97,7 @@ impl Kernel {
                 m.store(t.cancelling(), 0);
                 m.store(t.promise(), promises::NONE);
                 m.store(t.expires(), 0);
+                m.store(t.armed(), 0);
                 true
             })
             .await;

@@ -1,6 +1,7 @@
 //! LRU_HASH (kernel/bpf/bpf_lru_list.c, hashtab.c).
 //!
-//! One list of used and one of free elements under one lock stand for the kernel's local and global lists. A look-up sets
+//! One list of used and one of free elements under one lock stand for the kernel's local and global lists (one such set
+//! per CPU with BPF_F_NO_COMMON_LRU, each with its share of the elements). A look-up sets
 //! an element's reference bit; eviction takes the least recently used element whose bit is not set. Which element the
 //! kernel evicts depends on its per-CPU lists and on batches of 128, and `max_entries` is no exact limit there; a
 //! scenario should not rely on either.
@@ -23,8 +24,17 @@ impl Kernel {
             .await;
     }
 
-    fn lru(&self, map: usize) -> Lru {
-        self.maps[map].lru.expect("an LRU map has its lists")
+    /// The lists that an update on this CPU uses.
+    fn lru_here(&self, cx: Cx<'_>, map: usize) -> Lru {
+        let all = &self.maps[map].lru;
+        all[cx.cpu().map_or(0, |c| c.index()) % all.len()]
+    }
+
+    /// The lists that an element belongs to.
+    fn lru_of(&self, map: usize, e: Elem) -> Lru {
+        let m = &self.maps[map];
+        let share = m.elems.len().div_ceil(m.lru.len()).max(1);
+        m.lru[m.index_of(e.0).unwrap_or(0) / share]
     }
 
     async fn lru_lock(&self, cx: Cx<'_>, lru: Lru) {
@@ -84,7 +94,7 @@ impl Kernel {
     /// `prealloc_lru_pop()`: a free element, or that of a victim. Up to v5.19 its timer is zeroed again, whoever may use it
     /// through an old pointer (275c30bcee66).
     async fn prealloc_lru_pop(&self, cx: Cx<'_>, map: usize) -> Option<Elem> {
-        let lru = self.lru(map);
+        let lru = self.lru_here(cx, map);
         let f = cx.enter("bpf_lru_pop_free");
         self.lru_lock(cx, lru).await;
         let e = match self.lru_pop(cx, lru).await {
@@ -177,7 +187,7 @@ impl Kernel {
         if self.maps[map].has_timer {
             self.bpf_timer_cancel_and_free(cx, e, map).await;
         }
-        let lru = self.lru(map);
+        let lru = self.lru_of(map, e);
         self.lru_lock(cx, lru).await;
         let word = e.0.to_word();
         cx.step(site!("list_move(&node->list, free_list)", Map))

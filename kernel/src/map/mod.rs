@@ -41,7 +41,8 @@ pub(crate) struct Map {
     pub extra: Vec<Var<Option<Ptr>>>,
     /// Elements in use, counted where they are not preallocated.
     pub count: Option<Var<i64>>,
-    pub lru: Option<Lru>,
+    /// LRU lists: one set, or one per CPU with BPF_F_NO_COMMON_LRU; none in other maps.
+    pub lru: Vec<Lru>,
     /// Outer maps: keys that the scenario names, and what their slots hold (index of a map plus one).
     pub slots: Vec<(u64, Var<u64>)>,
     /// Whether it is, or may come to be, in the slot of an outer map.
