@@ -100,6 +100,8 @@ pub enum Attach {
 }
 
 /// Something that happens on a CPU.
+// There are few of them; a box would be in the way of each reader.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A step of the one task of that CPU that runs such steps in the order of the file.

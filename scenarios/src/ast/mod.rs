@@ -1,9 +1,9 @@
 //! The typed tree of a scenario file.
 //!
 //! Everything is owned, public and plain; nothing of the file format is left in it. Parameters are
-//! replaced by their values, names are looked up, durations are nanoseconds. Each node that a message may
-//! point at is a [`Sp`], with its place in the file. Lists and maps keep the order of the file:
-//! contexts are numbered by it.
+//! replaced by their values, names are looked up, durations are nanoseconds. Each node that a
+//! message may point at is a [`Sp`], with its place in the file. Lists and maps keep the order of
+//! the file: contexts are numbered by it.
 //!
 //! Start with [`Scenario`]; the steps are in [`step`], the strings inside strings in [`text`].
 

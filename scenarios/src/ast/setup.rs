@@ -62,7 +62,7 @@ pub struct Machine {
     pub timer_migration: Sp<bool>,
     /// Memory model; not written: `SC`.
     pub memory: Sp<Memory>,
-    /// How long a grace period takes; `None`: the cost model's value, and any length when exploring.
+    /// How long a grace period takes; `None`: the cost model's value, any length when exploring.
     pub grace_period: Option<Sp<Duration>>,
     /// The whole `( .. )`.
     pub span: Span,

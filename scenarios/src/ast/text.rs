@@ -182,6 +182,8 @@ impl fmt::Display for ObjExpr {
 }
 
 /// A condition: comparisons joined by `&&` or `||`.
+// Nearly all are comparisons.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cond {
     /// A comparison.

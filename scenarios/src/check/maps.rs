@@ -123,7 +123,7 @@ fn check_specials(name: &Sp<String>, map: &Map, world: &World, diags: &mut Vec<D
             );
         }
         let (_, align) = kind.size_align();
-        if found.count > 0 && found.offset % align != 0 {
+        if found.count > 0 && !found.offset.is_multiple_of(align) {
             let message = format!("`{}` at byte {} is not aligned", found.path, found.offset);
             diags.push(
                 Diagnostic::error("E0313", span, message)

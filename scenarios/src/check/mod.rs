@@ -10,6 +10,7 @@ mod maps;
 mod objects;
 mod progs;
 mod sections;
+mod shared;
 mod suspicions;
 mod timers;
 mod visit;

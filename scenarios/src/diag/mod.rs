@@ -56,7 +56,7 @@ impl Diagnostic {
         Diagnostic {
             severity: Severity::Error,
             code,
-            message: message.into(),
+            message: clean(message.into()),
             primary: (span, String::new()),
             secondary: Vec::new(),
             help: None,
@@ -73,35 +73,35 @@ impl Diagnostic {
     /// With words beside the place.
     #[must_use]
     pub fn label(mut self, text: impl Into<String>) -> Self {
-        self.primary.1 = text.into();
+        self.primary.1 = clean(text.into());
         self
     }
 
     /// With another place.
     #[must_use]
     pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.secondary.push((span, text.into()));
+        self.secondary.push((span, clean(text.into())));
         self
     }
 
     /// With advice.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {
-        self.help = Some(text.into());
+        self.help = Some(clean(text.into()));
         self
     }
 
     /// With advice, if there is any.
     #[must_use]
     pub fn maybe_help(mut self, text: Option<String>) -> Self {
-        self.help = text.or(self.help);
+        self.help = text.map(clean).or(self.help);
         self
     }
 
     /// With a fact.
     #[must_use]
     pub fn note(mut self, text: impl Into<String>) -> Self {
-        self.notes.push(text.into());
+        self.notes.push(clean(text.into()));
         self
     }
 
@@ -112,30 +112,39 @@ impl Diagnostic {
     }
 }
 
-/// Longest text of the user that a message repeats, in characters.
-const QUOTE_MAX_CHARS: usize = 60;
-
-/// A text of the user for a message: shortened, and without characters that a terminal obeys.
-#[must_use]
-pub fn quote(text: &str) -> String {
+/// A line of a message: without characters that a terminal obeys or that hide something.
+fn clean(text: String) -> String {
+    let bad = |c: char| c.is_control() || is_invisible(c);
+    if !text.contains(bad) {
+        return text;
+    }
     let mut out = String::new();
-    for (count, c) in text.chars().enumerate() {
-        if count == QUOTE_MAX_CHARS {
-            out.push_str("..");
-            break;
-        }
-        if c == '"' || c == '\'' || (!c.is_control() && !is_invisible(c)) {
-            out.push(c);
-        } else {
+    for c in text.chars() {
+        if bad(c) {
             out.extend(c.escape_default());
+        } else {
+            out.push(c);
         }
     }
     out
 }
 
+/// Longest text of the user that a message repeats, in characters.
+const QUOTE_MAX_CHARS: usize = 60;
+
+/// A text of the user for a message, shortened.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    match text.char_indices().nth(QUOTE_MAX_CHARS) {
+        Some((end, _)) => clean(format!("{}..", &text[..end])),
+        None => clean(text.to_string()),
+    }
+}
+
 /// Characters that change how a line looks without being seen.
 pub(crate) fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// The candidate that a mistyped word was probably meant to be.

@@ -265,3 +265,19 @@ impl Reader {
 }
 
 const PROG: &str = "BPF_PROG_TYPE_";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_program_and_attachment_is_in_the_corpus() {
+        let text = crate::read::corpus();
+        for form in EVENTS.iter().chain(ATTACH) {
+            assert!(text.contains(&format!("{}(", form.name)), "{} is in no file", form.name);
+        }
+        for kind in ProgKind::ALL.iter().filter(|kind| **kind != ProgKind::Tc) {
+            assert!(text.contains(&format!("type: {kind}")), "{kind} is in no file");
+        }
+    }
+}

@@ -254,3 +254,19 @@ fn not_a_predicate(name: &str) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_expectation_predicate_fault_and_class_is_in_the_corpus() {
+        let text = crate::read::corpus();
+        for form in EXPECT.iter().chain(PREDICATES).chain(FAULTS) {
+            assert!(text.contains(&format!("{}(", form.name)), "{} is in no file", form.name);
+        }
+        for class in BugClass::ALL {
+            assert!(text.contains(class.word()), "{class} is in no file");
+        }
+    }
+}

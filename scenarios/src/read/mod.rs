@@ -103,3 +103,11 @@ impl Reader {
         }
     }
 }
+
+/// All files that must load, in one text.
+#[cfg(test)]
+pub(crate) fn corpus() -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ok");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}

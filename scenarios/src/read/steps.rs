@@ -277,3 +277,27 @@ impl Reader {
         complete.then_some(Returns::OneOf(codes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each step is in some file that must load, so that its reader has run.
+    #[test]
+    fn every_step_is_in_the_corpus() {
+        let text = crate::read::corpus();
+        for form in STEPS {
+            assert!(text.contains(&format!("{}(", form.name)), "{} is in no file", form.name);
+        }
+        for call in CALLS {
+            assert!(STEPS.iter().any(|form| form.name == *call), "{call} is no step");
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_forms_have_their_own_name() {
+        for form in STEPS {
+            assert!(form.text.starts_with(&format!("{}(", form.name)), "{}", form.text);
+        }
+    }
+}

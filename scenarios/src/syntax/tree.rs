@@ -108,9 +108,15 @@ pub(super) fn parse(source: &str) -> Result<Node, Diagnostic> {
             "text after the end of the scenario",
         )
         .label("nothing may follow")
-        .also(Span::new(node.span.end.saturating_sub(1), node.span.end), "it ended here"));
+        .also(last_character(source, node.span.end), "it ended here"));
     }
     Ok(node)
+}
+
+/// The character that ends at a byte of the file.
+fn last_character(source: &str, end: usize) -> Span {
+    let len = source[..end].chars().next_back().map_or(0, char::len_utf8);
+    Span::new(end - len, end)
 }
 
 /// Nesting is bounded by the look at the brackets, so that the recursion here is too.
@@ -147,7 +153,8 @@ impl<'s> Parser<'s> {
     fn attributes(&mut self) -> Result<(), Diagnostic> {
         while self.source[self.at..].starts_with("#!") {
             let Some(len) = self.source[self.at..].find(']') else {
-                return Err(Diagnostic::error("E0101", self.here(), "unfinished attribute"));
+                return Err(Diagnostic::error("E0101", self.here(), "unfinished attribute")
+                    .label("no `]` follows"));
             };
             self.at += len + 1;
             self.skip()?;

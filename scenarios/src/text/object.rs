@@ -80,7 +80,7 @@ fn path(cursor: &mut Cursor<'_>, object: &mut ObjExpr) -> Result<(), TextError> 
         return Ok(());
     }
     // An element is reached by its key, everything else through a pointer, as in C.
-    if arrow == !object.keys.is_empty() {
+    if arrow != object.keys.is_empty() {
         let (wrong, right, what) = match arrow {
             true => ("->", ".", "an element"),
             false => (".", "->", "a pointer"),

@@ -17,9 +17,9 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0302",
         title: "not possible in a program",
-        why: "Raw locks, changes of the context, allocation, RCU sections and waiting are steps of \
-              tasks and interrupts, which stand for code of the kernel. The verifier lets no BPF \
-              program do these things by itself.",
+        why: "Raw locks, changes of the context, allocation, RCU sections and waiting are steps \
+              of tasks and interrupts, which stand for code of the kernel. The verifier lets no \
+              BPF program do these things by itself.",
         wrong: "progs: { \"p\": (type: XDP, body: [ local_irq_save() ]) },",
         right: "tasks: { \"t\": (cpu: 0, body: [ local_irq_save(), local_irq_restore() ]) },",
     },
@@ -34,9 +34,9 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0304",
         title: "sleeping where nothing can sleep",
-        why: "Timer callbacks run in softirq, packets in softirq, perf events in NMI: a program of \
-              such a type cannot be sleepable, whatever the program that sets the callback is. \
-              Interrupts cannot sleep and belong to no process.",
+        why: "Timer callbacks run in softirq, packets in softirq, perf events in NMI: a program \
+              of such a type cannot be sleepable, whatever the program that sets the callback \
+              is. Interrupts cannot sleep and belong to no process.",
         wrong: "progs: { \"cb\": (type: TIMER_CB, sleepable: true, body: []) },",
         right: "progs: { \"cb\": (type: TIMER_CB, body: []) },",
     },
@@ -52,9 +52,9 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0306",
         title: "a program of the wrong type",
-        why: "bpf_timer_set_callback takes a TIMER_CB, bpf_wq_set_callback a WQ_CB, a packet runs an \
-              XDP or TC program. A callback is a subprogram of each program that sets it: it is \
-              not run, loaded or attached on its own.",
+        why: "bpf_timer_set_callback takes a TIMER_CB, bpf_wq_set_callback a WQ_CB, a packet \
+              runs an XDP or TC program. A callback is a subprogram of each program that sets \
+              it: it is not run, loaded or attached on its own.",
         wrong: "cpus: { 0: [ prog_run(\"cb\") ] },",
         right: "progs: { \"p\": (type: SYSCALL, body: []) },\n\
                 cpus: { 0: [ prog_run(\"p\") ] },",
@@ -84,8 +84,8 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0309",
         title: "not a lock, or the wrong kind of lock",
-        why: "`lock`, `unlock` and the others take a variable that is a raw_spinlock, spinlock or \
-              mutex; a mutex sleeps, so that it has no irqsave variant. Locks are not read or \
+        why: "`lock`, `unlock` and the others take a variable that is a raw_spinlock, spinlock \
+              or mutex; a mutex sleeps, so that it has no irqsave variant. Locks are not read or \
               written otherwise.",
         wrong: "vars: { \"L\": int(0) },\n\
                 tasks: { \"t\": (cpu: 0, body: [ lock(\"L\"), unlock(\"L\") ]) },",
@@ -95,17 +95,17 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0310",
         title: "a map type without timers",
-        why: "Values with a bpf_timer or bpf_wq are possible in HASH, LRU_HASH, ARRAY and, on the \
-              newest kernels, RHASH maps. The creation of any other map with such values fails \
-              with EOPNOTSUPP. To play that: ret([EOPNOTSUPP], bpf_map_create(\"m\")).",
+        why: "Values with a bpf_timer or bpf_wq are possible in HASH, LRU_HASH, ARRAY and, on \
+              the newest kernels, RHASH maps. The creation of any other map with such values \
+              fails with EOPNOTSUPP. To play that: ret([EOPNOTSUPP], bpf_map_create(\"m\")).",
         wrong: "maps: { \"m\": PERCPU_ARRAY(max_entries: 1) },",
         right: "maps: { \"m\": ARRAY(max_entries: 1) },",
     },
     CodeInfo {
         code: "E0311",
         title: "more than one of a kind in a value",
-        why: "A value has at most one bpf_timer, one bpf_wq and one bpf_spin_lock. The map can be \
-              created, but no program that uses it is loaded. To play that: ret([EINVAL], \
+        why: "A value has at most one bpf_timer, one bpf_wq and one bpf_spin_lock. The map can \
+              be created, but no program that uses it is loaded. To play that: ret([EINVAL], \
               bpf_prog_load(\"p\")).",
         wrong: "types: { \"elem\": [ bpf_timer(\"a\"), bpf_timer(\"b\") ] },\n\
                 maps: { \"m\": ARRAY(max_entries: 1, value: \"elem\") },",
@@ -132,9 +132,9 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0313",
         title: "a timer at the wrong place",
-        why: "The verifier wants the exact, constant and aligned offset of the timer in the value. \
-              Another member, another byte, or a timer that `offset(n, ..)` has moved off its \
-              alignment is refused when the program is loaded.",
+        why: "The verifier wants the exact, constant and aligned offset of the timer in the \
+              value. Another member, another byte, or a timer that `offset(n, ..)` has moved off \
+              its alignment is refused when the program is loaded.",
         wrong: "progs: { \"p\": (type: SYSCALL, body: [\n    \
                 may_fail(bpf_timer_cancel(\"timers[0]+4\")),\n\
                 ]) },",
@@ -154,9 +154,9 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0315",
         title: "the wrong kind of object",
-        why: "The name exists, but is another kind of thing than is wanted here: a map instead of \
-              an element, a number instead of a pointer, a local instead of shared memory. In a \
-              task a lookup is a system call that copies the value: it gives no pointer.",
+        why: "The name exists, but is another kind of thing than is wanted here: a map instead \
+              of an element, a number instead of a pointer, a local instead of shared memory. In \
+              a task a lookup is a system call that copies the value: it gives no pointer.",
         wrong: "progs: { \"p\": (type: SYSCALL, body: [\n    \
                 may_fail(bpf_timer_cancel(\"timers\")),\n\
                 ]) },",
@@ -180,8 +180,9 @@ pub(super) const CODES: &[CodeInfo] = &[
         code: "E0317",
         title: "a program type that may not use timers",
         why: "From v5.16 to v6.19 (and in 5.15 stable releases) the verifier refuses kprobe, \
-              tracepoint, perf event and raw tracepoint programs that use a map with timers, with \
-              EINVAL. TRACING (fentry, fexit, tp_btf) and struct_ops programs are fine everywhere.",
+              tracepoint, perf event and raw tracepoint programs that use a map with timers, \
+              with EINVAL. TRACING (fentry, fexit, tp_btf) and struct_ops programs are fine \
+              everywhere.",
         wrong: "progs: { \"p\": (type: PERF_EVENT, body: [\n    \
                 may_fail(bpf_timer_cancel(\"timers[0]\")),\n\
                 ]) },",
@@ -192,8 +193,9 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0318",
         title: "no timers on PREEMPT_RT",
-        why: "Since v6.17, and in newer stable releases, the verifier refuses programs with timers \
-              on PREEMPT_RT kernels with EOPNOTSUPP. Older ones load them, with runtime warnings.",
+        why: "Since v6.17, and in newer stable releases, the verifier refuses programs with \
+              timers on PREEMPT_RT kernels with EOPNOTSUPP. Older ones load them, with runtime \
+              warnings.",
         wrong: "machine: (cpus: 2, preempt: PREEMPT_RT),\n\
                 progs: { \"p\": (type: SYSCALL, body: [\n    \
                 may_fail(bpf_timer_cancel(\"timers[0]\")),\n\
@@ -206,9 +208,9 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0319",
         title: "this kernel does not have it yet",
-        why: "bpf_wq came with v6.10, bpf_timer_cancel_async with v7.0, RHASH maps after that (on \
-              record from v7.2). On an older kernel the program does not load, or the map is not \
-              created.",
+        why: "bpf_wq came with v6.10, bpf_timer_cancel_async with v7.0, RHASH maps after that \
+              (on record from v7.2). On an older kernel the program does not load, or the map is \
+              not created.",
         wrong: "progs: { \"p\": (type: SYSCALL, body: [\n    \
                 may_fail(bpf_timer_cancel_async(\"timers[0]\")),\n\
                 ]) },",
@@ -219,10 +221,11 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0320",
         title: "a timer inside another struct",
-        why: "v6.1 finds a timer only as a direct member of the value; v6.12 also inside a nested \
-              struct or an array of one. Which version in between began is not on record, so that \
-              this is reported up to v6.1 only.",
-        wrong: "types: { \"head\": [ bpf_timer(\"timer\") ], \"elem\": [ member(\"head\", \"head\") ] },\n\
+        why: "v6.1 finds a timer only as a direct member of the value; v6.12 also inside a \
+              nested struct or an array of one. Which version in between began is not on record, \
+              so that this is reported up to v6.1 only.",
+        wrong: "types: { \"head\": [ bpf_timer(\"timer\") ],\n    \
+                \"elem\": [ member(\"head\", \"head\") ] },\n\
                 maps: { \"m\": ARRAY(max_entries: 1, value: \"elem\") },\n\
                 progs: { \"p\": (type: SYSCALL, body: [\n    \
                 may_fail(bpf_timer_cancel(\"m[0]\")),\n\

@@ -6,8 +6,8 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0201",
         title: "unknown parameter",
-        why: "\"$name\" stands for a value in `params`, and `--set name=value` replaces one that is \
-              there. Neither makes a new one: a mistyped name would have no effect.",
+        why: "\"$name\" stands for a value in `params`, and `--set name=value` replaces one that \
+              is there. Neither makes a new one: a mistyped name would have no effect.",
         wrong: "params: { \"period\": \"1ms\" },\n\
                 tasks: { \"t\": (cpu: 0, body: [ work(\"$peroid\") ]) },",
         right: "params: { \"period\": \"1ms\" },\n\
@@ -25,8 +25,8 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0203",
         title: "unknown task",
-        why: "`unblock` and `kill` name a task of this file. What happens in `cpus` runs in tasks \
-              without a name, which cannot be named here.",
+        why: "`unblock` and `kill` name a task of this file. What happens in `cpus` runs in \
+              tasks without a name, which cannot be named here.",
         wrong: "tasks: { \"a\": (cpu: 0, body: [ unblock(\"b\") ]) },",
         right: "tasks: {\n    \"a\": (cpu: 0, body: [ unblock(\"b\") ]),\n    \
                 \"b\": (cpu: 1, start: blocked, body: []),\n},",
@@ -43,9 +43,9 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0205",
         title: "unknown local",
-        why: "A local belongs to one body and is set by `let`, by `alloc`, or by a step that reads \
-              into it. Here it is used before that, or a shared variable stands where a local \
-              is wanted: each step touches one shared thing, so that it must be read first.",
+        why: "A local belongs to one body and is set by `let`, by `alloc`, or by a step that \
+              reads into it. Here it is used before that, or a shared variable stands where a \
+              local is wanted: each step touches one shared thing, so that it must be read first.",
         wrong: "vars: { \"flag\": int(0) },\n\
                 tasks: { \"t\": (cpu: 0, body: [ write(\"flag\", \"r\") ]) },",
         right: "vars: { \"flag\": int(0) },\n\
@@ -56,8 +56,8 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0206",
         title: "unknown type",
-        why: "Struct layouts are declared in `types`. Single members have types of their own (`int`, \
-              `u64`, `bpf_timer`, ..) and need no declaration.",
+        why: "Struct layouts are declared in `types`. Single members have types of their own \
+              (`int`, `u64`, `bpf_timer`, ..) and need no declaration.",
         wrong: "maps: { \"m\": HASH(max_entries: 1, value: \"elem\") },",
         right: "types: { \"elem\": [ int(\"counter\"), bpf_timer(\"timer\") ] },\n\
                 maps: { \"m\": HASH(max_entries: 1, value: \"elem\") },",
@@ -108,7 +108,8 @@ pub(super) const CODES: &[CodeInfo] = &[
         why: "`close`, `dup` and `bpf_obj_pin` take a local that holds a file descriptor, or the \
               name of a map or program for the descriptor that this task got by creating it.",
         wrong: "tasks: { \"t\": (cpu: 0, body: [ close(\"fd\") ]) },",
-        right: "tasks: { \"t\": (cpu: 0, body: [\n    let(\"fd\", bpf_map_create(\"timers\")),\n    \
+        right: "tasks: { \"t\": (cpu: 0, body: [\n    \
+                let(\"fd\", bpf_map_create(\"timers\")),\n    \
                 close(\"fd\"),\n]) },",
     },
     CodeInfo {

@@ -6,17 +6,18 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "W0401",
         title: "a race without `sometimes`",
-        why: "The scenario expects that a bug does not happen, but not that the race is reached: it \
-              would also pass if the two sides never met. `sometimes(overlap(..))` guards against \
-              an empty test.",
+        why: "The scenario expects that a bug does not happen, but not that the race is reached: \
+              it would also pass if the two sides never met. `sometimes(overlap(..))` guards \
+              against an empty test.",
         wrong: "expect: [ never(USE_AFTER_FREE) ],",
-        right: "expect: [ never(USE_AFTER_FREE), sometimes(overlap(\"bpf_timer_cancel\", \"cb\")) ],",
+        right: "expect: [\n    never(USE_AFTER_FREE),\n    \
+                sometimes(overlap(\"bpf_timer_cancel\", \"cb\")),\n],",
     },
     CodeInfo {
         code: "W0402",
         title: "probably the wrong unit",
-        why: "Something takes many times as long as the period in which it comes again, or a limit \
-              is hundreds of periods long. Most often that is `ms` where `us` was meant.",
+        why: "Something takes many times as long as the period in which it comes again, or a \
+              limit is hundreds of periods long. Most often that is `ms` where `us` was meant.",
         wrong: "cpus: { 0: [ every(\"50us\", softirq(NET_RX, \"5ms\")) ] },",
         right: "cpus: { 0: [ every(\"50us\", softirq(NET_RX, \"5us\")) ] },",
     },
@@ -31,8 +32,8 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "W0404",
         title: "an element behind the end of an array",
-        why: "Arrays have the keys from 0 to max_entries - 1. A lookup of another key gives NULL and \
-              the call behind it is not made, which is no finding: the step does nothing.",
+        why: "Arrays have the keys from 0 to max_entries - 1. A lookup of another key gives NULL \
+              and the call behind it is not made, which is no finding: the step does nothing.",
         wrong: "progs: { \"p\": (type: SYSCALL, body: [\n    \
                 may_fail(bpf_timer_cancel(\"timers[2]\")),\n\
                 ]) },",
@@ -53,8 +54,8 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "W0406",
         title: "no expectation applies to this kernel",
-        why: "Every expectation is inside an `on(..)` that excludes the kernel by its release. Only \
-              `never(ANY_BUG)`, which is implied, is then checked.",
+        why: "Every expectation is inside an `on(..)` that excludes the kernel by its release. \
+              Only `never(ANY_BUG)`, which is implied, is then checked.",
         wrong: "expect: [ on(\"v6.2..v6.4\", sometimes(called(\"hrtimer_cancel\"))) ],",
         right: "expect: [ sometimes(called(\"hrtimer_cancel\")) ],",
     },
@@ -69,8 +70,8 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "W0408",
         title: "a parameter without use",
-        why: "The parameter is declared, but no \"$name\" stands in the file: sweeping or setting it \
-              changes nothing.",
+        why: "The parameter is declared, but no \"$name\" stands in the file: sweeping or \
+              setting it changes nothing.",
         wrong: "params: { \"period\": \"1ms\" },",
         right: "params: { \"period\": \"1ms\" },\n\
                 tasks: { \"t\": (cpu: 0, body: [ sleep(\"$period\") ]) },",

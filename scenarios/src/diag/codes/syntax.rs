@@ -14,8 +14,8 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0101",
         title: "the notation is broken",
-        why: "Scenario files are written in RON: structs `(field: value)`, maps `{ key: value }`, \
-              lists `[ value ]`, texts in double quotes, commas between all of them. Reading \
+        why: "Scenario files are written in RON: structs `(field: value)`, maps `{ key: value \
+              }`, lists `[ value ]`, texts in double quotes, commas between all of them. Reading \
               stops at the first mistake of this kind, because everything behind it would be a \
               guess; other mistakes are reported all at once.",
         wrong: "vars: { \"a\": int(0) \"b\": int(0) },",
@@ -67,11 +67,11 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0107",
         title: "written in the wrong form",
-        why: "A word alone (`idle`), a call without arguments (`smp_mb()`), a call with arguments \
-              (`work(\"2us\")`) and a struct with fields (`drift(of: .., max: ..)`) are four \
-              different things. Calls of kernel functions always have parentheses; words that \
-              stand for a value never have. A predicate needs `never`, `always` or `sometimes` \
-              around it.",
+        why: "A word alone (`idle`), a call without arguments (`smp_mb()`), a call with \
+              arguments (`work(\"2us\")`) and a struct with fields (`drift(of: .., max: ..)`) \
+              are four different things. Calls of kernel functions always have parentheses; \
+              words that stand for a value never have. A predicate needs `never`, `always` or \
+              `sometimes` around it.",
         wrong: "tasks: { \"t\": (cpu: 0, body: [ smp_mb ]) },",
         right: "tasks: { \"t\": (cpu: 0, body: [ smp_mb() ]) },",
     },
@@ -103,10 +103,10 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0111",
         title: "not a duration",
-        why: "Durations are texts with a unit: ns, us, ms or s. A sum is \"1ms 500us\" or \"20us + \
-              $offset\", a set of possibilities \"5us..30us\". A bare number is refused, because \
-              ten of what is the most common mistake in timing files. The result is a whole \
-              number of nanoseconds in 64 bits, and not negative.",
+        why: "Durations are texts with a unit: ns, us, ms or s. A sum is \"1ms 500us\" or \"20us \
+              + $offset\", a set of possibilities \"5us..30us\". A bare number is refused, \
+              because ten of what is the most common mistake in timing files. The result is a \
+              whole number of nanoseconds in 64 bits, and not negative.",
         wrong: "tasks: { \"t\": (cpu: 0, body: [ work(10) ]) },",
         right: "tasks: { \"t\": (cpu: 0, body: [ work(\"10us\") ]) },",
     },
@@ -132,17 +132,17 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0114",
         title: "not a kernel",
-        why: "Releases are written v6.7 or v6.1.192. A kernel condition joins such terms by commas: \
-              \"< v6.8\", \"v6.1..v6.7\" (both ends included), \"has FIX\", \"lacks FIX\" with the name \
-              or commit id of a fix.",
+        why: "Releases are written v6.7 or v6.1.192. A kernel condition joins such terms by \
+              commas: \"< v6.8\", \"v6.1..v6.7\" (both ends included), \"has FIX\", \"lacks \
+              FIX\" with the name or commit id of a fix.",
         wrong: "kernel: \"6.7\",",
         right: "kernel: \"v6.7\",",
     },
     CodeInfo {
         code: "E0115",
         title: "out of range",
-        why: "The number does not fit what it is for: a machine has 1 to 256 CPUs, a key fits into \
-              its bytes, an index is below the length, a period is above 0.",
+        why: "The number does not fit what it is for: a machine has 1 to 256 CPUs, a key fits \
+              into its bytes, an index is below the length, a period is above 0.",
         wrong: "machine: (cpus: 0),",
         right: "machine: (cpus: 1),",
     },
@@ -165,9 +165,9 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0118",
         title: "not a parameter",
-        why: "A parameter is a text, a number, `sweep(from:, to:, step:)` or `choice([..])`. A sweep \
-              goes up in steps above 0 and has either durations or plain numbers. The value of a \
-              parameter does not use another parameter.",
+        why: "A parameter is a text, a number, `sweep(from:, to:, step:)` or `choice([..])`. A \
+              sweep goes up in steps above 0 and has either durations or plain numbers. The \
+              value of a parameter does not use another parameter.",
         wrong: "params: { \"p\": sweep(from: \"9us\", to: \"1us\", step: \"1us\") },\n\
                 tasks: { \"t\": (cpu: 0, body: [ work(\"$p\") ]) },",
         right: "params: { \"p\": sweep(from: \"1us\", to: \"9us\", step: \"1us\") },\n\
@@ -176,9 +176,9 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0119",
         title: "not a name",
-        why: "Names of maps, programs, tasks, variables, types, members, locals and parameters are \
-              C identifiers; `value`, `key`, `self` and `NULL` are taken. The name of the scenario \
-              itself is made of a-z, 0-9 and -.",
+        why: "Names of maps, programs, tasks, variables, types, members, locals and parameters \
+              are C identifiers; `value`, `key`, `self` and `NULL` are taken. The name of the \
+              scenario itself is made of a-z, 0-9 and -.",
         wrong: "name: \"My Race\",",
         right: "name: \"my-race\",",
     },
