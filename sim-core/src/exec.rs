@@ -35,6 +35,7 @@ impl<'m, M: Model> Exec<'m, M> {
         };
         machine.reset_memory();
         machine.reset_slots();
+        machine.mem.borrow_mut().frames.iter_mut().for_each(Vec::clear);
         for c in 0..machine.specs.len() {
             e.birth(CtxId(c as u16));
         }
@@ -80,8 +81,10 @@ impl<'m, M: Model> Exec<'m, M> {
         again.retain(|c| self.machine.status(*c) != Status::Idle);
         for c in &again {
             self.bodies[c.index()] = None;
+            self.machine.mem.borrow_mut().frames[c.index()].clear();
         }
         self.machine.reset_objects(&self.dirty);
+        self.machine.mem.borrow_mut().mark_entered();
         self.dirty.clear();
         self.epoch += 1;
         again.sort_unstable();

@@ -294,6 +294,11 @@ impl Machine {
         self.timed.get()
     }
 
+    /// Whether functions and events are marked (it costs time); for timed runs, before they begin.
+    pub fn set_marking(&self, on: bool) {
+        self.mem.borrow_mut().marking = on;
+    }
+
     /// Looks at shared memory between steps.
     pub fn with_mem<R>(&self, f: impl FnOnce(&Mem) -> R) -> R {
         f(&self.mem.borrow())
@@ -364,9 +369,6 @@ impl Machine {
     }
 
     fn reset_run(&self, mem: &mut Mem) {
-        for f in &mut mem.frames {
-            f.clear();
-        }
         mem.findings.clear();
         mem.last_writer.clear();
         mem.marks.clear();

@@ -601,6 +601,24 @@ impl Mem {
         }
     }
 
+    /// Marks again what contexts entered before their first step: those that did not move are not started anew.
+    pub(crate) fn mark_entered(&mut self) {
+        if !self.marking {
+            return;
+        }
+        for (c, frames) in self.frames.iter().enumerate() {
+            let mark = |f: &Frame| Mark {
+                ctx: CtxId(c as u16),
+                name: f.name,
+                arg: f.arg,
+                ret: None,
+                at: 0,
+                taken: 0,
+            };
+            self.marks.extend(frames.iter().map(mark));
+        }
+    }
+
     pub(crate) fn leave(&mut self, ctx: CtxId, ret: Option<i64>, taken: u32) {
         let Some(frame) = self.frames[ctx.index()].pop() else { return };
         if self.marking {

@@ -179,8 +179,8 @@ pub struct MarkRecord {
 
 /// Replays a policy (a schedule) from the start and records every step.
 pub fn record<M: Model>(exec: &mut Exec<'_, M>, policy: &mut dyn Policy, limits: Limits) -> Record {
-    exec.restart();
     exec.machine().mem.borrow_mut().marking = true;
+    exec.restart();
     let mut r = Recorder::default();
     policy.begin();
     let ended = run_with(exec, policy, limits, &mut |exec, pick| r.before(exec, pick));

@@ -128,14 +128,15 @@ impl ShortSchedule {
 }
 
 /// The CPU under which a context stands in the text: its own, or for a helper the number at the end of its token.
-fn home(spec: &CtxSpec) -> CpuId {
+pub fn home(spec: &CtxSpec) -> CpuId {
     spec.cpu.unwrap_or_else(|| {
         let digits: String = spec.token.chars().rev().take_while(char::is_ascii_digit).collect();
         CpuId(digits.chars().rev().collect::<String>().parse().unwrap_or(0))
     })
 }
 
-fn short_token(spec: &CtxSpec) -> &str {
+/// The name of a context in the text, on its CPU.
+pub fn short_token(spec: &CtxSpec) -> &str {
     if spec.cpu.is_some() {
         &spec.token
     } else {

@@ -227,7 +227,7 @@ fn check(p: &Program, preemptions: bool) -> bool {
 
 /// How many programs: more on request (`TIMERACE_PROGRAMS=20000`).
 fn programs() -> u64 {
-    std::env::var("TIMERACE_PROGRAMS").ok().and_then(|n| n.parse().ok()).unwrap_or(3_000)
+    std::env::var("TIMERACE_PROGRAMS").ok().and_then(|n| n.parse().ok()).unwrap_or(2_500)
 }
 
 #[test]
