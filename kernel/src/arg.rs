@@ -29,6 +29,8 @@ pub enum Arg {
     Path(usize),
     /// A task, by index.
     Task(usize),
+    /// What the user wrote: the operation at this line of the source (index of [`crate::world::LineId`]).
+    Text(usize),
 }
 
 const KEY_BITS: u32 = 40;
@@ -51,6 +53,7 @@ impl Arg {
             Arg::Code(c) => pack(5, 0, c as u64),
             Arg::Path(i) => pack(6, i, 0),
             Arg::Task(i) => pack(7, i, 0),
+            Arg::Text(i) => pack(8, i, 0),
         }
     }
 
@@ -66,6 +69,7 @@ impl Arg {
             5 => Arg::Code(((key << (64 - KEY_BITS)) as i64) >> (64 - KEY_BITS)),
             6 => Arg::Path(index),
             7 => Arg::Task(index),
+            8 => Arg::Text(index),
             _ => Arg::None,
         }
     }
@@ -103,6 +107,7 @@ impl Kernel {
                 None => c.to_string(),
             },
             Arg::Path(i) => w.paths.get(i).cloned().unwrap_or_default(),
+            Arg::Text(i) => self.texts.get(&i).cloned().unwrap_or_default(),
             Arg::Task(i) => w.tasks.get(i).map_or_else(String::new, |t| t.name.clone()),
         }
     }

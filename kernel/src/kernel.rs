@@ -13,11 +13,13 @@ use crate::samples::TimerNames;
 use crate::source::SourceVars;
 use crate::world::{LineId, World};
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use timerace_core::machine::{Body, Model};
 use timerace_core::mem::{FrameName, Mem, Ptr};
 use timerace_core::{CtxId, Cx, Label, Obj, Var, Word};
 
 /// A booted kernel: the code of all contexts of a machine. Made by [`crate::boot`].
+#[derive(Debug)]
 pub struct Kernel {
     pub(crate) world: World,
     pub(crate) flags: Flags,
@@ -48,6 +50,8 @@ pub struct Kernel {
     pub(crate) callbacks_begun: Option<Var<i64>>,
     /// The operation that each context is at.
     pub(crate) lines: Vec<Cell<LineId>>,
+    /// What the user wrote, by line.
+    pub(crate) texts: BTreeMap<usize, String>,
     pub(crate) log: Log,
     pub(crate) names: TimerNames,
 }

@@ -16,6 +16,8 @@ use timerace_core::{Cx, Var, site};
 #[derive(Debug)]
 pub(crate) struct Task {
     pub code: Code,
+    /// Whether it may load programs with timers.
+    pub cap_bpf: bool,
     /// The CPUs that it runs on, each with a context; the first is where it begins.
     pub cpus: Vec<u16>,
     /// By part: not 0 when the task comes to that CPU.
@@ -108,7 +110,7 @@ impl Process {
         }
     }
 
-    /// A word that stands for the whole state; not 0.
+    /// A word that stands for the whole state; neither 0 nor [`BEGIN`].
     fn digest(&self) -> u64 {
         let mut h = self.act.locals.iter().fold(self.pc as u64, |h, l| roll(h, *l));
         for fd in &self.fds {
@@ -123,9 +125,12 @@ impl Process {
                 },
             );
         }
-        h | 1
+        h | 2
     }
 }
+
+/// The first hand-over of a task: it begins.
+pub(crate) const BEGIN: u64 = 1;
 
 /// The first descriptor that a process opens.
 pub(crate) const FIRST_FD: i64 = 3;
@@ -134,11 +139,13 @@ impl Kernel {
     /// A task, or the part of one that runs on one CPU.
     pub(crate) async fn task(&self, cx: Cx<'_>, task: usize, part: usize) {
         let t = &self.tasks[task];
-        let mut p = match part {
-            0 => Process::new(),
+        // A task that moves waits for itself at every part, also at the first: an idle context is at its beginning.
+        let mut p = match t.cpus.len() {
+            1 => Process::new(),
             _ => self.arrive(cx, t, part).await,
         };
         if part == 0
+            && p.pc == 0
             && let Some(v) = t.unblocked
             && self.wait_for_start(cx, t, v).await
         {
@@ -269,13 +276,17 @@ impl Kernel {
 
     async fn arrive(&self, cx: Cx<'_>, t: &Task, part: usize) -> Process {
         let v = t.handoff[part];
-        cx.step(site!("migrate", Wakeup))
+        let word = cx
+            .step(site!("migrate", Wakeup))
             .when(v.obj(), Rel::Ne, 0)
             .writes(v.obj())
             .asleep()
             .idle()
             .run(move |m| m.update(v, |_: u64| 0))
             .await;
+        if word == BEGIN {
+            return Process::new();
+        }
         let baton = t.baton.borrow_mut().take();
         baton.unwrap_or_else(Process::new)
     }

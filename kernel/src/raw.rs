@@ -10,8 +10,8 @@ use crate::world::{
     TypeIx, VarId, VarKind,
 };
 use timerace_core::detect::Class;
-use timerace_core::step::{Cmp, Learn, Rel, Site, Term};
-use timerace_core::{CtxId, Cx, Obj, Ptr, Var, Word, site};
+use timerace_core::step::{Cmp, CostClass, Learn, Rel, Site, Term};
+use timerace_core::{CtxId, Cx, Label, Obj, Ptr, Var, Word, site};
 
 /// A shared variable.
 #[derive(Clone, Debug)]
@@ -50,12 +50,13 @@ impl Kernel {
             | OpKind::Cmpxchg { .. } => self.access(cx, act, op).await,
             OpKind::Assert(cond) => {
                 if !act.holds(cond) {
-                    let site = site!("assert", Free);
-                    cx.step(site).run(|m| m.report(Class::Assertion, None)).await;
+                    let label = worded(op, site!("assert", Free).into());
+                    cx.step(label).run(|m| m.report(Class::Assertion, None)).await;
                 }
             }
             OpKind::Work(ns) => {
-                cx.step(site!("work", Free)).takes(ns.min, ns.max).run(|_| ()).await;
+                let label = worded(op, site!("work", Free).into());
+                cx.step(label).takes(ns.min, ns.max).run(|_| ()).await;
             }
             // Barriers order nothing more than sequential consistency does.
             OpKind::Barrier(_) => {}
@@ -65,10 +66,10 @@ impl Kernel {
             | OpKind::LockIrqsave(_)
             | OpKind::UnlockIrqrestore(_) => self.raw_lock(cx, act, op).await,
             OpKind::Context(c) => self.raw_context(cx, *c).await,
-            OpKind::WaitUntil(cond) => self.wait(cx, act, cond, false).await,
+            OpKind::WaitUntil(cond) => self.wait(cx, act, op, cond, false).await,
             OpKind::SleepUntil(cond) => {
                 self.may_sleep(cx).await;
-                self.wait(cx, act, cond, true).await;
+                self.wait(cx, act, op, cond, true).await;
             }
             _ => self.raw_memory(cx, act, op).await,
         }
@@ -77,18 +78,19 @@ impl Kernel {
     async fn raw_memory(&self, cx: Cx<'_>, act: &mut Act, op: &Op) {
         match &op.kind {
             OpKind::Alloc(into, ty) => {
-                let p = self.raw_alloc(cx, *ty).await;
+                let p = self.raw_alloc(cx, op, *ty).await;
                 act.locals[local(*into)] = p.to_word();
                 act.maps[local(*into)] = 0;
             }
             OpKind::Free(l) => {
                 if let Some(p) = self.raw_pointer(cx, act, *l).await {
-                    cx.free(site!("free", Alloc), p).await;
+                    cx.free(worded(op, site!("free", Alloc).into()), p).await;
                 }
             }
             OpKind::CallRcuFree(l) => {
                 if let Some(p) = self.raw_pointer(cx, act, *l).await {
-                    self.call_rcu(cx, site!("call_rcu_free", Memory), p.to_word()).await;
+                    let label = worded(op, site!("call_rcu_free", Memory).into());
+                    self.call_rcu(cx, label, p.to_word()).await;
                 }
             }
             OpKind::RcuReadLock => cx.rcu_read_lock(self.rcu_words[cx.id().index()]).await,
@@ -110,10 +112,10 @@ impl Kernel {
     }
 
     /// A fresh object, its integers 0 and its pointers NULL.
-    async fn raw_alloc(&self, cx: Cx<'_>, ty: TypeIx) -> Ptr {
+    async fn raw_alloc(&self, cx: Cx<'_>, op: &Op, ty: TypeIx) -> Ptr {
         let p = cx.reserve(self.ty.raw[ty.index()]);
         let n = self.world.types[ty.index()].fields.len() as u32;
-        let label = site!("alloc", Alloc);
+        let label = worded(op, site!("alloc", Alloc).into());
         let step = (0..n).fold(cx.step(label), |s, f| s.writes(p.field::<u64>(f).obj()));
         step.writes(p.alive())
             .run(move |m| {
@@ -197,8 +199,7 @@ impl Kernel {
 
     async fn access_at(&self, cx: Cx<'_>, act: &Act, op: &Op, t: Target) -> u64 {
         let var: Var<u64> = Var::at(t.obj);
-        let label = raw_site(&op.kind).with(t.arg);
-        let step = cx.step(label);
+        let step = cx.step(worded(op, raw_site(&op.kind).with(t.arg)));
         match &op.kind {
             OpKind::Read { order: Order::Plain, .. } => {
                 step.plain(t.obj, false).run(move |m| m.load(var)).await
@@ -297,14 +298,14 @@ impl Kernel {
     }
 
     /// One step that is enabled when the condition holds; all shared operands are read in it.
-    async fn wait(&self, cx: Cx<'_>, act: &Act, cond: &Cond, sleeps: bool) {
+    async fn wait(&self, cx: Cx<'_>, act: &Act, op: &Op, cond: &Cond, sleeps: bool) {
         let single = std::slice::from_ref(cond);
         let (parts, any) = match cond {
             Cond::Cmp(..) => (single, false),
             Cond::All(parts) => (parts.as_slice(), false),
             Cond::Any(parts) => (parts.as_slice(), true),
         };
-        let mut step = cx.step(site!("wait", Memory));
+        let mut step = cx.step(worded(op, site!("wait", Memory).into()));
         for part in parts {
             // Nested conditions are refused at boot.
             let Cond::Cmp(a, op, b) = part else { continue };
@@ -348,6 +349,20 @@ fn rel(op: crate::world::CmpOp) -> Rel {
         CmpOp::Gt => Rel::Gt,
         CmpOp::Ge => Rel::Ge,
     }
+}
+
+/// The label of a step that the user wrote: his own words, at the cost of the step.
+fn worded(op: &Op, plain: Label) -> Label {
+    if op.text.is_empty() {
+        return plain;
+    }
+    let site = match plain.site.cost {
+        CostClass::Memory => site!("{}", Memory),
+        CostClass::Atomic => site!("{}", Atomic),
+        CostClass::Alloc => site!("{}", Alloc),
+        _ => site!("{}", Free),
+    };
+    site.with(Arg::Text(op.at.index()).word())
 }
 
 fn raw_site(op: &OpKind) -> &'static Site {

@@ -7,7 +7,7 @@
 use crate::kernel::Kernel;
 use crate::objects::Elem;
 use timerace_core::step::{Gate, Learn, Rel, Site};
-use timerace_core::{CtxKind, Cx, Nanos, Obj, Ptr, Word, site};
+use timerace_core::{CtxKind, Cx, Label, Nanos, Obj, Ptr, Word, site};
 
 /// In words of callbacks: the pointer is an element of a hash map (`htab_elem_free_rcu`).
 pub(crate) const TAG_HTAB_ELEM: u64 = 1 << 33;
@@ -63,9 +63,9 @@ impl Kernel {
     }
 
     /// `call_rcu()`, `kfree_rcu()`: onto this CPU's list.
-    pub(crate) async fn call_rcu(&self, cx: Cx<'_>, site: &'static Site, item: u64) {
+    pub(crate) async fn call_rcu(&self, cx: Cx<'_>, label: impl Into<Label>, item: u64) {
         let list = self.cpu(cx).rcu;
-        cx.step(site).writes(list.obj()).run(move |m| m.push_back(list, item)).await;
+        cx.step(label).writes(list.obj()).run(move |m| m.push_back(list, item)).await;
     }
 
     /// `call_rcu_tasks_trace()`

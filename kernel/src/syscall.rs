@@ -1,8 +1,8 @@
 //! System calls of tasks: bpf(2), close, dup, unlink, kill (kernel/bpf/syscall.c, inode.c).
 
 use crate::arg::Arg;
-use crate::errno::{EBADF, EEXIST, EINVAL, ENOENT};
-use crate::kernel::Kernel;
+use crate::errno::{EBADF, EEXIST, EINVAL, ENOENT, EPERM};
+use crate::kernel::{Kernel, Role};
 use crate::process::{File, Process};
 use crate::world::{Call, ElemRef, FdRef, KeyRef, MapRef, Operand};
 use timerace_core::step::{Gate, Site};
@@ -42,8 +42,7 @@ impl Kernel {
             Call::ProgRun(prog) => Outcome::of(self.bpf_prog_test_run(cx, prog.index()).await),
             Call::Kill(task, signal) => {
                 let own = self.roles[cx.id().index()];
-                let me =
-                    matches!(own, crate::kernel::Role::Task { task: t, .. } if t == task.index());
+                let me = matches!(own, Role::Task { task: t, .. } if t == task.index());
                 let killed = me && crate::process::is_deadly(*signal);
                 if !me && let Some(v) = self.tasks[task.index()].signalled {
                     let label = site!("kill({})", Syscall).with(Arg::Task(task.index()).word());
@@ -96,6 +95,7 @@ impl Kernel {
                 self.bpf_map_create(cx, m.index()).await;
                 p.open(File::Map(m.index()))
             }
+            Call::ProgLoad(_) if !self.cap_bpf(cx) => EPERM,
             Call::ProgLoad(g) => match self.bpf_prog_load(cx, g.index()).await {
                 0 => p.open(File::Prog(g.index())),
                 error => error,
@@ -125,6 +125,13 @@ impl Kernel {
             }
             Call::Close(fd) => self.close(cx, p, fd).await,
             _ => EINVAL,
+        }
+    }
+
+    fn cap_bpf(&self, cx: Cx<'_>) -> bool {
+        match self.roles[cx.id().index()] {
+            Role::Task { task, .. } => self.tasks[task].cap_bpf,
+            _ => true,
         }
     }
 

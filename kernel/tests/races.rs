@@ -262,3 +262,100 @@ fn r08_an_inner_map_is_freed_under_a_program() {
     assert!(found.iter().any(|f| f.starts_with("USE_AFTER_FREE")), "{found:?}");
     assert_eq!(findings(&inner_map(with("v6.7", Fix::DeferInnerMapFree))), none());
 }
+
+/// The same races where kernel code can be preempted: readers are the words of tasks then.
+#[test]
+fn races_on_a_preemptible_kernel() {
+    let preemptible = |mut w: World| {
+        w.machine.preempt = Preempt::Full;
+        findings(&w)
+    };
+    let uaf = "USE_AFTER_FREE bpf_timer_cancel bpf_timer_cancel_and_free";
+    assert!(preemptible(cancel_vs_delete(kernel("v6.7"))).contains(uaf));
+    assert_eq!(preemptible(cancel_vs_delete(kernel("v6.8"))), none());
+    assert!(!preemptible(init_vs_close(kernel("v6.6"))).is_empty());
+    assert_eq!(preemptible(init_vs_close(kernel("v6.7"))), none());
+    let both = kernel("v6.8").with(Fix::CancelDeadlk).with(Fix::DeferFreeInCallback);
+    assert_eq!(preemptible(mutual_delete(both)), none());
+}
+
+/// With one CPU the canceller must be preempted: impossible without preemption, found with it.
+#[test]
+fn r07_on_one_cpu_needs_preemption() {
+    let mut w = cancel_vs_delete(kernel("v6.7"));
+    w.machine.cpus = 1;
+    w.tasks[1].cpu = 0;
+    assert_eq!(findings(&w), none());
+    w.machine.preempt = Preempt::Full;
+    assert!(!findings(&w).is_empty());
+}
+
+/// The last descriptor of a map is closed while its timers run on another CPU and arm themselves again.
+#[test]
+fn nothing_runs_after_the_last_user_reference() {
+    for k in ["v5.17", "v6.1", "v6.9"] {
+        for (kind, fresh) in
+            [(MapKind::Array, false), (MapKind::Hash, false), (MapKind::Hash, true)]
+        {
+            let mut w = world(kernel(k), 2, kind, 2);
+            w.maps[0].flags.no_prealloc = fresh;
+            let again = Call::TimerStart(own_timer(), Nsecs::Of(Ns::fixed(10)), 0);
+            let few = Cond::Cmp(Operand::RunNumber, CmpOp::Le, Operand::Int(1));
+            let then = vec![ret(&[0, -22], again)];
+            let cb = vec![op(OpKind::If { cond: few, then, otherwise: vec![] })];
+            let cb = prog(&mut w, "cb", ProgKind::TimerCb, cb);
+            let mut arm = Vec::new();
+            // Two timers make 147,140 schedules on v6.9, where they are freed through RCU.
+            let timers = if k == "v6.9" { 1 } else { 2 };
+            for key in 0..timers {
+                arm.extend([any(update(key)), call(init(key))]);
+                arm.extend([call(set_callback(key, cb)), call(start(key, 10))]);
+            }
+            let p = ProgId(prog(&mut w, "arm", ProgKind::Tc, arm) as u32);
+            let m = MapId(0);
+            let calls = [Call::MapCreate(m), Call::ProgLoad(p), Call::ProgRun(p)];
+            let mut ops: Vec<Op> = calls.map(call).to_vec();
+            ops.push(call(Call::Close(FdRef::Prog(p))));
+            ops.push(op(OpKind::SetCpu(1)));
+            ops.push(op(OpKind::Exit(0)));
+            task(&mut w, "loader", 0, ops);
+            assert_eq!(findings(&w), none(), "{k} {kind:?} {fresh}");
+        }
+    }
+}
+
+/// An allocation that may fail is a choice of the schedule.
+#[test]
+fn may_enomem_is_a_choice() {
+    let mut w = world(kernel("v6.9"), 1, MapKind::Array, 1);
+    let p = prog(&mut w, "p", ProgKind::Syscall, vec![ret(&[0, -12], init(0))]);
+    task(&mut w, "user", 0, vec![run(p)]);
+    assert_eq!(search(&w).schedules, 1);
+    w.faults.push(Fault::MayEnomem { function: "bpf_timer_init".into(), at: LineId(0) });
+    assert_eq!(search(&w).schedules, 2);
+    w.faults[0] = Fault::Enomem { function: "bpf_timer_init".into(), nth: vec![1], at: LineId(0) };
+    w.progs[p].body.ops = vec![ret(&[-12], init(0)), ret(&[0], init(0))];
+    assert_eq!(findings(&w), none());
+}
+
+/// An interrupt may come anywhere but where interrupts are off.
+#[test]
+fn interrupts_come_between_steps() {
+    let mut w = World::new("irq", kernel("v6.9"), 1);
+    w.vars.push(VarDef { name: "x".into(), kind: VarKind::Int(0), at: LineId(0) });
+    let x = Place::Var(VarId(0));
+    let add = || op(OpKind::FetchAdd { into: LocalId(0), on: x, by: Operand::Int(1) });
+    task(&mut w, "t", 0, vec![add(), add()]);
+    let body = Body { ops: vec![add()], locals: vec!["r".into()] };
+    let what = Event::Irq(Work::Body(body));
+    w.cpu_events.push(CpuEvents {
+        cpu: 0,
+        sources: vec![Source { when: When::Anytime, what, at: LineId(0) }],
+        ..CpuEvents::default()
+    });
+    assert_eq!(search(&w).schedules, 3);
+    let masked = |o| op(OpKind::Context(o));
+    w.tasks[0].body.ops =
+        vec![masked(ContextOp::IrqSave), add(), add(), masked(ContextOp::IrqRestore)];
+    assert_eq!(search(&w).schedules, 2);
+}

@@ -309,3 +309,71 @@ fn a_task_goes_from_cpu_to_cpu_and_its_timers_with_it() {
     runs.sort_unstable();
     assert_eq!(runs, [(0, 2), (1, 0), (2, 1)]);
 }
+
+/// A world with one timer that expires after 1 ms on CPU 0, and these sources there.
+fn with_sources(sources: Vec<Source>) -> Logged {
+    let mut w = world(kernel("v6.9"), 1, MapKind::Array, 1);
+    let cb = ProgId(prog(&mut w, "cb", ProgKind::TimerCb, vec![]) as u32);
+    w.maps[0].init = vec![(0, ElemInit::Armed { after: Ns::fixed(MS), callback: cb })];
+    w.cpu_events.push(CpuEvents { cpu: 0, sources, ..CpuEvents::default() });
+    timed(&w)
+}
+
+#[test]
+fn a_softirq_delays_a_callback_and_an_interrupt_prolongs_it() {
+    let late = |sources: Vec<Source>| with_sources(sources).callbacks[0].time.0 - MS;
+    let at = |ns, what| Source { when: When::At(Ns::fixed(ns)), what, at: LineId(0) };
+    let takes = |us: u64| Work::Takes(Ns::fixed(us * 1_000));
+    let alone = late(vec![]);
+    assert!(alone < 5_000, "{alone}");
+    let rx = at(MS - 10_000, Event::Softirq("NET_RX".into(), takes(500)));
+    let behind = late(vec![rx.clone()]);
+    assert!((490_000..500_000).contains(&behind), "{behind}");
+    let irq = at(MS + 100_000, Event::Irq(takes(50)));
+    let longer = late(vec![rx, irq]);
+    assert!((540_000..555_000).contains(&longer), "{longer}");
+}
+
+#[test]
+fn a_packet_runs_its_program_and_a_step_comes_at_its_time() {
+    let mut w = world(kernel("v6.9"), 1, MapKind::Array, 1);
+    let cb = prog(&mut w, "cb", ProgKind::TimerCb, vec![]);
+    let arm = [init(0), set_callback(0, cb), start(0, MS)].map(call).to_vec();
+    let arm = ProgId(prog(&mut w, "arm", ProgKind::Xdp, arm) as u32);
+    let stop = prog(&mut w, "stop", ProgKind::Tc, vec![ret(&[1], cancel(0))]);
+    let step = Event::Step(Body::of(vec![run(stop)]));
+    let source = |at, what| Source { when: When::At(Ns::fixed(at)), what, at: LineId(0) };
+    let sources = vec![source(MS, Event::Packet(arm)), source(MS + MS / 2, step)];
+    w.cpu_events.push(CpuEvents { cpu: 0, sources, ..CpuEvents::default() });
+    let log = timed(&w);
+    assert_eq!(log.callbacks, []);
+    assert_eq!(log.ops.last().unwrap().ret, Some(0), "the run of the program that cancels");
+}
+
+#[test]
+fn equal_worlds_make_equal_runs() {
+    let digest = || {
+        let mut w = world(kernel("v6.9"), 2, MapKind::Hash, 4);
+        let again = Call::TimerStart(own_timer(), Nsecs::Of(Ns { min: 1_000, max: 90_000 }), 0);
+        let cb = ProgId(prog(&mut w, "cb", ProgKind::TimerCb, vec![call(again)]) as u32);
+        let armed = ElemInit::Armed { after: Ns::fixed(MS), callback: cb };
+        w.maps[0].init = (0..4).map(|k| (k, armed)).collect();
+        let (machine, kernel) = boot(&w, true).unwrap();
+        let options = TimedOptions {
+            seed: 3,
+            costs: Costs::default(),
+            until: None,
+            expiries: Some(1_000),
+            max_steps: 1_000_000,
+        };
+        let (run, _) = run_timed(&machine, &kernel, &options, &mut Unwatched);
+        // A self re-arming callback takes at most 20 steps.
+        assert!(run.steps <= 20 * run.expiries, "{} steps", run.steps);
+        (run.digest, kernel.timer_names())
+    };
+    let (a, b) = (digest(), digest());
+    assert_eq!(a, b);
+    let mut names = a.1;
+    names.sort();
+    assert_eq!(names, ["timers[0]", "timers[1]", "timers[2]", "timers[3]"]);
+}

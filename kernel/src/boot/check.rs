@@ -5,7 +5,7 @@ use super::need::{each_op, source_body};
 use crate::compile::{Code, MAX_LOCALS};
 use crate::world::{
     Call, Cond, Event, Fault, LineId, MapKind, MapRef, Memory, ObjRef, Op, OpKind, Operand, Place,
-    Preempt, ProgKind, ValueRef, World,
+    Preempt, ProgKind, Timing, ValueRef, World,
 };
 
 /// The most members of a struct.
@@ -29,7 +29,7 @@ pub(super) fn locals(code: &Code, name: &str) -> Result {
 }
 
 /// Refuses what is not modelled.
-pub(super) fn check(w: &World) -> Result {
+pub(super) fn check(w: &World, timed: bool) -> Result {
     let nowhere = LineId(u32::MAX);
     if w.machine.memory == Memory::Tso {
         return unsupported(w, "memory: TSO", nowhere);
@@ -40,6 +40,15 @@ pub(super) fn check(w: &World) -> Result {
     if let Some(t) = w.types.iter().find(|t| t.fields.len() > MAX_FIELDS) {
         let (count, limit) = (t.fields.len(), MAX_FIELDS);
         return Err(BootError::TooMany { what: format!("members of `{}`", t.name), count, limit });
+    }
+    if !w.machine.high_res {
+        return unsupported(w, "high_res: false", nowhere);
+    }
+    if w.machine.tick == Some(true) {
+        return unsupported(w, "a periodic tick", nowhere);
+    }
+    if w.timing == Timing::Respect && !timed {
+        return unsupported(w, "timing: Respect in an exploration", nowhere);
     }
     maps(w)?;
     faults(w)?;

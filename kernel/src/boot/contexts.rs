@@ -74,6 +74,7 @@ impl Builder<'_> {
             let signalled = killed.then(|| self.s.var(&format!("{}.signalled", t.name), false));
             let unblocked = t.blocked.then(|| self.s.var(&format!("{}.unblocked", t.name), false));
             self.task(t.cpu, &t.name, code, unblocked, signalled);
+            self.k.tasks[i].cap_bpf = t.cap_bpf;
         }
         for c in w.cpu_events.iter().filter(|c| !c.steps.is_empty()) {
             let name = format!("cpu{}", c.cpu);
@@ -102,7 +103,12 @@ impl Builder<'_> {
         }
         let raw = code.ops().any(is_rcu);
         let task = self.k.tasks.len();
-        let handoff = cpus.iter().map(|c| self.s.var(&format!("{name}.to_cpu{c}"), 0u64)).collect();
+        let first = |part: usize| if part == 0 { crate::process::BEGIN } else { 0 };
+        let handoff = cpus
+            .iter()
+            .enumerate()
+            .map(|(part, c)| self.s.var(&format!("{name}.to_cpu{c}"), first(part)));
+        let handoff = handoff.collect();
         for (part, c) in cpus.iter().enumerate() {
             let token = token_of(name);
             let cpu = Some(usize::from(*c));
@@ -110,7 +116,8 @@ impl Builder<'_> {
             self.reader(&format!("{name}.{c}"), raw, true);
         }
         let baton = RefCell::new(None);
-        self.k.tasks.push(Task { code, cpus, handoff, unblocked, signalled, baton });
+        let cap_bpf = true;
+        self.k.tasks.push(Task { code, cap_bpf, cpus, handoff, unblocked, signalled, baton });
     }
 
     fn sources(&mut self) -> Result<(), BootError> {

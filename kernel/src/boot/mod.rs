@@ -19,6 +19,7 @@ use crate::samples::TimerNames;
 use crate::world::{At, Fault, LineId, VarKind, World};
 use need::Needs;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt;
 use timerace_core::{CpuId, Machine, Setup, Var};
 
@@ -74,7 +75,7 @@ impl std::error::Error for BootError {}
 /// # Errors
 /// [`BootError`]: what is not modelled, what the kernel refuses, what is too large. Nothing is ever left out silently.
 pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> {
-    check::check(world)?;
+    check::check(world, timed)?;
     let flags = Flags::of(world.kernel);
     let needs = Needs::of(world, &flags);
     let mut setup = Setup::new(world.machine.cpus);
@@ -110,6 +111,7 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
         trace_words: Vec::new(),
         callbacks_begun,
         lines: Vec::new(),
+        texts: texts(world),
         log: Log::default(),
         names: TimerNames::default(),
     };
@@ -117,6 +119,14 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
     kernel.lines = kernel.roles.iter().map(|_| Cell::new(LineId(u32::MAX))).collect();
     maps::initial_state(&mut setup, &kernel);
     Ok((setup.build(), kernel))
+}
+
+fn texts(w: &World) -> BTreeMap<usize, String> {
+    let mut texts = BTreeMap::new();
+    need::each_op_of(w, &mut |op| {
+        texts.insert(op.at.index(), op.text.clone());
+    });
+    texts
 }
 
 fn cpu_vars(s: &mut Setup, cpu: u16) -> CpuVars {

@@ -5,8 +5,9 @@ use crate::arg::Arg;
 use crate::kernel::Kernel;
 use crate::objects::Elem;
 use crate::promises;
+use crate::raw::Words;
 use timerace_core::detect::Class;
-use timerace_core::mem::{Mem, Ptr};
+use timerace_core::mem::Ptr;
 use timerace_core::{Cx, Word, site};
 
 impl Kernel {
@@ -52,23 +53,43 @@ impl Kernel {
         self.rcu_read_unlock(cx).await;
     }
 
-    /// The walk of a chain. The next element is read from the current one when its turn comes; an element that was reused
-    /// for another bucket takes the walk with it there (from v6.1 on), one that was unlinked leads on to its old successor.
+    /// The walk of a chain, without the bucket lock. The next element is read from the current one when its turn comes. One
+    /// that was unlinked meanwhile still leads to its old successor; one that was reused for another bucket (possible from
+    /// v6.1 on) takes the walk along to that bucket, and what was left here is not visited.
     async fn walk_bucket(&self, cx: Cx<'_>, map: usize, b: Bucket) {
-        let mut at: Option<Elem> = None;
-        loop {
-            let (chain, last) = (b.chain, at.map(|e| e.0.to_word()));
-            let next = cx
-                .step(site!("hlist_nulls_for_each_entry(l, ..)", Map))
-                .reads(chain.obj())
-                .run(move |m| super::elem::Popped(successor(m, b, last)))
-                .await
-                .0;
-            let Some(word) = next else { return };
+        let mut at = b;
+        let mut rest = self.chain_after(cx, at, None).await.unwrap_or_default();
+        while let Some(word) = rest.first().copied() {
             let e = Elem(Ptr::from_word(word));
             self.bpf_timer_cancel_and_free(cx, e, map).await;
-            at = Some(e);
+            if let Some(now) = self.chain_after(cx, at, Some(word)).await {
+                rest = now;
+                continue;
+            }
+            rest.remove(0);
+            if self.flags.bpf_mem_alloc {
+                let key = cx.read(site!("l->hash_node.next", Memory, quiet), e.key()).await;
+                let other = self.maps[map].bucket(key);
+                if other.chain != at.chain
+                    && let Some(there) = self.chain_after(cx, other, Some(word)).await
+                {
+                    (at, rest) = (other, there);
+                }
+            }
         }
+    }
+
+    /// The elements after `last` (all without one); `None` if it is not linked there.
+    async fn chain_after(&self, cx: Cx<'_>, b: Bucket, last: Option<u64>) -> Option<Vec<u64>> {
+        let chain = b.chain;
+        let step = cx.step(site!("hlist_nulls_for_each_entry(l, ..)", Map)).reads(chain.obj());
+        let walk = step.run(move |m| {
+            let mut items = m.items(chain);
+            let linked = last.is_none_or(|last| items.any(|w| w == last));
+            Words(std::iter::once(u64::from(linked)).chain(items).collect())
+        });
+        let mut words = walk.await.0;
+        (words.remove(0) != 0).then_some(words)
     }
 
     /// The walk is over: from now on the map must have no timer. Ghosts only, no statement of the kernel.
@@ -96,21 +117,4 @@ impl Kernel {
         })
         .await;
     }
-}
-
-/// The element after `last` in a chain (the first without one). If `last` is no longer linked the walk starts over: it
-/// then meets elements again that it has seen, whose timers are gone.
-fn successor(m: &mut Mem, b: Bucket, last: Option<u64>) -> Option<u64> {
-    let mut items = m.items(b.chain);
-    if let Some(last) = last
-        && items.any(|w| w == last)
-    {
-        return items.next();
-    }
-    if last.is_some() {
-        return None;
-    }
-    drop(items);
-    let mut items = m.items(b.chain);
-    items.next()
 }
