@@ -18,7 +18,7 @@ use crate::syntax;
 pub struct Checked {
     /// The scenario, unless there are errors.
     pub scenario: Option<Scenario>,
-    /// Errors (at most [`ERRORS_MAX`], then no warnings) or warnings, in the order of their places.
+    /// Errors, or if there are none warnings: at most [`ERRORS_MAX`], in the order of their places.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -39,13 +39,7 @@ pub fn parse(source: &str, set: &[(String, String)]) -> Result<Scenario, Vec<Dia
 pub fn check(source: &str, set: &[(String, String)]) -> Checked {
     let failed = |mut diagnostics: Vec<Diagnostic>| {
         diagnostics.retain(Diagnostic::is_error);
-        sort(&mut diagnostics);
-        let more = diagnostics.len().saturating_sub(ERRORS_MAX);
-        diagnostics.truncate(ERRORS_MAX);
-        if let Some(last) = diagnostics.last_mut().filter(|_| more > 0) {
-            last.notes.push(format!("{more} more errors are not shown"));
-        }
-        Checked { scenario: None, diagnostics }
+        Checked { scenario: None, diagnostics: first_ones(diagnostics, "errors") }
     };
     if source.len() as u64 > FILE_MAX_BYTES {
         return failed(vec![too_large(source.len() as u64)]);
@@ -63,8 +57,7 @@ pub fn check(source: &str, set: &[(String, String)]) -> Checked {
     }
     diags.extend(check::warnings(&scenario));
     diags.extend(check::unused_params(&scenario, &reader.used_params));
-    sort(&mut diags);
-    Checked { scenario: Some(scenario), diagnostics: diags }
+    Checked { scenario: Some(scenario), diagnostics: first_ones(diags, "warnings") }
 }
 
 /// Suspicions about a scenario that is correct. [`check`] finds these and unused parameters.
@@ -82,6 +75,17 @@ pub fn warnings(scenario: &Scenario) -> Vec<Diagnostic> {
 #[must_use]
 pub fn kernel_rules(scenario: &Scenario, version: (u32, u32, u32)) -> Vec<Diagnostic> {
     check::kernel::rules(scenario, version)
+}
+
+/// The first ones in the order of their places; the last of them says how many are left out.
+fn first_ones(mut diags: Vec<Diagnostic>, what: &str) -> Vec<Diagnostic> {
+    sort(&mut diags);
+    let more = diags.len().saturating_sub(ERRORS_MAX);
+    diags.truncate(ERRORS_MAX);
+    if let Some(last) = diags.last_mut().filter(|_| more > 0) {
+        last.notes.push(format!("{more} more {what} are not shown"));
+    }
+    diags
 }
 
 fn sort(diags: &mut Vec<Diagnostic>) {

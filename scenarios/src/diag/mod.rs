@@ -1,6 +1,6 @@
 //! Messages about a scenario file: what is wrong, where, and what to write instead.
 //!
-//! [`Diagnostic`] is plain data; [`render`] turns it into text, [`codes`] explains its code.
+//! [`Diagnostic`] is plain data; [`render()`] turns it into text, [`codes`] explains its code.
 
 pub mod codes;
 pub mod render;
