@@ -14,6 +14,7 @@ mod bpf_timer;
 mod compile;
 pub mod errno;
 mod faults;
+mod finals;
 mod flags;
 mod hrtimer;
 mod interp;

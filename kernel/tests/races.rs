@@ -359,3 +359,26 @@ fn interrupts_come_between_steps() {
         vec![masked(ContextOp::IrqSave), add(), add(), masked(ContextOp::IrqRestore)];
     assert_eq!(search(&w).schedules, 2);
 }
+
+/// The search covers every end that random schedules reach.
+#[test]
+fn random_schedules_find_nothing_new() {
+    let preemptible = |mut w: World| {
+        w.machine.preempt = Preempt::Full;
+        w
+    };
+    for k in ["v6.1", "v6.7", "v6.9"].map(kernel) {
+        random_runs_agree(&cancel_vs_delete(k), 500);
+        random_runs_agree(&init_vs_close(k), 500);
+        random_runs_agree(&mutual_cancel(k), 1_000);
+        random_runs_agree(&mutual_delete(k), 1_000);
+        random_runs_agree(&bucket_wait(k, true), 500);
+        random_runs_agree(&inner_map(k), 500);
+        random_runs_agree(&reuse(k, MapKind::LruHash), 500);
+        random_runs_agree(&preemptible(cancel_vs_delete(k)), 500);
+        random_runs_agree(&preemptible(reuse(k, MapKind::Hash)), 500);
+    }
+    let both = kernel("v6.9").with(Fix::CancelDeadlk).with(Fix::DeferFreeInCallback);
+    random_runs_agree(&mutual_delete(both), 1_000);
+    random_runs_agree(&preemptible(self_arm_free(both)), 500);
+}

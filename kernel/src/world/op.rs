@@ -207,7 +207,7 @@ pub enum Call {
     MapDelete(ElemRef),
     /// `bpf_map_lookup_and_delete_elem`
     MapLookupAndDelete(ElemRef),
-    /// `BPF_MAP_UPDATE_BATCH` of these keys and values; returns how many were done or the error.
+    /// `BPF_MAP_UPDATE_BATCH` of these keys and values; 0 or the first error. How many were done is logged as data.
     MapUpdateBatch(MapRef, Vec<(i64, i64)>, UpdateFlag),
     /// `BPF_MAP_DELETE_BATCH` of these keys.
     MapDeleteBatch(MapRef, Vec<i64>),

@@ -2,8 +2,9 @@
 #![allow(dead_code)]
 
 use std::collections::BTreeSet;
-use timerace_core::dpor::{Ignore, Options, explore};
+use timerace_core::dpor::{Ignore, Observer, Options, View, explore};
 use timerace_core::exec::Exec;
+use timerace_core::policy::{Limits, Random, run as run_policy};
 use timerace_core::result::Exploration;
 use timerace_kernel::world::*;
 use timerace_kernel::{Fix, KernelVersion, World, boot};
@@ -154,4 +155,31 @@ pub fn none() -> BTreeSet<String> {
 
 pub fn with(k: &str, fix: Fix) -> KernelVersion {
     kernel(k).with(fix)
+}
+
+struct States(BTreeSet<(u64, usize)>);
+
+impl Observer for States {
+    fn needs_marks(&self) -> bool {
+        false
+    }
+    fn execution(&mut self, view: &View<'_>) {
+        self.0.insert((view.mem.state_digest(), view.mem.findings(&[]).len()));
+    }
+}
+
+/// Random executions end in no state that the search does not know: what steps declare is what they touch.
+pub fn random_runs_agree(w: &World, runs: u32) {
+    let (machine, kernel) = boot(w, false).expect("the world boots");
+    let mut exec = Exec::new(&machine, &kernel);
+    let mut known = States(BTreeSet::new());
+    let options = Options { keep_going: true, ..Options::default() };
+    assert!(explore(&mut exec, &options, &mut known).complete);
+    let mut random = Random::new(1);
+    for n in 0..runs {
+        exec.restart();
+        run_policy(&mut exec, &mut random, Limits::default());
+        let end = machine.with_mem(|m| (m.state_digest(), m.findings(&[]).len()));
+        assert!(known.0.contains(&end), "{}: run {n} of {} states", w.kernel, known.0.len());
+    }
 }
