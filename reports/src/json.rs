@@ -5,7 +5,7 @@ use crate::steps::changes;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use timerace_core::record::{FindingRecord, Record};
-use timerace_core::result::Exploration;
+use timerace_core::result::{Exploration, Verdict};
 
 /// The schema of all results.
 pub const SCHEMA: u32 = 1;
@@ -17,55 +17,6 @@ pub struct ExpectationResult {
     pub name: String,
     /// Whether it holds; `None`: not judged (a `sometimes` in a single run, a search cut off before it could be known).
     pub ok: Option<bool>,
-}
-
-/// What is said of a run or a search.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// There is at least one finding, expected or not.
-    Bug,
-    /// There is none, but an expectation does not hold.
-    Failed,
-    /// Neither, but a bound was hit before all was decided.
-    Inconclusive,
-    /// None of these.
-    Pass,
-}
-
-impl Verdict {
-    /// The verdict on a number of findings; `undecided`: a bound was hit before all was decided.
-    pub fn of(findings: usize, expectations: &[ExpectationResult], undecided: bool) -> Verdict {
-        if findings > 0 {
-            Verdict::Bug
-        } else if expectations.iter().any(|e| e.ok == Some(false)) {
-            Verdict::Failed
-        } else if undecided {
-            Verdict::Inconclusive
-        } else {
-            Verdict::Pass
-        }
-    }
-
-    /// As scripts know it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Verdict::Bug => "bug",
-            Verdict::Failed => "failed",
-            Verdict::Inconclusive => "inconclusive",
-            Verdict::Pass => "pass",
-        }
-    }
-}
-
-/// 0: every expectation holds; 1: one failed; 3: undecided. An expected bug is no failure; 1 wins over 3.
-pub fn exit_code(expectations: &[ExpectationResult], undecided: bool) -> u8 {
-    if expectations.iter().any(|e| e.ok == Some(false)) {
-        1
-    } else if undecided {
-        3
-    } else {
-        0
-    }
 }
 
 /// A finding as scripts see it.
@@ -175,8 +126,8 @@ pub struct TestCase {
     pub complete: bool,
     /// In the order of the scenario.
     pub expectations: Vec<ExpectationResult>,
-    /// A bound was hit before all was decided.
-    pub undecided: bool,
+    /// 0: every expectation holds; 1: one does not; 3: a bound was hit before all was decided.
+    pub exit_code: u8,
 }
 
 fn expectations(all: &[ExpectationResult]) -> Value {
@@ -187,23 +138,22 @@ fn findings(all: &[FindingLine]) -> Value {
     all.iter().map(FindingLine::value).collect()
 }
 
+/// The percentiles of a timer.
+pub fn summary(s: &Summary) -> Value {
+    json!({
+        "count": s.count,
+        "min_ns": s.min_ns,
+        "p50_ns": s.p50_ns,
+        "p99_ns": s.p99_ns,
+        "p999_ns": s.p999_ns,
+        "max_ns": s.max_ns,
+    })
+}
+
 /// The object of `run`.
 pub fn run(r: &RunResult) -> Value {
-    let latency: Map<String, Value> = r
-        .latency
-        .iter()
-        .map(|(timer, s)| {
-            let value = json!({
-                "count": s.count,
-                "min_ns": s.min_ns,
-                "p50_ns": s.p50_ns,
-                "p99_ns": s.p99_ns,
-                "p999_ns": s.p999_ns,
-                "max_ns": s.max_ns,
-            });
-            (timer.clone(), value)
-        })
-        .collect();
+    let latency: Map<String, Value> =
+        r.latency.iter().map(|(timer, s)| (timer.clone(), summary(s))).collect();
     json!({
         "schema": SCHEMA,
         "scenario": r.scenario,
@@ -252,7 +202,7 @@ pub fn explore(r: &ExploreResult) -> Value {
 /// The object of `test`: its cases, and how many are ok, failed and inconclusive.
 pub fn test(cases: &[TestCase]) -> Value {
     let with_code =
-        |code: u8| cases.iter().filter(|c| exit_code(&c.expectations, c.undecided) == code).count();
+        |code: u8| cases.iter().filter(|c| c.exit_code == code).count();
     let list: Value = cases
         .iter()
         .map(|c| {
@@ -298,7 +248,7 @@ pub fn replay(rec: &Record, scenario: &str, kernel: &str, until: Option<u32>) ->
         .collect();
     let found: Vec<FindingLine> =
         rec.findings.iter().map(|f| FindingLine::of(rec, f, kernel)).collect();
-    let verdict = Verdict::of(found.len(), &[], false);
+    let verdict = if found.is_empty() { Verdict::Pass } else { Verdict::Bug };
     json!({
         "schema": SCHEMA,
         "scenario": scenario,

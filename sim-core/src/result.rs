@@ -34,6 +34,31 @@ pub struct Found {
     pub schedules: u64,
 }
 
+/// What is said of a run or a search.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// There is at least one finding, expected or not.
+    Bug,
+    /// There is none, but an expectation does not hold.
+    Failed,
+    /// Neither, but a bound was hit before all was decided.
+    Inconclusive,
+    /// None of these.
+    Pass,
+}
+
+impl Verdict {
+    /// As scripts know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Bug => "bug",
+            Verdict::Failed => "failed",
+            Verdict::Inconclusive => "inconclusive",
+            Verdict::Pass => "pass",
+        }
+    }
+}
+
 /// What a search covered and found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exploration {

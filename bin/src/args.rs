@@ -1,0 +1,279 @@
+//! The command line as it is written: plain facts, nothing opened or built.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Simulate and explore races of bpf_timer on a modelled kernel.
+#[derive(Parser, Debug)]
+#[command(name = "timerace", version, about, disable_help_subcommand = false)]
+#[command(after_help = "Exit codes: 0 every expectation holds, 1 one failed, 2 wrong usage or bad \
+input, 3 inconclusive (a bound was hit), 4 nothing was run, 5 a replay diverged, 70 internal error, \
+130 interrupted.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Flags of every command.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Flags that every command takes.
+#[derive(Args, Debug, Clone)]
+pub struct Common {
+    /// What is printed: text for people, or one JSON object.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// Folder for results; it is replaced as a whole.
+    #[arg(short = 'o', long = "out", global = true, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Threads; the result is the same for any number.
+    #[arg(short = 'j', long = "jobs", global = true, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: u16,
+    /// Colour of messages.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, env = "TIMERACE_COLOR")]
+    pub color: Color,
+    /// Columns of the interleaving; made to be pasted into mail.
+    #[arg(long, global = true, value_name = "N", default_value_t = 75,
+          value_parser = clap::value_parser!(u16).range(40..=400))]
+    pub width: u16,
+    /// No progress, no notes.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// More about what was read and chosen.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// Form of the output.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Text for people.
+    Human,
+    /// One JSON object, keys sorted.
+    Json,
+    /// `check` only: one line per message, as compilers print them.
+    Short,
+}
+
+/// When to use colour.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Which kernel to model.
+#[derive(Args, Debug, Clone, Default)]
+pub struct KernelArgs {
+    /// A release such as v6.7, or v6.1.192 where the table has it.
+    #[arg(long, value_name = "V", env = "TIMERACE_KERNEL")]
+    pub kernel: Option<String>,
+    /// Add a fix, by its 12-digit commit id or its name.
+    #[arg(long, value_name = "FIX")]
+    pub with: Vec<String>,
+    /// Remove a fix.
+    #[arg(long, value_name = "FIX")]
+    pub without: Vec<String>,
+}
+
+/// A scenario file and what to put into it.
+#[derive(Args, Debug, Clone)]
+pub struct FileArgs {
+    /// The scenario; `-` reads standard input.
+    pub file: PathBuf,
+    /// Replace a parameter of the scenario.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (k, v) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    Ok((k.to_string(), v.to_string()))
+}
+
+/// Inclusive range of seeds: `A..B`.
+fn seeds(text: &str) -> Result<(u64, u64), String> {
+    let (a, b) = text.split_once("..").ok_or("expected A..B, both ends included")?;
+    let number = |t: &str| t.parse::<u64>().map_err(|_| format!("`{t}` is not a number"));
+    let (a, b) = (number(a)?, number(b)?);
+    if a > b { Err(format!("{a} is greater than {b}")) } else { Ok((a, b)) }
+}
+
+/// A number of preemptions, or all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preemptions {
+    /// No bound.
+    All,
+    /// At most so many.
+    AtMost(u32),
+}
+
+fn preemptions(text: &str) -> Result<Preemptions, String> {
+    if text == "all" {
+        return Ok(Preemptions::All);
+    }
+    let n = text.parse().map_err(|_| format!("`{text}` is neither a number nor `all`"))?;
+    Ok(Preemptions::AtMost(n))
+}
+
+/// How to answer at choice points.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyArg {
+    /// Every inequivalent schedule.
+    Exhaustive,
+    /// Uniformly random choices.
+    Random,
+    /// Random priorities with few change points.
+    Pct,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run a built-in race; nothing else needed
+    Demo {
+        /// Which; without it the first of the list.
+        name: Option<String>,
+        /// Print the names of all built-in scenarios.
+        #[arg(long)]
+        list: bool,
+    },
+    /// Write a commented scenario to start from
+    New {
+        /// What kind of scenario.
+        #[arg(long, value_enum, default_value_t = Kind::Cancel)]
+        kind: Kind,
+        /// The file to write; it must not exist.
+        file: PathBuf,
+    },
+    /// Read scenarios and report every problem; run nothing
+    Check {
+        /// Scenario files; `-` reads standard input.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        kernel: KernelArgs,
+        /// Replace a parameter of the scenario.
+        #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+        set: Vec<(String, String)>,
+    },
+    /// One timed, deterministic execution: what happened, and how late timers were
+    Run {
+        #[command(flatten)]
+        file: FileArgs,
+        #[command(flatten)]
+        kernel: KernelArgs,
+        /// All draws follow from it.
+        #[arg(long, default_value_t = 1, conflicts_with = "seeds")]
+        seed: u64,
+        /// The same for each seed, both ends included.
+        #[arg(long, value_name = "A..B", value_parser = seeds)]
+        seeds: Option<(u64, u64)>,
+    },
+    /// Every inequivalent interleaving within the bounds, or a sample
+    Explore {
+        #[command(flatten)]
+        file: FileArgs,
+        #[command(flatten)]
+        kernel: KernelArgs,
+        #[command(flatten)]
+        search: SearchArgs,
+        /// Draw every step of the interleaving.
+        #[arg(long)]
+        full: bool,
+    },
+    /// One schedule again, step by step
+    Replay {
+        #[command(flatten)]
+        file: FileArgs,
+        #[command(flatten)]
+        kernel: KernelArgs,
+        /// The short text (`1x4,2x7,1`) or the path of a schedule.ron.
+        #[arg(long, value_name = "S")]
+        schedule: String,
+        /// Stop after this step.
+        #[arg(long, value_name = "N")]
+        until: Option<u32>,
+        /// Print every step, also those that belong to another.
+        #[arg(long)]
+        full: bool,
+    },
+    /// Expectations of many scenarios, on one or more kernels
+    Test {
+        /// Scenario files and folders.
+        paths: Vec<PathBuf>,
+        /// A release, or a range such as v6.7..v6.9; repeat for more.
+        #[arg(long, value_name = "V", env = "TIMERACE_KERNEL", value_delimiter = ',')]
+        kernel: Vec<String>,
+        /// Add a fix, by its 12-digit commit id or its name.
+        #[arg(long, value_name = "FIX")]
+        with: Vec<String>,
+        /// Remove a fix.
+        #[arg(long, value_name = "FIX")]
+        without: Vec<String>,
+        /// Only scenarios whose name contains this.
+        #[arg(short = 'k', value_name = "PATTERN")]
+        pattern: Option<String>,
+        /// Run at most this many schedules of each.
+        #[arg(long, value_name = "N")]
+        max_schedules: Option<u64>,
+    },
+    /// Play recordings of real kernels on the model and compare
+    Conform {
+        /// Recordings; a name that ends in `.gz` is unpacked.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Only cases whose id contains this.
+        #[arg(short = 'k', value_name = "PATTERN")]
+        pattern: Option<String>,
+    },
+    /// Versions, the fixes each has, commit ids
+    Kernels,
+    /// Help on an error code, a bug class or a built-in scenario
+    Explain {
+        /// Such as E0103 or USE_AFTER_FREE; without it the list.
+        topic: Option<String>,
+    },
+}
+
+/// How to search.
+#[derive(Args, Debug, Clone, Default)]
+pub struct SearchArgs {
+    /// Who answers at choice points.
+    #[arg(long, value_enum)]
+    pub policy: Option<PolicyArg>,
+    /// At most so many preemptions, or `all`.
+    #[arg(long, value_name = "N|all", value_parser = preemptions)]
+    pub preemptions: Option<Preemptions>,
+    /// Ticks that may come at any point.
+    #[arg(long, value_name = "N")]
+    pub irqs: Option<u32>,
+    /// Run at most this many schedules.
+    #[arg(long, value_name = "N")]
+    pub max_schedules: Option<u64>,
+    /// Go on after the first schedule with a finding.
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Seed of random and pct.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// What `new` writes.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A periodic timer and its latency.
+    Periodic,
+    /// A cancel that races with a delete.
+    Cancel,
+    /// The last user reference goes while a timer is armed.
+    Uref,
+    /// A small concurrency pattern in raw steps.
+    Raw,
+}

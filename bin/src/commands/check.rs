@@ -1,0 +1,48 @@
+//! `timerace check`: every problem of scenario files; runs nothing.
+
+use crate::args::{Common, Format, KernelArgs};
+use crate::fail::{Fail, code};
+use crate::output;
+use crate::session::{self, Source};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use timerace_scenarios::diag::{self, Diagnostic};
+
+/// Reads the files and prints what is wrong with them.
+pub fn check(
+    common: &Common,
+    files: &[PathBuf],
+    kernel: &KernelArgs,
+    set: &[(String, String)],
+) -> Result<u8, Fail> {
+    let mut found: Vec<(Source, Vec<Diagnostic>)> = Vec::new();
+    for file in files {
+        let source = Source::read(file)?;
+        let diags = session::problems(&source, kernel, set)?;
+        found.push((source, diags));
+    }
+    let all = || found.iter().flat_map(|(s, d)| d.iter().map(move |d| (s, d)));
+    let errors = all().filter(|(_, d)| d.is_error()).count();
+    match common.format {
+        Format::Json => {
+            let list: Vec<Value> =
+                all().map(|(s, d)| diag::to_json(d, &s.name, &s.text)).collect();
+            output::print_json(&json!({ "schema": 1, "ok": errors == 0, "diagnostics": list }));
+        }
+        Format::Short => {
+            let lines: String =
+                all().map(|(s, d)| diag::short(d, &s.name, &s.text) + "\n").collect();
+            output::print(&lines);
+        }
+        Format::Human => {
+            for (s, d) in &found {
+                if d.is_empty() {
+                    output::print(&format!("{}: ok\n", s.name));
+                } else {
+                    output::complain(&diag::render_all(d, &s.name, &s.text, output::style(common)));
+                }
+            }
+        }
+    }
+    Ok(if errors == 0 { code::OK } else { code::USAGE })
+}

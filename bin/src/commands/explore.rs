@@ -1,0 +1,107 @@
+//! `timerace explore`: every inequivalent interleaving, or a sample.
+
+use crate::args::{Common, FileArgs, Format, KernelArgs, SearchArgs};
+use crate::fail::Fail;
+use crate::output;
+use crate::progress::Bar;
+use crate::search::{Searched, search};
+use crate::session::Session;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use timerace_reports::cover::cover;
+use timerace_reports::interleaving::{Detail, interleaving};
+use timerace_reports::json;
+use timerace_reports::out_dir::write_dir;
+use timerace_reports::race_text::race_text;
+use timerace_reports::schedule_ron::SavedSchedule;
+use timerace_reports::splat::splat;
+use timerace_scenarios::judge::Judged;
+
+/// Explores a scenario, prints what was found or covered, and writes the files.
+pub fn explore(
+    common: &Common,
+    file: &FileArgs,
+    kernel: &KernelArgs,
+    args: &SearchArgs,
+    full: bool,
+) -> Result<u8, Fail> {
+    let mut s = Session::open(common, file, kernel)?;
+    if let Some(irqs) = args.irqs {
+        s.world.irqs = irqs;
+    }
+    let mut bar = Bar::new(common, "schedules");
+    let found = search(&s, args, &mut bar)?;
+    bar.finish();
+    let dir = common.out.clone().unwrap_or_else(|| default_dir(&s));
+    write_dir(&dir, &files(common, &s, &found)).map_err(|e| Fail::usage(format!("error: {e}")))?;
+    if common.format == Format::Json {
+        output::print(&json::text(&json::explore(&found.result(&s))));
+    } else {
+        output::print(&human(common, &s, &found, full));
+    }
+    output::note(common, &format!("wrote {}", dir.display()));
+    Ok(found.exit_code())
+}
+
+fn default_dir(s: &Session) -> PathBuf {
+    let kernel = s.kernel_name().replace(' ', "-");
+    PathBuf::from("timerace-out").join(&s.scenario.name.node).join(kernel)
+}
+
+/// What people read: each distinct finding, what was covered, the expectations.
+pub fn human(common: &Common, s: &Session, found: &Searched, full: bool) -> String {
+    let mut out = String::new();
+    for (rec, i) in &found.records {
+        if full {
+            let il = interleaving(rec, Some(*i), Detail::Full);
+            out.push_str(&race_text(&il, usize::from(common.width)));
+            out.push('\n');
+        }
+        out.push_str(&splat(rec, *i, &s.origin()));
+    }
+    if found.exploration.stopped {
+        out.push_str("note: stopped at the first bug; --keep-going lists all distinct ones\n\n");
+    }
+    out.push_str(&cover(&found.exploration, &found.scope));
+    out.push_str(&expectations(s, &found.judged));
+    out
+}
+
+/// A line per expectation, with the line of the file where it does not hold.
+pub fn expectations(s: &Session, judged: &[Judged]) -> String {
+    let mut out = String::from("\n");
+    for j in judged {
+        let word = match j.ok {
+            Some(true) => "ok",
+            Some(false) => "FAIL",
+            None => "?",
+        };
+        let _ = write!(out, "{word:<6}{}", j.name);
+        if let Some(d) = &j.detail {
+            let _ = write!(out, ": {d}");
+        }
+        if j.ok == Some(false) {
+            let _ = write!(out, "  ({}:{})", s.source.name, j.line);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// The files of a result.
+pub fn files(common: &Common, s: &Session, found: &Searched) -> Vec<(String, Vec<u8>)> {
+    let result = json::text(&json::explore(&found.result(s)));
+    let mut files = vec![("result.json".to_string(), result.into_bytes())];
+    if let Some((rec, i)) = found.records.first() {
+        let il = interleaving(rec, Some(*i), Detail::Chosen);
+        let race = race_text(&il, usize::from(common.width));
+        let saved = SavedSchedule::of(rec, &s.scenario.name.node, &s.kernel_name());
+        files.push(("race.txt".to_string(), race.into_bytes()));
+        files.push(("splat.txt".to_string(), splat(rec, *i, &s.origin()).into_bytes()));
+        files.push(("schedule.ron".to_string(), saved.write().into_bytes()));
+    } else {
+        let text = cover(&found.exploration, &found.scope);
+        files.push(("cover.txt".to_string(), text.into_bytes()));
+    }
+    files
+}

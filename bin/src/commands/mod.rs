@@ -1,0 +1,69 @@
+//! One file per command.
+
+mod check;
+mod conform;
+mod demo;
+mod explain;
+mod explore;
+mod kernels;
+mod new;
+mod replay;
+mod run;
+mod test;
+
+use crate::args::{Cli, Command};
+use crate::fail::{Fail, code};
+use crate::output;
+
+/// Runs the command; its exit code.
+pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
+    let common = &cli.common;
+    let Some(command) = &cli.command else {
+        output::print(WELCOME);
+        return Ok(code::OK);
+    };
+    match command {
+        Command::New { kind, file } => new::new(common, *kind, file),
+        Command::Check { files, kernel, set } => check::check(common, files, kernel, set),
+        Command::Explore { file, kernel, search, full } => {
+            explore::explore(common, file, kernel, search, *full)
+        }
+        Command::Demo { list: true, .. } => demo::list(),
+        Command::Demo { name, .. } => demo::demo(common, name.as_deref()),
+        Command::Run { file, kernel, seeds: Some(seeds), .. } => {
+            run::seeds(common, file, kernel, *seeds)
+        }
+        Command::Run { file, kernel, seed, .. } => run::run(common, file, kernel, *seed),
+        Command::Replay { file, kernel, schedule, until, full } => {
+            let show = replay::Show { until: *until, full: *full };
+            replay::replay(common, file, kernel, schedule, &show)
+        }
+        Command::Test { paths, kernel, with, without, pattern, max_schedules } => {
+            let wanted = test::Wanted {
+                paths,
+                kernels: kernel,
+                with,
+                without,
+                pattern: pattern.as_deref(),
+                max_schedules: *max_schedules,
+            };
+            test::test(common, &wanted)
+        }
+        Command::Conform { files, pattern } => {
+            conform::conform(common, files, pattern.as_deref())
+        }
+        Command::Kernels => kernels::kernels(common),
+        Command::Explain { topic } => explain::explain(common, topic.as_deref()),
+    }
+}
+
+const WELCOME: &str = "\
+Explore races of bpf_timer on a simulated kernel.
+
+  timerace demo                     see a use after free in one second
+  timerace new --kind cancel a.ron  start a scenario of your own
+  timerace explore a.ron            try every interleaving
+  timerace test scenarios/          run a suite
+
+Help: timerace help COMMAND, timerace explain TOPIC
+";

@@ -1,0 +1,90 @@
+//! `timerace replay`: one schedule again, step by step.
+
+use crate::args::{Common, FileArgs, Format, KernelArgs};
+use crate::fail::{Fail, code};
+use crate::output;
+use crate::session::Session;
+use std::path::Path;
+use timerace_core::exec::Exec;
+use timerace_core::policy::{Ended, Policy, Replay};
+use timerace_core::record::{Record, record};
+use timerace_core::schedule::ShortSchedule;
+use timerace_reports::schedule_ron::{self, SavedSchedule};
+use timerace_reports::{json, steps};
+
+/// What to show of it.
+pub struct Show {
+    /// The last step.
+    pub until: Option<u32>,
+    /// Every step, also those that belong to another.
+    pub full: bool,
+}
+
+/// Replays a schedule and prints its steps.
+pub fn replay(
+    common: &Common,
+    file: &FileArgs,
+    kernel: &KernelArgs,
+    schedule: &str,
+    show: &Show,
+) -> Result<u8, Fail> {
+    let s = Session::open(common, file, kernel)?;
+    let (machine, model) = s.boot(false)?;
+    let mut exec = Exec::new(&machine, &model);
+    let limits = s.limits();
+    let saved = read_saved(schedule)?;
+    let rec = match &saved {
+        Some(saved) => {
+            let picks = saved.picks(machine.contexts()).map_err(|e| diverged(&s, &e, Some(saved)))?;
+            record(&mut exec, &mut Replay::new(&picks), limits)
+        }
+        None => {
+            let short = ShortSchedule::parse(schedule, &machine);
+            let mut short = short.map_err(|e| Fail::usage(format!("error: {e}")))?;
+            record(&mut exec, &mut short as &mut dyn Policy, limits)
+        }
+    };
+    print(common, &s, &rec, show);
+    if let Ended::Diverged(d) = &rec.ended {
+        return Err(diverged(&s, &format!("step {}: {}", d.step, d.reason), saved.as_ref()));
+    }
+    if let Some((no, was, is)) = saved.as_ref().and_then(|s| s.first_difference(&rec)) {
+        let reason = format!("step {no} was `{was}` and is `{is}`");
+        return Err(diverged(&s, &reason, saved.as_ref()));
+    }
+    Ok(if rec.findings.is_empty() { code::OK } else { code::FAILED })
+}
+
+fn print(common: &Common, s: &Session, rec: &Record, show: &Show) {
+    if common.format == Format::Json {
+        let kernel = s.kernel_name();
+        output::print_json(&json::replay(rec, &s.scenario.name.node, &kernel, show.until));
+    } else {
+        output::print(&steps::steps_table(rec, show.until, show.full));
+    }
+}
+
+/// A schedule that is a file is a saved one; everything else is the short text.
+fn read_saved(schedule: &str) -> Result<Option<SavedSchedule>, Fail> {
+    let path = Path::new(schedule);
+    if path.extension().is_none_or(|e| e != "ron") {
+        return Ok(None);
+    }
+    let text = timerace_scenarios::load::read_file(path).map_err(|e| Fail::usage(e.to_string()))?;
+    let saved = schedule_ron::read(&text)
+        .map_err(|e| Fail::usage(format!("error: {}: {e}", path.display())))?;
+    Ok(Some(saved))
+}
+
+fn diverged(s: &Session, reason: &str, saved: Option<&SavedSchedule>) -> Fail {
+    let mut message = format!("error[E0501]: the schedule does not fit: {reason}");
+    if let Some(saved) = saved {
+        let here = s.kernel_name();
+        if saved.scenario != s.scenario.name.node {
+            message.push_str(&format!("\n  = note: it was made for `{}`", saved.scenario));
+        } else if saved.kernel != here {
+            message.push_str(&format!("\n  = note: it was made for {}, this is {here}", saved.kernel));
+        }
+    }
+    Fail { code: code::DIVERGED, message }
+}

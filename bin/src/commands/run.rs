@@ -1,0 +1,331 @@
+//! `timerace run`: one timed, deterministic execution, or the same for many seeds.
+
+use crate::args::{Common, FileArgs, Format, KernelArgs};
+use crate::commands::explore::expectations;
+use crate::fail::{Fail, code};
+use crate::finals::Finals;
+use crate::session::Session;
+use crate::{output, parallel};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use timerace_core::Nanos;
+use timerace_core::dpor::{Observer, View};
+use timerace_core::policy::Ended;
+use timerace_core::result::{Expiry, Verdict};
+use timerace_core::timed::{Costs, TimedEnd, TimedOptions, TimedRun, Watch, run_timed};
+use timerace_kernel::Kernel;
+use timerace_kernel::world::Stop;
+use timerace_reports::json::{self, ExpectationResult, FindingLine, RunResult};
+use timerace_reports::latency::{Histogram, Latencies};
+use timerace_reports::latency_csv::{LatencyCsv, TimerName};
+use timerace_reports::latency_svg::{LatencyPlot, MAX_SERIES, Series, latency_svg};
+use timerace_reports::num::{grouped, seconds};
+use timerace_reports::out_dir::write_dir;
+use timerace_scenarios::judge::{self, Judge, Judged, Lateness};
+
+/// A run without an end of its own stops here; that is a bound, never a pass.
+const MAX_STEPS: u64 = 100_000_000;
+
+/// What came of a timed run.
+pub struct Timed {
+    /// The engine's account.
+    pub run: TimedRun,
+    /// How late timers were.
+    pub latencies: Latencies,
+    /// Names of timers.
+    pub names: Vec<String>,
+    /// Findings.
+    pub findings: Vec<FindingLine>,
+    /// Expectations, judged.
+    pub judged: Vec<Judged>,
+    /// The same as results name them.
+    pub expectations: Vec<ExpectationResult>,
+    /// What is said of it.
+    pub verdict: Verdict,
+    /// The exit code.
+    pub exit_code: u8,
+    /// A limit ended the run before its own end.
+    cut_off: bool,
+    /// Rows of `latency.csv`, where asked for.
+    expired: Option<Vec<Expiry>>,
+}
+
+struct Collect {
+    latencies: Latencies,
+    expired: Option<Vec<Expiry>>,
+}
+
+impl Watch<Kernel> for Collect {
+    fn expiry(&mut self, e: &Expiry) {
+        self.latencies.record(e);
+        if let Some(rows) = &mut self.expired {
+            rows.push(*e);
+        }
+    }
+}
+
+/// Runs a scenario once.
+pub fn once(s: &Session, seed: u64, rows: Option<Vec<Expiry>>) -> Result<Timed, Fail> {
+    let (machine, model) = s.boot(true)?;
+    let (until, expiries) = match s.world.stop {
+        Stop::Idle => (None, None),
+        Stop::Time(ns) => (Some(Nanos(ns)), None),
+        Stop::Expiries(n) => (None, Some(n)),
+    };
+    let limits = &s.world.limits;
+    let options = TimedOptions {
+        seed,
+        costs: Costs::default(),
+        until,
+        expiries: [expiries, limits.expiries].into_iter().flatten().min(),
+        max_steps: limits.steps.unwrap_or(MAX_STEPS),
+    };
+    let end = Finals(&model);
+    let mut judge = Judge::new(&s.scenario, &s.source.text, &s.world, Some(&end));
+    let mut watch = Collect { latencies: Latencies::default(), expired: rows };
+    machine.set_marking(judge.needs_marks());
+    let (run, exec) = run_timed(&machine, &model, &options, &mut watch);
+    let own_end = match s.world.stop {
+        Stop::Idle => run.ended == TimedEnd::Idle,
+        Stop::Time(_) => matches!(run.ended, TimedEnd::Idle | TimedEnd::Time),
+        Stop::Expiries(n) => run.ended == TimedEnd::Idle || run.expiries >= n,
+    };
+    let ended = if own_end { Ended::Complete } else { Ended::StepLimit };
+    let stuck = if run.ended == TimedEnd::Idle { exec.stuck() } else { Vec::new() };
+    machine.with_mem(|m| judge.timed(&View::linear(&machine, m, &ended, &stuck), !own_end));
+    let names = model.timer_names();
+    let found = machine.with_mem(|m| m.findings(machine.names()));
+    let findings = distinct(&found, &s.kernel_name());
+    let judged = judge.timed_results(&Late { of: &watch.latencies, names: &names });
+    let expectations =
+        judged.iter().map(|j| ExpectationResult { name: j.name.clone(), ok: j.ok }).collect();
+    Ok(Timed {
+        verdict: judge::verdict(!findings.is_empty(), &judged, !own_end),
+        exit_code: judge::exit_code(&judged, !own_end),
+        run,
+        latencies: watch.latencies,
+        names,
+        findings,
+        judged,
+        expectations,
+        cut_off: !own_end,
+        expired: watch.expired,
+    })
+}
+
+/// Latencies as limits ask for them: of an element, or of all elements of a map.
+struct Late<'l> {
+    of: &'l Latencies,
+    names: &'l [String],
+}
+
+impl Lateness for Late<'_> {
+    fn late_ns(&self, of: &str, share: (u64, u64)) -> Option<u64> {
+        let meant = |name: &String| {
+            let map = name.strip_prefix(of).is_some_and(|rest| rest.starts_with('['));
+            name == of || map
+        };
+        let mut all = Histogram::default();
+        let named = |i: u32| self.names.get(i as usize).is_some_and(meant);
+        for (_, h) in self.of.timers().filter(|(i, _)| named(*i)) {
+            all.merge(h);
+        }
+        let n = all.count();
+        (n > 0).then(|| if share.0 == share.1 { all.max_ns() } else { all.percentile_ns(share.0, share.1) })
+    }
+}
+
+fn distinct(found: &[timerace_core::Finding], kernel: &str) -> Vec<FindingLine> {
+    let mut lines: Vec<FindingLine> = Vec::new();
+    for f in found {
+        let class = f.class.name().to_string();
+        if lines.iter().any(|l| l.class == class && l.functions == f.functions) {
+            continue;
+        }
+        let [a, b] = &f.functions;
+        let both = if a == b { a.clone() } else { format!("{a} / {b}") };
+        lines.push(FindingLine {
+            message: format!("{} in {both}", f.class.words()),
+            class,
+            functions: f.functions.clone(),
+            schedule: String::new(),
+            switches: 0,
+            kernel: kernel.to_string(),
+            step: f.at.step,
+        });
+    }
+    lines
+}
+
+/// Runs a scenario with one seed.
+pub fn run(common: &Common, file: &FileArgs, kernel: &KernelArgs, seed: u64) -> Result<u8, Fail> {
+    let s = Session::open(common, file, kernel)?;
+    let rows = common.out.is_some().then(Vec::new);
+    let t = once(&s, seed, rows)?;
+    let result = result(&s, seed, &t);
+    if let Some(dir) = &common.out {
+        let files = files(&s, seed, &t, &result)?;
+        write_dir(dir, &files).map_err(|e| Fail::usage(format!("error: {e}")))?;
+        output::note(common, &format!("wrote {}", dir.display()));
+    }
+    if common.format == Format::Json {
+        output::print(&json::text(&json::run(&result)));
+    } else {
+        output::print(&human(&s, seed, &t));
+    }
+    Ok(t.exit_code)
+}
+
+fn result(s: &Session, seed: u64, t: &Timed) -> RunResult {
+    RunResult {
+        scenario: s.scenario.name.node.clone(),
+        kernel: s.kernel_name(),
+        seed,
+        virtual_ns: t.run.virtual_ns,
+        steps: t.run.steps,
+        expiries: t.run.expiries,
+        verdict: t.verdict,
+        findings: t.findings.clone(),
+        expectations: t.expectations.clone(),
+        latency: t.latencies.summaries(&t.names),
+        digest: t.run.digest.iter().map(|b| format!("{b:02x}")).collect(),
+    }
+}
+
+fn human(s: &Session, seed: u64, t: &Timed) -> String {
+    let mut out = format!(
+        "{}  {}  seed {seed}  {} expiries in {}\n\n",
+        s.scenario.name.node,
+        s.kernel_name(),
+        grouped(t.run.expiries),
+        seconds(t.run.virtual_ns)
+    );
+    if t.latencies.overall().count() > 0 {
+        out.push_str(&t.latencies.overall().terminal());
+    }
+    for f in &t.findings {
+        let _ = writeln!(out, "\nBUG   {}  (step {})", f.message, f.step);
+        let _ = writeln!(out, "      repeat: {}", command(s, seed));
+    }
+    out.push_str(&expectations(s, &t.judged));
+    if t.cut_off {
+        out.push_str("\nINCONCLUSIVE: the run was cut off by a limit of steps or expiries\n");
+    }
+    out.push_str("\nCosts: generic (not calibrated). Times are simulated.\n");
+    out
+}
+
+fn command(s: &Session, seed: u64) -> String {
+    format!("timerace run {} --kernel {} --seed {seed}", s.source.name, s.kernel.release())
+}
+
+fn files(
+    s: &Session,
+    seed: u64,
+    t: &Timed,
+    result: &RunResult,
+) -> Result<Vec<(String, Vec<u8>)>, Fail> {
+    let fail = |e: &dyn std::fmt::Display| Fail::usage(format!("error: {e}"));
+    let names: Vec<TimerName> = t.names.iter().map(|n| timer_name(n)).collect();
+    let mut csv = LatencyCsv::new(Vec::new(), &names).map_err(|e| fail(&e))?;
+    for e in t.expired.iter().flatten() {
+        csv.row(e, None).map_err(|e| fail(&e))?;
+    }
+    let csv = csv.finish().map_err(|e| fail(&e))?;
+    let mut files = vec![
+        ("result.json".to_string(), json::text(&json::run(result)).into_bytes()),
+        ("latency.csv".to_string(), csv),
+        ("hist.txt".to_string(), t.latencies.hist_txt().into_bytes()),
+    ];
+    if t.latencies.overall().count() > 0 {
+        let svg = latency_svg(&plot(s, seed, t)).map_err(|e| fail(&e))?;
+        files.push(("latency.svg".to_string(), svg.into_bytes()));
+    }
+    Ok(files)
+}
+
+/// `timers[7]` as map and key.
+fn timer_name(name: &str) -> TimerName {
+    match name.strip_suffix(']').and_then(|n| n.rsplit_once('[')) {
+        Some((map, key)) => TimerName { map: map.to_string(), key: key.to_string() },
+        None => TimerName { map: name.to_string(), key: String::new() },
+    }
+}
+
+fn plot<'t>(s: &Session, seed: u64, t: &'t Timed) -> LatencyPlot<'t> {
+    let each: Vec<Series<'t>> = t
+        .latencies
+        .timers()
+        .map(|(i, h)| Series { name: t.names[i as usize].clone(), samples: h })
+        .collect();
+    let all = || vec![Series { name: "all timers".to_string(), samples: t.latencies.overall() }];
+    LatencyPlot {
+        title: String::new(),
+        about: format!("{}, {} CPUs", s.scenario.name.node, s.world.machine.cpus),
+        kernel: s.kernel_name(),
+        seed,
+        command: command(s, seed),
+        series: if each.len() <= MAX_SERIES { each } else { all() },
+        limits: Vec::new(),
+    }
+}
+
+/// Runs a scenario once per seed.
+pub fn seeds(
+    common: &Common,
+    file: &FileArgs,
+    kernel: &KernelArgs,
+    (from, to): (u64, u64),
+) -> Result<u8, Fail> {
+    let s = Session::open(common, file, kernel)?;
+    let seeds: Vec<u64> = (from..=to).collect();
+    let runs = parallel::map(&seeds, common.jobs, |seed| once(&s, *seed, None));
+    let runs: Vec<Timed> = runs.into_iter().collect::<Result<_, _>>()?;
+    let mut merged = Latencies::default();
+    let mut findings: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    let mut codes = Vec::new();
+    let mut first_failing = None;
+    for (seed, t) in seeds.iter().zip(&runs) {
+        merged.merge(&t.latencies);
+        for f in &t.findings {
+            findings.entry(f.message.clone()).or_insert((0, *seed)).0 += 1;
+        }
+        if t.exit_code == code::FAILED && first_failing.is_none() {
+            first_failing = Some(*seed);
+        }
+        codes.push(t.exit_code);
+    }
+    let names = &runs[0].names;
+    if common.format == Format::Json {
+        let list: Vec<_> = findings
+            .iter()
+            .map(|(m, (n, first))| json!({ "message": m, "runs": n, "first_seed": first }))
+            .collect();
+        let latency: serde_json::Map<String, serde_json::Value> = merged
+            .summaries(names)
+            .into_iter()
+            .map(|(n, l)| (n, json::summary(&l)))
+            .collect();
+        output::print_json(&json!({
+            "schema": 1, "scenario": s.scenario.name.node, "kernel": s.kernel_name(),
+            "seeds": [from, to], "runs": runs.len(), "findings": list,
+            "first_failing_seed": first_failing, "latency": latency,
+        }));
+    } else {
+        let n = runs.len();
+        let mut out = format!("{}  {}  seeds {from}..{to}\n\n", s.scenario.name.node, s.kernel_name());
+        if merged.overall().count() > 0 {
+            out.push_str(&merged.overall().terminal());
+        }
+        for (m, (count, first)) in &findings {
+            let _ = writeln!(out, "\nBUG   {m}  in {count} of {n} runs, first with seed {first}");
+        }
+        if let Some(seed) = first_failing {
+            let _ = writeln!(out, "\nrepeat: {}", command(&s, seed));
+        }
+        output::print(&out);
+    }
+    let worst = [code::FAILED, code::INCONCLUSIVE].into_iter().find(|w| codes.contains(w));
+    Ok(worst.unwrap_or(code::OK))
+}

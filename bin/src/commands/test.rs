@@ -1,0 +1,219 @@
+//! `timerace test`: the expectations of many scenarios, on one or more kernels.
+
+use crate::args::{Common, Format, KernelArgs, SearchArgs};
+use crate::commands::run::{self, Timed};
+use crate::fail::{Fail, code};
+use crate::search::{Silent, search};
+use crate::session::{Session, Source, with_fixes};
+use crate::{output, parallel};
+use std::path::{Path, PathBuf};
+use timerace_kernel::KernelVersion;
+use timerace_kernel::world::Stop;
+use timerace_reports::json::{self, TestCase};
+use timerace_reports::out_dir::write_dir;
+use timerace_reports::table::{Case, CaseState, table};
+use timerace_scenarios::judge::Judged;
+
+/// What to test.
+pub struct Wanted<'a> {
+    /// Files and folders.
+    pub paths: &'a [PathBuf],
+    /// Releases and ranges; empty: what each scenario says.
+    pub kernels: &'a [String],
+    /// Fixes to add and remove.
+    pub with: &'a [String],
+    /// Fixes to remove.
+    pub without: &'a [String],
+    /// Part of a scenario's name.
+    pub pattern: Option<&'a str>,
+    /// Bound on schedules.
+    pub max_schedules: Option<u64>,
+}
+
+/// A scenario on a kernel.
+struct Cell {
+    file: PathBuf,
+    kernel: Option<KernelVersion>,
+}
+
+struct Outcome {
+    case: TestCase,
+    shown: Case,
+}
+
+/// Runs the expectations and prints the table.
+pub fn test(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Fail> {
+    let cells = cells(common, wanted)?;
+    if cells.is_empty() {
+        let message = "error: no scenario matched; nothing was run".to_string();
+        return Err(Fail { code: code::NOTHING, message });
+    }
+    let outcomes = parallel::map(&cells, common.jobs, |c| one(common, c, wanted));
+    let outcomes: Vec<Outcome> = outcomes.into_iter().collect::<Result<_, _>>()?;
+    let shown: Vec<Case> = outcomes.iter().map(|o| o.shown.clone()).collect();
+    let cases: Vec<TestCase> = outcomes.into_iter().map(|o| o.case).collect();
+    let value = json::test(&cases);
+    if let Some(dir) = &common.out {
+        let files = vec![
+            ("result.json".to_string(), json::text(&value).into_bytes()),
+            ("matrix.txt".to_string(), table(&shown).into_bytes()),
+        ];
+        write_dir(dir, &files).map_err(|e| Fail::usage(format!("error: {e}")))?;
+    }
+    if common.format == Format::Json {
+        output::print(&json::text(&value));
+    } else {
+        output::print(&table(&shown));
+    }
+    let has = |code: &u8| cases.iter().any(|c| c.exit_code == *code);
+    let worst = [code::FAILED, code::INCONCLUSIVE].into_iter().find(has);
+    Ok(worst.unwrap_or(code::OK))
+}
+
+fn cells(common: &Common, wanted: &Wanted<'_>) -> Result<Vec<Cell>, Fail> {
+    let mut kernels: Vec<Option<KernelVersion>> = Vec::new();
+    for text in wanted.kernels {
+        let range = KernelVersion::range(text).map_err(|e| Fail::usage(format!("error: {e}")))?;
+        for k in range {
+            let k = with_fixes(k, wanted.with, wanted.without).map_err(Fail::usage)?;
+            kernels.push(Some(k));
+        }
+    }
+    if kernels.is_empty() {
+        kernels.push(None);
+    }
+    let mut files = Vec::new();
+    for path in wanted.paths {
+        collect(path, &mut files)?;
+    }
+    let mut cells = Vec::new();
+    for file in files {
+        let source = Source::read(&file)?;
+        let s = Session::of(common, source, &KernelArgs::default(), &[]);
+        let name = s.map(|s| s.scenario.name.node.clone())?;
+        if wanted.pattern.is_some_and(|p| !name.contains(p)) {
+            continue;
+        }
+        cells.extend(kernels.iter().map(|k| Cell { file: file.clone(), kernel: *k }));
+    }
+    Ok(cells)
+}
+
+/// All scenario files below a path, in the order of their names.
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Fail> {
+    if !path.is_dir() {
+        files.push(path.to_path_buf());
+        return Ok(());
+    }
+    let fail = |e: std::io::Error| Fail::usage(format!("error: {}: {e}", path.display()));
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(path)
+        .map_err(fail)?
+        .map(|e| e.map(|e| e.path()))
+        .collect::<Result<_, _>>()
+        .map_err(fail)?;
+    entries.sort();
+    for e in entries {
+        if e.is_dir() {
+            collect(&e, files)?;
+        } else if e.extension().is_some_and(|x| x == "ron") {
+            files.push(e);
+        }
+    }
+    Ok(())
+}
+
+fn one(common: &Common, cell: &Cell, wanted: &Wanted<'_>) -> Result<Outcome, Fail> {
+    let source = Source::read(&cell.file)?;
+    let mut kernel = KernelArgs::default();
+    match cell.kernel {
+        Some(k) => {
+            let name =
+                |f: timerace_kernel::Fix| f.info().commit.unwrap_or(f.info().name).to_string();
+            kernel.kernel = Some(k.release().to_string());
+            kernel.with = k.added().map(name).collect();
+            kernel.without = k.removed().map(name).collect();
+        }
+        None => {
+            kernel.with = wanted.with.to_vec();
+            kernel.without = wanted.without.to_vec();
+        }
+    }
+    let s = Session::of(common, source, &kernel, &[])?;
+    // A scenario that says when its run ends is about time; all others are about orders.
+    if s.world.stop == Stop::Idle { explored(&s, wanted) } else { timed(&s) }
+}
+
+fn explored(s: &Session, wanted: &Wanted<'_>) -> Result<Outcome, Fail> {
+    let args = SearchArgs { max_schedules: wanted.max_schedules, ..SearchArgs::default() };
+    let found = search(s, &args, &mut Silent)?;
+    let classes = found.exploration.findings.iter().map(|f| f.class.name());
+    let mut classes: Vec<&str> = classes.collect();
+    classes.dedup();
+    let (count, note) = if classes.is_empty() {
+        let e = &found.exploration;
+        let hit = e.bounds.iter().find(|b| b.hit).map(|b| b.name.replace('_', "-"));
+        (Some(e.schedules), hit.unwrap_or_else(|| "complete".to_string()))
+    } else {
+        (None, format!("finds {}", classes.join(", ")))
+    };
+    let kernel = s.kernel_name();
+    let repeat = found.findings(&kernel).first().map(|f| s.origin().replay(&f.schedule));
+    let case = TestCase {
+        scenario: s.scenario.name.node.clone(),
+        verdict: found.verdict(),
+        complete: found.exploration.complete,
+        expectations: found.expectations(),
+        exit_code: found.exit_code(),
+        kernel,
+    };
+    Ok(outcome(s, case, count, note, &found.judged, repeat))
+}
+
+fn timed(s: &Session) -> Result<Outcome, Fail> {
+    let Timed { expectations, judged, verdict, exit_code, findings, run, .. } =
+        run::once(s, 1, None)?;
+    let note = match findings.first() {
+        Some(f) => format!("finds {}", f.class),
+        None => format!("{} expiries", run.expiries),
+    };
+    let repeat = format!("timerace run {} --kernel {}", s.source.name, s.kernel.release());
+    let case = TestCase {
+        scenario: s.scenario.name.node.clone(),
+        kernel: s.kernel_name(),
+        verdict,
+        complete: false,
+        expectations,
+        exit_code,
+    };
+    Ok(outcome(s, case, None, note, &judged, Some(repeat)))
+}
+
+fn outcome(
+    s: &Session,
+    case: TestCase,
+    count: Option<u64>,
+    note: String,
+    judged: &[Judged],
+    repeat: Option<String>,
+) -> Outcome {
+    let state = match case.exit_code {
+        code::OK => CaseState::Ok,
+        code::FAILED => CaseState::Failed,
+        _ => CaseState::Incomplete,
+    };
+    let details = judged.iter().filter(|j| j.ok == Some(false)).map(|j| {
+        let detail = j.detail.as_ref().map_or(String::new(), |d| format!(": {d}"));
+        format!("{}{detail}   ({}:{})", j.name, s.source.name, j.line)
+    });
+    let ok = state == CaseState::Ok;
+    let shown = Case {
+        scenario: case.scenario.clone(),
+        kernel: case.kernel.clone(),
+        state,
+        count,
+        note,
+        details: details.collect(),
+        repeat: repeat.filter(|_| !ok),
+    };
+    Outcome { case, shown }
+}

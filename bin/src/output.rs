@@ -1,0 +1,45 @@
+//! The only place that prints.
+
+use crate::args::{Color, Common};
+use std::io::{IsTerminal, Write};
+use timerace_scenarios::diag::Style;
+
+/// Prints a result on stdout. A closed pipe ends the program quietly.
+pub fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// Prints a JSON object on stdout.
+pub fn print_json(value: &serde_json::Value) {
+    print(&format!("{value:#}\n"));
+}
+
+/// Prints a failure on stderr.
+pub fn complain(message: &str) {
+    let message = message.trim_end();
+    let _ = writeln!(std::io::stderr(), "{message}");
+}
+
+/// Prints a note on stderr, unless asked to be quiet.
+pub fn note(common: &Common, message: &str) {
+    if !common.quiet {
+        complain(message);
+    }
+}
+
+/// How messages about scenario files look.
+pub fn style(common: &Common) -> Style {
+    let colour = match common.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            let set = |k| std::env::var_os(k).is_some_and(|v| !v.is_empty());
+            let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+            !set("NO_COLOR") && !dumb && std::io::stderr().is_terminal()
+        }
+    };
+    if colour { Style::Ansi } else { Style::Plain }
+}

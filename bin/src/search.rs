@@ -1,0 +1,225 @@
+//! A search with everything that is said about it: shared by `explore`, `test` and `demo`.
+
+use crate::args::{PolicyArg, Preemptions, SearchArgs};
+use crate::fail::Fail;
+use crate::session::Session;
+use std::collections::BTreeMap;
+use timerace_core::bounded::explore_bounded;
+use timerace_core::dpor::{MAX_EXPLORED, Observer, Options, View, explore};
+use timerace_core::exec::Exec;
+use timerace_core::policy::{Pct, Random, Replay};
+use timerace_core::record::{Record, record};
+use timerace_core::result::{Exploration, Verdict};
+use timerace_core::sample::sample;
+use timerace_reports::cover::Scope;
+use timerace_reports::json::{ExpectationResult, ExploreResult, FindingLine};
+use timerace_scenarios::ast::{PolicyKind, Preemptions as Declared};
+use crate::finals::Finals;
+use timerace_scenarios::judge::{self, Judge, Judged};
+
+/// Depth of bugs that `pct` looks for: two change points.
+const PCT_DEPTH: u32 = 3;
+
+/// What came of a search.
+pub struct Searched {
+    /// Counts, bounds, findings.
+    pub exploration: Exploration,
+    /// One record per distinct finding, and which of its findings it is.
+    pub records: Vec<(Record, usize)>,
+    /// The expectations.
+    pub judged: Vec<Judged>,
+    /// Schedules in which the window was entered.
+    pub window_entered: Option<u64>,
+    /// Bounds that the scenario itself declares.
+    pub within: BTreeMap<String, u64>,
+    /// A bound was hit before all could be decided.
+    pub bounds_hit: bool,
+    /// What the verdict reaches.
+    pub scope: Scope,
+}
+
+/// Told how many schedules have been run.
+pub trait Progress {
+    /// So many.
+    fn schedules(&mut self, n: u64);
+}
+
+/// Says nothing.
+pub struct Silent;
+
+impl Progress for Silent {
+    fn schedules(&mut self, _: u64) {}
+}
+
+struct Watching<'w, 'e> {
+    judge: &'w mut Judge<'e>,
+    progress: &'w mut dyn Progress,
+}
+
+impl Observer for Watching<'_, '_> {
+    fn needs_marks(&self) -> bool {
+        self.judge.needs_marks()
+    }
+    fn execution(&mut self, view: &View<'_>) {
+        self.judge.execution(view);
+    }
+    fn progress(&mut self, schedules: u64) {
+        self.progress.schedules(schedules);
+    }
+}
+
+/// Searches as the scenario and the flags say.
+pub fn search(s: &Session, args: &SearchArgs, progress: &mut dyn Progress) -> Result<Searched, Fail> {
+    let (machine, model) = s.boot(false)?;
+    let contexts = machine.contexts().len();
+    if contexts > MAX_EXPLORED {
+        return Err(Fail::usage(format!(
+            "error: {}: {contexts} contexts; at most {MAX_EXPLORED} can be explored",
+            s.source.name
+        )));
+    }
+    let mut exec = Exec::new(&machine, &model);
+    let end = Finals(&model);
+    let mut judge = Judge::new(&s.scenario, &s.source.text, &s.world, Some(&end));
+    if args.preemptions.is_some() {
+        judge.narrowed();
+    }
+    let declared = &s.scenario.explore;
+    let options = Options {
+        keep_going: args.keep_going || judge.needs_keep_going(),
+        max_schedules: args.max_schedules.or(declared.max_schedules.map(|n| n.node)),
+        limits: s.limits(),
+    };
+    let exploration = {
+        let mut watching = Watching { judge: &mut judge, progress };
+        let policy = args.policy.unwrap_or_else(|| policy_of(s));
+        match (policy, preemptions(s, args)) {
+            (PolicyArg::Random, _) => {
+                let mut p = Random::new(args.seed);
+                sample(&mut exec, "random", &mut p, &options, &mut watching)
+            }
+            (PolicyArg::Pct, _) => {
+                let mut p = Pct::new(args.seed, PCT_DEPTH);
+                sample(&mut exec, "pct", &mut p, &options, &mut watching)
+            }
+            (PolicyArg::Exhaustive, Some(n)) => {
+                explore_bounded(&mut exec, n, &options, &mut watching)
+            }
+            (PolicyArg::Exhaustive, None) => explore(&mut exec, &options, &mut watching),
+        }
+    };
+    let records = records(&mut exec, &exploration, &options);
+    let within = within(s, args, &exploration);
+    let judged = judge.results(&exploration);
+    let bounds_hit = judge.bounds_hit(&exploration);
+    let window_entered = judge.has_window().then(|| judge.window_entered());
+    let scope = scope(s, &within, window_entered);
+    Ok(Searched { exploration, records, judged, window_entered, within, bounds_hit, scope })
+}
+
+fn policy_of(s: &Session) -> PolicyArg {
+    match s.scenario.explore.policy() {
+        PolicyKind::Exhaustive => PolicyArg::Exhaustive,
+        PolicyKind::Random => PolicyArg::Random,
+        PolicyKind::Pct => PolicyArg::Pct,
+    }
+}
+
+fn preemptions(s: &Session, args: &SearchArgs) -> Option<u32> {
+    match args.preemptions {
+        Some(Preemptions::All) => None,
+        Some(Preemptions::AtMost(n)) => Some(n),
+        None => match s.scenario.explore.preemptions() {
+            Declared::AtMost(n) => Some(n),
+            Declared::All => None,
+        },
+    }
+}
+
+/// The scenario's own bound on preemptions is its author's scope; the same bound as a flag only narrows.
+fn within(s: &Session, args: &SearchArgs, e: &Exploration) -> BTreeMap<String, u64> {
+    let declared = matches!(s.scenario.explore.preemptions(), Declared::AtMost(_));
+    let hit = e.bounds.iter().find(|b| b.name == "preemptions" && b.hit);
+    match hit.and_then(|b| b.value) {
+        Some(n) if declared && args.preemptions.is_none() => {
+            BTreeMap::from([("preemptions".to_string(), n)])
+        }
+        _ => BTreeMap::new(),
+    }
+}
+
+/// Replays the schedule of each distinct finding with everything noted.
+fn records(
+    exec: &mut Exec<'_, timerace_kernel::Kernel>,
+    e: &Exploration,
+    options: &Options,
+) -> Vec<(Record, usize)> {
+    let mut out = Vec::new();
+    for f in &e.findings {
+        let rec = record(exec, &mut Replay::new(&f.schedule), options.limits);
+        let same = |x: &timerace_core::record::FindingRecord| {
+            x.class == f.class && x.functions == f.functions
+        };
+        let which = rec.findings.iter().position(same);
+        out.push((rec, which.expect("a replay shows the finding of its schedule")));
+    }
+    out
+}
+
+fn scope(s: &Session, within: &BTreeMap<String, u64>, window_entered: Option<u64>) -> Scope {
+    let w = &s.world;
+    let acting = w.cpu_events.iter().filter(|e| !e.steps.is_empty()).count();
+    Scope {
+        cpus: u32::from(w.machine.cpus),
+        tasks: (w.tasks.len() + acting) as u32,
+        programs: w.progs.len() as u32,
+        map_entries: w.maps.iter().map(|m| m.init.len() as u32).sum(),
+        irqs: Some(w.irqs),
+        timing: "untimed order, every delay possible".to_string(),
+        memory: "sequential; LKMM reordering is not modelled".to_string(),
+        within: within.iter().map(|(k, v)| (k.clone(), *v)).collect(),
+        not_covered: ["NMI", "CPU hotplug", "memory pressure unless the scenario asks for it"]
+            .map(str::to_string)
+            .to_vec(),
+        window_entered,
+    }
+}
+
+impl Searched {
+    /// The expectations as results name them.
+    pub fn expectations(&self) -> Vec<ExpectationResult> {
+        let one = |j: &Judged| ExpectationResult { name: j.name.clone(), ok: j.ok };
+        self.judged.iter().map(one).collect()
+    }
+
+    /// What is said of the search.
+    pub fn verdict(&self) -> Verdict {
+        judge::verdict(!self.exploration.findings.is_empty(), &self.judged, self.bounds_hit)
+    }
+
+    /// The exit code of the search.
+    pub fn exit_code(&self) -> u8 {
+        judge::exit_code(&self.judged, self.bounds_hit)
+    }
+
+    /// The findings as results name them.
+    pub fn findings(&self, kernel: &str) -> Vec<FindingLine> {
+        let line = |(rec, i): &(Record, usize)| FindingLine::of(rec, &rec.findings[*i], kernel);
+        self.records.iter().map(line).collect()
+    }
+
+    /// The result for scripts.
+    pub fn result(&self, s: &Session) -> ExploreResult {
+        let kernel = s.kernel_name();
+        ExploreResult {
+            scenario: s.scenario.name.node.clone(),
+            exploration: self.exploration.clone(),
+            verdict: self.verdict(),
+            findings: self.findings(&kernel),
+            expectations: self.expectations(),
+            window_entered: self.window_entered,
+            within: self.within.clone(),
+            kernel,
+        }
+    }
+}

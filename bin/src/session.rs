@@ -1,0 +1,201 @@
+//! From arguments to a scenario that is ready to run: reading, checking, choosing the kernel.
+
+use crate::args::{Common, FileArgs, KernelArgs};
+use crate::fail::Fail;
+use crate::output;
+use std::io::Read;
+use std::path::Path;
+use timerace_core::Machine;
+use timerace_core::policy::Limits;
+use timerace_kernel::{Kernel, KernelVersion, World};
+use timerace_reports::origin::Origin;
+use timerace_scenarios::ast::Scenario;
+use timerace_scenarios::diag::{self, Diagnostic};
+use timerace_scenarios::{load, lower};
+
+/// A scenario file as it was read.
+pub struct Source {
+    /// For messages: the path as given, `<stdin>`, or `<built-in NAME>`.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl Source {
+    /// Reads a file; `-` is standard input.
+    pub fn read(path: &Path) -> Result<Source, Fail> {
+        if path == Path::new("-") {
+            let mut bytes = Vec::new();
+            let limit = timerace_scenarios::limits::FILE_MAX_BYTES + 1;
+            let read = std::io::stdin().take(limit).read_to_end(&mut bytes);
+            read.map_err(|e| Fail::usage(format!("error: standard input: {e}")))?;
+            let text =
+                load::text(bytes, "<stdin>").map_err(|e| Fail::usage(e.to_string()))?;
+            return Ok(Source { name: "<stdin>".to_string(), text });
+        }
+        let text = load::read_file(path).map_err(|e| Fail::usage(e.to_string()))?;
+        Ok(Source { name: path.display().to_string(), text })
+    }
+}
+
+/// A scenario, checked and resolved for one kernel.
+pub struct Session {
+    /// Where it came from.
+    pub source: Source,
+    /// The tree.
+    pub scenario: Scenario,
+    /// The kernel that it runs on.
+    pub kernel: KernelVersion,
+    /// The resolved form.
+    pub world: World,
+    /// Arguments that select the kernel again, beside `--kernel`.
+    options: Vec<String>,
+}
+
+impl Session {
+    /// Reads, checks and resolves a scenario; everything that is wrong is in the failure.
+    pub fn open(common: &Common, file: &FileArgs, kernel: &KernelArgs) -> Result<Session, Fail> {
+        let source = Source::read(&file.file)?;
+        Session::of(common, source, kernel, &file.set)
+    }
+
+    /// The same for a scenario that is read already.
+    pub fn of(
+        common: &Common,
+        source: Source,
+        kernel: &KernelArgs,
+        set: &[(String, String)],
+    ) -> Result<Session, Fail> {
+        let complain = |d: &[Diagnostic]| {
+            Fail::usage(diag::render_all(d, &source.name, &source.text, output::style(common)))
+        };
+        let scenario = load::parse(&source.text, set).map_err(|d| complain(&d))?;
+        let version = choose_kernel(&scenario, kernel).map_err(|e| match e {
+            KernelError::Usage(m) => Fail::usage(m),
+            KernelError::File(d) => complain(&[*d]),
+        })?;
+        let rules = load::kernel_rules(&scenario, numbers(version));
+        if rules.iter().any(Diagnostic::is_error) {
+            return Err(complain(&rules));
+        }
+        let world = lower::lower(&scenario, &source.text, version).map_err(|d| complain(&d))?;
+        let name = |f: timerace_kernel::Fix| f.info().commit.unwrap_or(f.info().name).to_string();
+        let mut options = Vec::new();
+        options.extend(version.added().flat_map(|f| ["--with".to_string(), name(f)]));
+        options.extend(version.removed().flat_map(|f| ["--without".to_string(), name(f)]));
+        options.extend(set.iter().flat_map(|(k, v)| ["--set".to_string(), format!("{k}={v}")]));
+        Ok(Session { source, scenario, kernel: version, world, options })
+    }
+
+    /// The machine and the model, for explored or for timed runs.
+    pub fn boot(&self, timed: bool) -> Result<(Machine, Kernel), Fail> {
+        timerace_kernel::boot(&self.world, timed).map_err(|e| {
+            let at = boot_place(&e);
+            let line = if at.line > 0 { format!(":{}:{}", at.line, at.col) } else { String::new() };
+            Fail::usage(format!("error: {}{line}: {e}", self.source.name))
+        })
+    }
+
+    /// What reports say about where the run came from.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            scenario: self.scenario.name.node.clone(),
+            file: self.source.name.clone(),
+            kernel: self.kernel.release().to_string(),
+            options: self.options.clone(),
+            born_line: None,
+        }
+    }
+
+    /// The kernel as results name it: release, and fixes added or removed.
+    pub fn kernel_name(&self) -> String {
+        self.kernel.to_string()
+    }
+
+    /// Limits of one explored execution.
+    pub fn limits(&self) -> Limits {
+        let default = Limits::default();
+        let l = &self.world.limits;
+        Limits {
+            steps: l.steps.map_or(default.steps, |n| u32::try_from(n).unwrap_or(u32::MAX)),
+            expiries: l.expiries.unwrap_or(default.expiries),
+        }
+    }
+}
+
+/// Everything that is wrong with a scenario, warnings included.
+pub fn problems(
+    source: &Source,
+    kernel: &KernelArgs,
+    set: &[(String, String)],
+) -> Result<Vec<Diagnostic>, Fail> {
+    let checked = load::check(&source.text, set);
+    let Some(scenario) = checked.scenario else { return Ok(checked.diagnostics) };
+    let mut diags = checked.diagnostics;
+    let version = match choose_kernel(&scenario, kernel) {
+        Ok(v) => v,
+        Err(KernelError::Usage(m)) => return Err(Fail::usage(m)),
+        Err(KernelError::File(d)) => {
+            diags.push(*d);
+            return Ok(diags);
+        }
+    };
+    diags.extend(load::kernel_rules(&scenario, numbers(version)));
+    if let Err(d) = lower::lower(&scenario, &source.text, version) {
+        diags.extend(d);
+    }
+    Ok(diags)
+}
+
+enum KernelError {
+    /// The command line is wrong.
+    Usage(String),
+    /// The file is.
+    File(Box<Diagnostic>),
+}
+
+/// `--kernel` (or the environment), else the scenario's, else the newest; then the flags' fixes.
+fn choose_kernel(scenario: &Scenario, args: &KernelArgs) -> Result<KernelVersion, KernelError> {
+    let usage = |e: &dyn std::fmt::Display| KernelError::Usage(format!("error: {e}"));
+    let file = lower::kernel_of(scenario).map_err(|d| KernelError::File(Box::new(d)))?;
+    let base = match &args.kernel {
+        Some(text) => KernelVersion::parse(text).map_err(|e| usage(&e))?,
+        None => file.unwrap_or_else(KernelVersion::newest),
+    };
+    with_fixes(base, &args.with, &args.without).map_err(KernelError::Usage)
+}
+
+/// Adds and removes fixes by name or commit.
+pub fn with_fixes(
+    base: KernelVersion,
+    with: &[String],
+    without: &[String],
+) -> Result<KernelVersion, String> {
+    let find = |text: &String| {
+        timerace_kernel::Fix::find(text).ok_or_else(|| {
+            format!("error: there is no fix `{text}`; `timerace kernels` lists names and commits")
+        })
+    };
+    let mut kernel = base;
+    for f in with {
+        kernel = kernel.with(find(f)?);
+    }
+    for f in without {
+        kernel = kernel.without(find(f)?);
+    }
+    Ok(kernel)
+}
+
+fn numbers(kernel: KernelVersion) -> (u32, u32, u32) {
+    let r = kernel.release();
+    (u32::from(r.major), u32::from(r.minor), u32::from(r.patch))
+}
+
+/// Where in the file something stands that the model cannot boot; line 0 if nowhere.
+fn boot_place(e: &timerace_kernel::BootError) -> timerace_kernel::world::At {
+    use timerace_kernel::BootError::{Refused, TooMany, Unsupported};
+    match e {
+        Unsupported { at, .. } | Refused { at, .. } => *at,
+        TooMany { .. } => timerace_kernel::world::At::default(),
+    }
+}

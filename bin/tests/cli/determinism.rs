@@ -1,0 +1,64 @@
+//! Same input, same bytes.
+
+use crate::support::{Dir, library, timerace, tree};
+
+#[test]
+fn a_timed_run_gives_the_same_folder_every_time_and_at_any_j() {
+    let dir = Dir::new("run-twice");
+    let file = library().join("periodic-under-net-rx.ron").display().to_string();
+    let run = |out: &str, j: &str| {
+        let r = timerace(&dir, &["run", &file, "--seed", "7", "-o", out, "-j", j]);
+        assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+        (r.out, tree(&dir.0.join(out)))
+    };
+    let first = run("a", "1");
+    assert_eq!(first, run("b", "1"));
+    assert_eq!(first, run("c", "2"));
+    let names: Vec<&str> = first.1.iter().map(|f| f.0.as_str()).collect();
+    assert_eq!(names, ["hist.txt", "latency.csv", "latency.svg", "result.json"]);
+    let other = timerace(&dir, &["run", &file, "--seed", "8", "--format", "json"]).json();
+    let same = timerace(&dir, &["run", &file, "--seed", "7", "--format", "json"]).json();
+    assert_ne!(other["digest"], same["digest"]);
+}
+
+#[test]
+fn many_seeds_give_the_same_at_any_j() {
+    let dir = Dir::new("seeds");
+    let file = library().join("cancel-running.ron").display().to_string();
+    let run = |j: &str| timerace(&dir, &["run", &file, "--seeds", "1..20", "-j", j]).out;
+    assert_eq!(run("1"), run("2"));
+}
+
+#[test]
+fn an_exploration_gives_the_same_folder_every_time() {
+    let dir = Dir::new("explore-twice");
+    for name in ["races/r07-cancel-free-uaf.ron", "races/r09-mutual-cancel.ron"] {
+        let file = library().join(name).display().to_string();
+        let run = |out: &str, j: &str| {
+            let args = ["explore", &file, "--kernel", "v6.7", "--keep-going", "-o", out, "-j", j];
+            let r = timerace(&dir, &args);
+            (r.out, tree(&dir.0.join(out)))
+        };
+        let first = run("a", "1");
+        assert!(first.1.iter().any(|f| f.0 == "race.txt"), "{name}");
+        assert_eq!(first, run("b", "2"), "{name}");
+    }
+}
+
+#[test]
+fn the_environment_does_not_matter() {
+    let dir = Dir::new("locale");
+    let file = library().join("races/r10-self-arm-free.ron").display().to_string();
+    let run = |locale: &str, columns: &str| {
+        let out = std::process::Command::new(env!("CARGO_BIN_EXE_timerace"))
+            .args(["explore", &file, "--kernel", "v6.8", "-q"])
+            .current_dir(&dir.0)
+            .env("LC_ALL", locale)
+            .env("COLUMNS", columns)
+            .env("TZ", "Asia/Kathmandu")
+            .output()
+            .unwrap();
+        String::from_utf8(out.stdout).unwrap()
+    };
+    assert_eq!(run("C", "40"), run("de_DE.UTF-8", "200"));
+}

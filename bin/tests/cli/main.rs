@@ -1,0 +1,8 @@
+//! The program from end to end.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod bad_input;
+mod determinism;
+mod races;
+mod support;
+mod words;
