@@ -27,6 +27,7 @@
 
 pub mod ast;
 pub mod diag;
+pub mod judge;
 pub mod layout;
 pub mod library;
 pub mod limits;

@@ -15,6 +15,7 @@ mod source;
 mod types;
 
 pub use kernel::{kernel_of, version_of};
+pub(crate) use types::path_name;
 
 use std::collections::BTreeMap;
 

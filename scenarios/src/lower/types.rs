@@ -114,7 +114,7 @@ impl Lowering<'_> {
 }
 
 /// A path as flattened members are called.
-pub(super) fn path_name(path: &[Sp<PathSeg>]) -> String {
+pub(crate) fn path_name(path: &[Sp<PathSeg>]) -> String {
     let mut name = String::new();
     for seg in path {
         match &seg.node {

@@ -1,0 +1,72 @@
+//! Limits on how late callbacks are.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::ast::{Duration, LatencyLimits};
+
+/// How late callbacks were in timed runs.
+pub trait Lateness {
+    /// The nanoseconds that `share.0` of `share.1` samples do not exceed; (1, 1) asks for the largest. `of` is an element
+    /// (`timers[7]`) or a map (`timers`), which stands for all of its elements. `None`: there are no samples.
+    fn late_ns(&self, of: &str, share: (u64, u64)) -> Option<u64>;
+}
+
+/// Samples, one by one. For millions of them a histogram serves better.
+#[derive(Clone, Debug, Default)]
+pub struct Samples {
+    by_timer: BTreeMap<String, Vec<u64>>,
+    /// Sorted lists that were asked for.
+    sorted: RefCell<BTreeMap<String, Vec<u64>>>,
+}
+
+impl Samples {
+    /// Adds one sample of a timer: `timers[7]`.
+    pub fn add(&mut self, timer: &str, late_ns: u64) {
+        self.sorted.borrow_mut().clear();
+        match self.by_timer.get_mut(timer) {
+            Some(samples) => samples.push(late_ns),
+            None => {
+                self.by_timer.insert(timer.to_string(), vec![late_ns]);
+            }
+        }
+    }
+}
+
+impl Lateness for Samples {
+    fn late_ns(&self, of: &str, share: (u64, u64)) -> Option<u64> {
+        let mut cache = self.sorted.borrow_mut();
+        let sorted = cache.entry(of.to_string()).or_insert_with(|| {
+            let mine = self.by_timer.iter().filter(|(timer, _)| is_of(timer, of));
+            let mut all: Vec<u64> = mine.flat_map(|(_, samples)| samples).copied().collect();
+            all.sort_unstable();
+            all
+        });
+        // The least sample that so many do not exceed: rank n * share, rounded up.
+        let n = sorted.len() as u128;
+        let rank = (n * u128::from(share.0)).div_ceil(u128::from(share.1.max(1)));
+        sorted.get(usize::try_from(rank.max(1)).ok()? - 1).copied()
+    }
+}
+
+/// Whether a timer is the one meant, or in the map meant.
+fn is_of(timer: &str, of: &str) -> bool {
+    timer == of || timer.strip_prefix(of).is_some_and(|rest| rest.starts_with('['))
+}
+
+/// Which limits samples break, in words; `None`: there are no samples.
+pub(super) fn judge(limits: &LatencyLimits, late: &dyn Lateness) -> Option<String> {
+    let of = limits.of.to_string();
+    let words = [("p50", (50, 100)), ("p99", (99, 100)), ("p999", (999, 1000)), ("max", (1, 1))];
+    let values = [limits.p50, limits.p99, limits.p999, limits.max];
+    let mut broken = Vec::new();
+    for ((word, share), limit) in words.into_iter().zip(values) {
+        let Some(limit) = limit else { continue };
+        let found = late.late_ns(&of, share)?;
+        if found > limit.max_ns {
+            let (found, limit) = (Duration::fixed(found), Duration::fixed(limit.max_ns));
+            broken.push(format!("{word} of {of}: {found} > {limit}"));
+        }
+    }
+    Some(broken.join(", "))
+}

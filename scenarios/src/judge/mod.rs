@@ -1,0 +1,185 @@
+//! Whether the expectations of a scenario hold.
+//!
+//! A [`Judge`] looks at every execution of a search, as an [`Observer`], or at timed runs ([`Judge::timed`]), and says
+//! for each expectation of the file that is meant for this kernel whether it holds.
+//!
+//! # What a predicate is true of
+//!
+//! A search runs one order of each trace, that is of each set of schedules that differ only in the order of steps that
+//! have nothing to do with each other. Predicates are decided for the trace, not for the order that happened to run:
+//!
+//! * `sometimes(P)`: P is true in some order of some trace;
+//! * `never(P)`: in no order of any trace;
+//! * `always(P)`: in every order of every trace, so it fails where P is *false* in some order.
+//!
+//! A function is where its steps are: from its first to its last. One that takes none is a point between two steps of
+//! its context; one that has not returned lasts to the end. `overlap("f", "g")` is true if some order runs a call of one
+//! while a call of the other, in another context, is going on; `after(P, Q)` if some order brings Q when P is over;
+//! `during(P, Q)` if Q comes while P is going on; `within("f", P)` if P happens in a context, on either side of a
+//! finding, that has a call of f open. Wishes of nested predicates must be possible together, in one order.
+//!
+//! Where a run has no order but its own (samples, timed runs), that order is all that counts. So it is in searches
+//! bounded by preemptions, which besides merge states that were reached in different ways: there a predicate about how
+//! something came about is decided only where it was seen ([`Judge::results`]).
+//!
+//! # Names
+//!
+//! `never`, `always`, `sometimes`, and what it is that happens: the class of a finding, or the word of the predicate;
+//! of `within`, `during` and `after` what their last argument names. `sometimes(within("f", USE_AFTER_FREE))` is
+//! `sometimes_use_after_free`. Limits and counts have their own word and what they are about (`hold_flows_lru_lock`).
+//! What is known to fail begins with `known_bug_`. The second of a name in the file gets `_2`, whatever kernel it is
+//! for, so that a name means the same everywhere.
+
+mod finals;
+mod limits;
+mod names;
+mod order;
+mod plan;
+mod predicate;
+mod results;
+mod run;
+
+pub use finals::FinalState;
+pub use limits::{Lateness, Samples};
+pub use results::{Judged, exit_code, verdict};
+
+use timerace_core::dpor::{Observer, View};
+use timerace_core::policy::Ended;
+use timerace_kernel::World;
+
+use crate::ast::{Preemptions, Scenario};
+use plan::{Asked, Item, Plan};
+use results::{CUT_OFF, NO_END, NO_MARKS, TOO_MANY};
+use run::Run;
+
+/// What was seen of an expectation so far.
+#[derive(Copy, Clone, Debug, Default)]
+struct Tally {
+    /// Executions in which its predicate was possible; of an `always`: in which it was avoidable.
+    seen: u64,
+    /// Why some execution could not be told.
+    unclear: Option<&'static str>,
+}
+
+/// Decides the expectations of a scenario.
+pub struct Judge<'a> {
+    plan: Plan<'a>,
+    tallies: Vec<Tally>,
+    executions: u64,
+    window_entered: u64,
+    /// The scenario's own bound on preemptions, as far as the command line leaves it alone.
+    scope: Option<u64>,
+    timed_cut_off: bool,
+}
+
+impl<'a> Judge<'a> {
+    /// The expectations of a scenario for the kernel of `world`, which was made from it. `source` is the text that the
+    /// scenario was read from, for lines; `end` knows the values that `final(..)` asks for: without it such
+    /// expectations are not judged.
+    #[must_use]
+    pub fn new(
+        scenario: &Scenario,
+        source: &str,
+        world: &World,
+        end: Option<&'a dyn FinalState>,
+    ) -> Judge<'a> {
+        let plan = Plan::new(scenario, source, world, end);
+        let scope = match scenario.explore.preemptions() {
+            Preemptions::All => None,
+            Preemptions::AtMost(n) => Some(u64::from(n)),
+        };
+        Judge {
+            tallies: vec![Tally::default(); plan.items.len()],
+            plan,
+            executions: 0,
+            window_entered: 0,
+            scope,
+            timed_cut_off: false,
+        }
+    }
+
+    /// Says that the bound on preemptions is the command line's: it cuts off and is not the author's scope.
+    pub fn narrowed(&mut self) {
+        self.scope = None;
+    }
+
+    /// Whether the search must go on after a finding: schedules are counted, more than one expectation waits for a bug,
+    /// or a bug is expected in all schedules.
+    #[must_use]
+    pub fn needs_keep_going(&self) -> bool {
+        let mut bugs = 0;
+        self.plan.items.iter().any(|item| match &item.asked {
+            Asked::Count(_) => true,
+            Asked::Always(_) => item.names_bug,
+            Asked::Sometimes(_) if item.names_bug => {
+                bugs += 1;
+                bugs > 1
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether an expectation for this kernel says that there is a bug.
+    #[must_use]
+    pub fn bug_expected(&self) -> bool {
+        self.plan.items.iter().any(|item| item.bug_expected)
+    }
+
+    /// Whether the scenario says, by a `sometimes(..)` that names no bug, what it wants to come into.
+    #[must_use]
+    pub fn has_window(&self) -> bool {
+        self.plan.items.iter().any(Item::is_window)
+    }
+
+    /// Executions, failing or not, in which every `sometimes(..)` predicate that names no bug was true. All of them if
+    /// there is no such predicate.
+    #[must_use]
+    pub fn window_entered(&self) -> u64 {
+        self.window_entered
+    }
+
+    /// Looks at a timed run. `cut_off`: a limit ended it before its own end.
+    pub fn timed(&mut self, view: &View<'_>, cut_off: bool) {
+        self.timed_cut_off |= cut_off;
+        self.look(view, !view.marks().is_empty());
+    }
+
+    /// `marked`: functions and events were followed.
+    fn look(&mut self, view: &View<'_>, marked: bool) {
+        let run = Run::new(view, &self.plan.names);
+        self.executions += 1;
+        let mut in_window = true;
+        for (item, tally) in self.plan.items.iter().zip(&mut self.tallies) {
+            let Some(p) = item.predicate() else { continue };
+            // Once is enough, unless the schedules are counted.
+            if tally.seen > 0 && !item.is_window() {
+                continue;
+            }
+            let told = match &item.asked {
+                _ if p.needs_marks() && !marked => Err(NO_MARKS),
+                _ if p.needs_end() && !item.end_is_known => Err(NO_END),
+                // A run that was cut off may still come to it.
+                Asked::Always(_) if *view.ended != Ended::Complete => Err(CUT_OFF),
+                Asked::Always(_) => p.avoidable(&run).ok_or(TOO_MANY),
+                _ => Ok(p.possible(&run)),
+            };
+            match told {
+                Ok(seen) => tally.seen += u64::from(seen),
+                Err(why) => tally.unclear = Some(why),
+            }
+            in_window &= !item.is_window() || told == Ok(true);
+        }
+        self.window_entered += u64::from(in_window);
+    }
+}
+
+impl Observer for Judge<'_> {
+    fn needs_marks(&self) -> bool {
+        let mut predicates = self.plan.items.iter().filter_map(Item::predicate);
+        predicates.any(predicate::Pred::needs_marks)
+    }
+
+    fn execution(&mut self, view: &View<'_>) {
+        self.look(view, true);
+    }
+}

@@ -1,0 +1,227 @@
+//! What is said in the end.
+
+use timerace_core::result::{Bound, Exploration, Verdict};
+
+use super::limits::{Lateness, judge};
+use super::plan::{Asked, Item};
+use super::predicate::Pred;
+use super::{Judge, Tally};
+use crate::ast::Count;
+
+/// The judgement of one expectation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Its stable name.
+    pub name: String,
+    /// Whether it holds; `None`: not judged, or not decided.
+    pub ok: Option<bool>,
+    /// Its line in the file, from 1; of what is implied that of the scenario.
+    pub line: u32,
+    /// Why it does not hold, or was not judged.
+    pub detail: Option<String>,
+    /// Whether it says that there is a bug.
+    pub bug_expected: bool,
+    /// Of a `known_bug`: the reference. That it holds means that the bug is still there.
+    pub known_bug: Option<String>,
+}
+
+/// The verdict. `findings`: whether there is any; `bounds_hit`: see [`Judge::bounds_hit`].
+#[must_use]
+pub fn verdict(findings: bool, results: &[Judged], bounds_hit: bool) -> Verdict {
+    if findings {
+        Verdict::Bug
+    } else if results.iter().any(|judged| judged.ok == Some(false)) {
+        Verdict::Failed
+    } else if is_open(results, bounds_hit) {
+        Verdict::Inconclusive
+    } else {
+        Verdict::Pass
+    }
+}
+
+/// 1 if an expectation does not hold, which includes bugs that none expects; else 3 if a bound was hit before all was
+/// decided; else 0. A bug that is expected fails nothing.
+#[must_use]
+pub fn exit_code(results: &[Judged], bounds_hit: bool) -> u8 {
+    if results.iter().any(|judged| judged.ok == Some(false)) {
+        1
+    } else if is_open(results, bounds_hit) {
+        3
+    } else {
+        0
+    }
+}
+
+fn is_open(results: &[Judged], bounds_hit: bool) -> bool {
+    bounds_hit && results.iter().any(|judged| judged.ok.is_none())
+}
+
+const STOPPED: &str = "the search stopped at a finding before this was decided";
+pub(super) const CUT_OFF: &str = "a bound was hit before this was decided";
+const MERGED: &str = "a search bounded by preemptions cannot tell how a state came about";
+pub(super) const NO_END: &str = "values at the end of a run are not known here";
+pub(super) const NO_MARKS: &str = "functions are not followed in this kind of run";
+pub(super) const TOO_MANY: &str = "there are too many orders to tell";
+
+/// What is known of an expectation.
+struct Known {
+    ok: Option<bool>,
+    detail: Option<String>,
+    /// Not decided, though a search should have.
+    open: bool,
+}
+
+impl Known {
+    fn holds() -> Known {
+        Known { ok: Some(true), detail: None, open: false }
+    }
+
+    fn fails(detail: impl Into<String>) -> Known {
+        Known { ok: Some(false), detail: Some(detail.into()), open: false }
+    }
+
+    fn is(ok: bool, detail: impl Into<String>) -> Known {
+        if ok { Known::holds() } else { Known::fails(detail) }
+    }
+
+    /// Nothing that this kind of run is asked.
+    fn unasked(detail: impl Into<String>) -> Known {
+        Known { ok: None, detail: Some(detail.into()), open: false }
+    }
+
+    fn open(detail: &str) -> Known {
+        Known { ok: None, detail: Some(detail.to_string()), open: true }
+    }
+}
+
+impl Judge<'_> {
+    /// The judgements of a search, in the order of the file.
+    #[must_use]
+    pub fn results(&self, search: &Exploration) -> Vec<Judged> {
+        let items = self.plan.items.iter().zip(&self.tallies);
+        items.map(|(item, tally)| finish(item, self.of_search(item, tally, search))).collect()
+    }
+
+    /// Whether a search ended before all could be decided. The bound on preemptions that a scenario declares is its
+    /// scope and not counted, and neither is a stop at a finding; what could not be told for another reason is.
+    #[must_use]
+    pub fn bounds_hit(&self, search: &Exploration) -> bool {
+        let mut hit = search.bounds.iter().filter(|bound| bound.hit);
+        let mut items = self.plan.items.iter().zip(&self.tallies);
+        hit.any(|bound| !self.is_scope(bound))
+            || items.any(|(item, tally)| self.of_search(item, tally, search).open)
+    }
+
+    /// Whether a bound is what the scenario declares.
+    fn is_scope(&self, bound: &Bound) -> bool {
+        bound.name == "preemptions" && bound.value.is_some() && bound.value == self.scope
+    }
+
+    /// Whether all that the scenario asks for was run.
+    fn is_decided(&self, search: &Exploration) -> bool {
+        let mut bounds = search.bounds.iter();
+        search.complete
+            || !search.stopped
+                && search.policy == "exhaustive"
+                && bounds.clone().any(|bound| self.is_scope(bound))
+                && bounds.all(|bound| !bound.hit || self.is_scope(bound))
+    }
+
+    fn of_search(&self, item: &Item<'_>, tally: &Tally, search: &Exploration) -> Known {
+        let undecided = || match search.stopped {
+            true => Known::unasked(STOPPED),
+            false => Known::open(CUT_OFF),
+        };
+        let unless_open = |known: Known| match tally.unclear {
+            Some(why) => Known::open(why),
+            None if !self.is_decided(search) => undecided(),
+            None if is_merged(item, search) => Known::open(MERGED),
+            None => known,
+        };
+        let looked = format!("{} schedules were looked at", self.executions);
+        match &item.asked {
+            Asked::Never(_) if tally.seen > 0 => Known::fails("it happens"),
+            Asked::Always(_) if tally.seen > 0 => Known::fails("not in every schedule"),
+            Asked::Never(_) | Asked::Always(_) => unless_open(Known::holds()),
+            Asked::Sometimes(_) if tally.seen > 0 => Known::holds(),
+            Asked::Sometimes(_) => unless_open(Known::fails(format!("in no schedule; {looked}"))),
+            Asked::Count(count) if search.complete => counted(count, search),
+            Asked::Count(_) => undecided(),
+            Asked::Latency(_) => Known::unasked("latency is measured by timed runs"),
+            Asked::Unmeasured(what) => Known::unasked(*what),
+        }
+    }
+
+    /// The judgements of all timed runs so far. A `sometimes` that was not met is not judged there, and neither is
+    /// whether a known bug is gone.
+    #[must_use]
+    pub fn timed_results(&self, late: &dyn Lateness) -> Vec<Judged> {
+        let judged = |(item, tally): (&Item<'_>, &Tally)| {
+            let known = self.of_timed(item, tally, late);
+            match item.known_bug.is_some() && known.ok == Some(true) {
+                true => finish(item, Known::unasked("it did not show in these runs")),
+                false => finish(item, known),
+            }
+        };
+        self.plan.items.iter().zip(&self.tallies).map(judged).collect()
+    }
+
+    fn of_timed(&self, item: &Item<'_>, tally: &Tally, late: &dyn Lateness) -> Known {
+        match &item.asked {
+            Asked::Never(_) if tally.seen > 0 => Known::fails("it happens"),
+            Asked::Always(_) if tally.seen > 0 => Known::fails("not in every run"),
+            Asked::Never(_) | Asked::Always(_) => match tally.unclear {
+                Some(why) => Known::unasked(why),
+                None if self.timed_cut_off => Known::open(CUT_OFF),
+                None => Known::holds(),
+            },
+            Asked::Sometimes(_) if tally.seen > 0 => Known::holds(),
+            Asked::Sometimes(_) => Known::unasked("not seen in these runs"),
+            Asked::Count(_) => Known::unasked("schedules are counted by a search"),
+            Asked::Latency(limits) => match judge(limits, late) {
+                Some(broken) => Known::is(broken.is_empty(), broken),
+                None => Known::unasked(format!("no timer of {} expired", limits.of.node)),
+            },
+            Asked::Unmeasured(what) => Known::unasked(*what),
+        }
+    }
+}
+
+/// A search that merges states sees only some of the ways into each.
+fn is_merged(item: &Item<'_>, search: &Exploration) -> bool {
+    let bounded = search.bounds.iter().any(|bound| bound.name == "preemptions");
+    bounded && item.predicate().is_some_and(Pred::needs_marks)
+}
+
+fn counted(count: &Count, search: &Exploration) -> Known {
+    let both = [
+        ("schedules", count.schedules, search.schedules),
+        ("failing", count.failing, search.failing),
+    ];
+    let mut wrong = Vec::new();
+    for (what, wanted, found) in both {
+        if let Some(wanted) = wanted.filter(|wanted| wanted.node != found) {
+            wrong.push(format!("{what}: {found}, not {}", wanted.node));
+        }
+    }
+    Known::is(wrong.is_empty(), wrong.join(", "))
+}
+
+/// Turns what is known to fail around: that it fails is what is expected.
+fn finish(item: &Item<'_>, known: Known) -> Judged {
+    let (ok, detail) = match (&item.known_bug, known.ok) {
+        (Some(reference), Some(true)) => {
+            (Some(false), Some(format!("known bug {reference}: it does not show any more")))
+        }
+        (Some(reference), Some(false)) => (Some(true), Some(format!("known bug {reference}"))),
+        _ => (known.ok, known.detail),
+    };
+    Judged {
+        name: item.name.clone(),
+        ok,
+        line: item.line,
+        detail,
+        bug_expected: item.bug_expected,
+        known_bug: item.known_bug.clone(),
+    }
+}
