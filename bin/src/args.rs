@@ -6,9 +6,11 @@ use std::path::PathBuf;
 /// Simulate and explore races of bpf_timer on a modelled kernel.
 #[derive(Parser, Debug)]
 #[command(name = "timerace", version, about, disable_help_subcommand = false)]
-#[command(after_help = "Exit codes: 0 every expectation holds, 1 one failed, 2 wrong usage or bad \
+#[command(
+    after_help = "Exit codes: 0 every expectation holds, 1 one failed, 2 wrong usage or bad \
 input, 3 inconclusive (a bound was hit), 4 nothing was run, 5 a replay diverged, 70 internal error, \
-130 interrupted.")]
+130 interrupted."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

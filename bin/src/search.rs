@@ -2,6 +2,7 @@
 
 use crate::args::{PolicyArg, Preemptions, SearchArgs};
 use crate::fail::Fail;
+use crate::finals::Finals;
 use crate::session::Session;
 use std::collections::BTreeMap;
 use timerace_core::bounded::explore_bounded;
@@ -14,7 +15,6 @@ use timerace_core::sample::sample;
 use timerace_reports::cover::Scope;
 use timerace_reports::json::{ExpectationResult, ExploreResult, FindingLine};
 use timerace_scenarios::ast::{PolicyKind, Preemptions as Declared};
-use crate::finals::Finals;
 use timerace_scenarios::judge::{self, Judge, Judged};
 
 /// Depth of bugs that `pct` looks for: two change points.
@@ -69,7 +69,11 @@ impl Observer for Watching<'_, '_> {
 }
 
 /// Searches as the scenario and the flags say.
-pub fn search(s: &Session, args: &SearchArgs, progress: &mut dyn Progress) -> Result<Searched, Fail> {
+pub fn search(
+    s: &Session,
+    args: &SearchArgs,
+    progress: &mut dyn Progress,
+) -> Result<Searched, Fail> {
     let (machine, model) = s.boot(false)?;
     let contexts = machine.contexts().len();
     if contexts > MAX_EXPLORED {

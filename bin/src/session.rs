@@ -29,8 +29,7 @@ impl Source {
             let limit = timerace_scenarios::limits::FILE_MAX_BYTES + 1;
             let read = std::io::stdin().take(limit).read_to_end(&mut bytes);
             read.map_err(|e| Fail::usage(format!("error: standard input: {e}")))?;
-            let text =
-                load::text(bytes, "<stdin>").map_err(|e| Fail::usage(e.to_string()))?;
+            let text = load::text(bytes, "<stdin>").map_err(|e| Fail::usage(e.to_string()))?;
             return Ok(Source { name: "<stdin>".to_string(), text });
         }
         let text = load::read_file(path).map_err(|e| Fail::usage(e.to_string()))?;

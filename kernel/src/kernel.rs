@@ -16,6 +16,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use timerace_core::machine::{Body, Model};
 use timerace_core::mem::{FrameName, Mem, Ptr};
+use timerace_core::rcu::GracePeriods;
 use timerace_core::{CtxId, Cx, Label, Obj, Var, Word};
 
 /// A booted kernel: the code of all contexts of a machine. Made by [`crate::boot`].
@@ -46,6 +47,8 @@ pub struct Kernel {
     pub(crate) rcu_words: Vec<Option<Var<bool>>>,
     /// The words of contexts that run sleepable programs, by context.
     pub(crate) trace_words: Vec<Option<Var<bool>>>,
+    /// The grace periods that a context waits for, by context.
+    pub(crate) grace: Vec<Option<GracePeriods>>,
     /// Callbacks begun so far, where some task waits for a number of them.
     pub(crate) callbacks_begun: Option<Var<i64>>,
     /// The operation that each context is at.
@@ -73,6 +76,8 @@ pub(crate) enum Role {
     Rcu { cpu: usize, trace: bool },
     /// RCU_SOFTIRQ of a CPU.
     RcuSoftirq(usize),
+    /// Sees one reader outside, for the grace periods that a context waits for.
+    Watcher { ctx: usize, watcher: usize },
     /// A source of events of a CPU.
     Source { cpu: usize, source: usize },
 }
@@ -114,6 +119,7 @@ impl Model for Kernel {
             Role::Softirq(cpu) => Box::pin(self.timed_softirq(cx, cpu)),
             Role::Worker { cpu, second } => Box::pin(self.worker(cx, cpu, second)),
             Role::Rcu { cpu, trace } => Box::pin(self.rcu_helper(cx, cpu, trace)),
+            Role::Watcher { ctx, watcher } => Box::pin(self.watch_reader(cx, ctx, watcher)),
             Role::RcuSoftirq(cpu) => Box::pin(self.rcu_softirq(cx, cpu)),
             Role::Source { cpu, source } => Box::pin(self.source(cx, cpu, source)),
         }

@@ -312,3 +312,10 @@ pub(crate) const POLL_NS: u64 = 1_000_000;
 pub(crate) fn is_deadly(_: Signal) -> bool {
     true
 }
+
+impl Task {
+    /// Whether it waits for grace periods itself.
+    pub fn synchronizes(&self) -> bool {
+        self.code.ops().any(|op| matches!(op.kind, crate::world::OpKind::SynchronizeRcu))
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::arg::Arg;
 use crate::compile::Code;
+use crate::errno::EPERM;
 use crate::interp::Act;
 use crate::kernel::Kernel;
 use crate::log::CallbackRun;
@@ -33,11 +34,13 @@ impl Kernel {
     pub(crate) async fn bpf_prog_load(&self, cx: Cx<'_>, prog: usize) -> i64 {
         let f = cx.enter("bpf_prog_load");
         let p = &self.progs[prog];
-        if p.load_ret < 0 {
-            return f.ret(p.load_ret);
-        }
         let label = site!("bpf(BPF_PROG_LOAD, {})", Syscall).with(Arg::Prog(prog).word());
         let section = self.enter_kernel(cx, label).await;
+        let refused = if self.cap_bpf(cx) { p.load_ret } else { EPERM };
+        if refused < 0 {
+            self.leave_kernel(cx, section).await;
+            return f.ret(refused);
+        }
         for map in &p.used_maps {
             self.bpf_map_inc(cx, *map).await;
         }

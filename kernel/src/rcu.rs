@@ -6,8 +6,9 @@
 
 use crate::kernel::Kernel;
 use crate::objects::Elem;
+use timerace_core::rcu::GracePeriods;
 use timerace_core::step::{Gate, Learn, Rel, Site};
-use timerace_core::{CtxKind, Cx, Label, Nanos, Obj, Ptr, Word, site};
+use timerace_core::{CtxKind, Cx, Label, Nanos, Ptr, Word, site};
 
 /// In words of callbacks: the pointer is an element of a hash map (`htab_elem_free_rcu`).
 pub(crate) const TAG_HTAB_ELEM: u64 = 1 << 33;
@@ -53,13 +54,11 @@ impl Kernel {
         if self.preemptible { self.rcu_words[cx.id().index()] } else { None }
     }
 
-    /// Everything that a grace period of RCU waits for.
-    pub(crate) fn rcu_readers(&self) -> Vec<Obj> {
-        self.own.iter().copied().chain(self.rcu_words.iter().flatten().map(|v| v.obj())).collect()
-    }
-
-    fn trace_readers(&self) -> Vec<Obj> {
-        self.trace_words.iter().flatten().map(|v| v.obj()).collect()
+    /// The body of a watcher of grace periods.
+    pub(crate) async fn watch_reader(&self, cx: Cx<'_>, ctx: usize, watcher: usize) {
+        if let Some(g) = &self.grace[ctx] {
+            g.watch(cx, watcher).await;
+        }
     }
 
     /// `call_rcu()`, `kfree_rcu()`: onto this CPU's list.
@@ -77,28 +76,26 @@ impl Kernel {
     /// The helper of a CPU: takes its list, waits for the readers, invokes the callbacks.
     pub(crate) async fn rcu_helper(&self, cx: Cx<'_>, cpu: usize, trace: bool) {
         let list = if trace { self.cpus[cpu].rcu_trace } else { self.cpus[cpu].rcu };
+        // A tasks-trace grace period implies one of RCU: its readers are among those of the flow.
+        let Some(grace) = &self.grace[cx.id().index()] else { return };
         loop {
-            let batch = cx
-                .step(site!("grace period starts", Free))
-                .when(list.obj(), Rel::Ne, 0)
-                .writes(list.obj())
-                .idle()
-                .run(move |m| {
-                    let mut batch = Vec::new();
-                    while let Some(item) = m.pop_back(list) {
-                        batch.push(item);
-                    }
-                    batch.reverse();
-                    Batch(batch, m.now())
-                })
-                .await;
-            // A tasks-trace grace period implies one of RCU.
-            let mut readers = self.rcu_readers();
-            if trace {
-                readers.extend(self.trace_readers());
+            let words = grace.words();
+            let mut take = cx.step(site!("grace period starts", Free)).writes(list.obj());
+            for o in grace.objects() {
+                take = take.writes(o);
             }
+            let take = take.when(list.obj(), Rel::Ne, 0).idle().run(move |m| {
+                let mut batch = Vec::new();
+                while let Some(item) = m.pop_back(list) {
+                    batch.push(item);
+                }
+                batch.reverse();
+                GracePeriods::begin(&words, m);
+                Batch(batch, m.now())
+            });
+            let batch = take.await;
             let gate = self.grace_period_gate(batch.1);
-            cx.grace_period(site!("grace period ends", GracePeriod), readers, gate).await;
+            grace.end(cx, site!("grace period ends", GracePeriod), gate).await;
             for item in batch.0 {
                 self.rcu_callback(cx, cpu, item).await;
             }
@@ -171,10 +168,18 @@ impl Kernel {
 
     /// `synchronize_rcu()` in a context that may sleep.
     pub(crate) async fn synchronize_rcu(&self, cx: Cx<'_>) {
-        let readers = self.rcu_readers();
-        let start = cx.machine().with_mem(timerace_core::Mem::now);
-        let gate = self.grace_period_gate(start);
-        cx.grace_period(site!("synchronize_rcu()", GracePeriod), readers, gate).await;
+        let Some(grace) = &self.grace[cx.id().index()] else { return };
+        let words = grace.words();
+        let mut begin = cx.step(site!("synchronize_rcu()", Free));
+        for o in grace.objects() {
+            begin = begin.writes(o);
+        }
+        let begin = begin.run(move |m| {
+            GracePeriods::begin(&words, m);
+            m.now().0
+        });
+        let gate = self.grace_period_gate(Nanos(begin.await));
+        grace.end(cx, site!("grace period ends", GracePeriod), gate).await;
     }
 }
 

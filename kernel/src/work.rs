@@ -84,6 +84,8 @@ impl Kernel {
         let section = !self.preemptible;
         if section {
             cx.preempt_disable(label).await;
+        } else {
+            cx.step(label).run(|_| ()).await;
         }
         section
     }

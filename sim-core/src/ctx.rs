@@ -168,15 +168,6 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// Readers that a grace period still waits for.
-struct Readers(Vec<Obj>);
-
-impl Learn for Readers {
-    fn learn(&self) -> u64 {
-        self.0.iter().fold(0, |h, o| crate::mix::roll(h, u64::from(o.0)))
-    }
-}
-
 impl<'m> Cx<'m> {
     /// The context's number.
     pub fn id(self) -> CtxId {
@@ -523,28 +514,6 @@ impl<'m> Cx<'m> {
             Some(v) if outer => self.write(site!("rcu_read_unlock()", Memory), v, false).await,
             None => self.preempt_enable(site!("rcu_read_unlock()", Mask)).await,
             Some(_) => {}
-        }
-    }
-
-    /// A grace period: every reader has been outside its read section at some moment since the call. A reader is an
-    /// object that is 0 outside: the word of a preemptible task, or that of a CPU, on which every section with
-    /// preemption, softirqs or interrupts off is one. Readers are seen outside in any order, so one step takes all that
-    /// are outside at the moment; a reader that begins later is not waited for twice.
-    pub async fn grace_period(self, label: impl Into<Label>, mut readers: Vec<Obj>, gate: Gate) {
-        let label = label.into();
-        while !readers.is_empty() {
-            let mut decl = self.step(label).any().asleep().gate(gate);
-            for r in &readers {
-                decl = decl.when(*r, Rel::Eq, 0);
-            }
-            let waiting = readers.clone();
-            let inside = decl
-                .run(move |m: &mut Mem| {
-                    let left = waiting.iter().filter(|r| m.load(Var::<u64>::at(**r)) != 0);
-                    Readers(left.copied().collect())
-                })
-                .await;
-            readers = inside.0;
         }
     }
 

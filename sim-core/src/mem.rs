@@ -245,6 +245,10 @@ pub(crate) struct List {
 }
 
 impl List {
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
     fn word(&self) -> u64 {
         self.items.back().map_or(0, |(_, h)| *h | 1)
     }

@@ -65,7 +65,7 @@ impl GracePeriods {
         }
     }
 
-    /// What [`GracePeriods::begin`] sets: all, but for the reader with this word (the one that waits itself).
+    /// What [`GracePeriods::begin`] sets.
     pub fn words(&self) -> Vec<Var<bool>> {
         self.waiting.clone()
     }

@@ -395,6 +395,11 @@ fn value_text<M: Model>(exec: &Exec<'_, M>, obj: Obj) -> String {
         let alloc = mem.meta[obj.index()].alloc;
         let life = alloc.checked_sub(1).is_some_and(|i| mem.allocs[i as usize].base == obj);
         let v = mem.values[obj.index()];
+        match mem.meta[obj.index()].kind {
+            crate::mem::Kind::Plain => {}
+            crate::mem::Kind::List(l) => return items(mem.lists[l as usize].len()),
+            crate::mem::Kind::Queue(q) => return items(mem.queues[q as usize].len()),
+        }
         if let Some(t) = exec.model().render_value(&mem, obj, v) {
             return t;
         }
@@ -423,6 +428,11 @@ fn value_text<M: Model>(exec: &Exec<'_, M>, obj: Obj) -> String {
         };
     }
     m.pointee(v).unwrap_or_else(|| (v as i64).to_string())
+}
+
+/// The content of a list or queue, in a word.
+fn items(n: usize) -> String {
+    if n == 0 { "empty".to_string() } else { format!("{n} queued") }
 }
 
 fn findings<M: Model>(exec: &Exec<'_, M>) -> Vec<FindingRecord> {

@@ -25,8 +25,7 @@ pub fn check(
     let errors = all().filter(|(_, d)| d.is_error()).count();
     match common.format {
         Format::Json => {
-            let list: Vec<Value> =
-                all().map(|(s, d)| diag::to_json(d, &s.name, &s.text)).collect();
+            let list: Vec<Value> = all().map(|(s, d)| diag::to_json(d, &s.name, &s.text)).collect();
             output::print_json(&json!({ "schema": 1, "ok": errors == 0, "diagnostics": list }));
         }
         Format::Short => {

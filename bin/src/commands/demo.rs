@@ -28,7 +28,9 @@ pub fn demo(common: &Common, name: Option<&str>) -> Result<u8, Fail> {
     let entry = match name {
         None => &LIBRARY[0],
         Some(n) => library::find(n).ok_or_else(|| {
-            Fail::usage(format!("error: there is no built-in `{n}`; `timerace demo --list` names them"))
+            Fail::usage(format!(
+                "error: there is no built-in `{n}`; `timerace demo --list` names them"
+            ))
         })?,
     };
     let (with_bug, without) = kernels(common, entry)?;
@@ -61,10 +63,7 @@ fn explored(common: &Common, entry: &Entry, kernel: KernelVersion) -> Result<Exp
 }
 
 /// The last release without the fix that the scenario is about, and the first with it; without such a fix the newest.
-fn kernels(
-    common: &Common,
-    entry: &Entry,
-) -> Result<(KernelVersion, Option<KernelVersion>), Fail> {
+fn kernels(common: &Common, entry: &Entry) -> Result<(KernelVersion, Option<KernelVersion>), Fail> {
     let source = Source { name: entry.path.to_string(), text: entry.source.to_string() };
     let s = Session::of(common, source, &KernelArgs::default(), &[])?;
     let commits = s.scenario.refs.iter().filter_map(|r| r.node.strip_prefix("commit "));

@@ -49,9 +49,7 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
             };
             test::test(common, &wanted)
         }
-        Command::Conform { files, pattern } => {
-            conform::conform(common, files, pattern.as_deref())
-        }
+        Command::Conform { files, pattern } => conform::conform(common, files, pattern.as_deref()),
         Command::Kernels => kernels::kernels(common),
         Command::Explain { topic } => explain::explain(common, topic.as_deref()),
     }

@@ -19,11 +19,10 @@ pub fn new(common: &Common, kind: Kind, file: &Path) -> Result<u8, Fail> {
     let name = scenario_name(file);
     let text = entry.source.replace(&format!("name: \"{from}\""), &format!("name: \"{name}\""));
     let shown = file.display();
-    let mut out = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(file)
-        .map_err(|e| match e.kind() {
+    let mut out =
+        std::fs::OpenOptions::new().write(true).create_new(true).open(file).map_err(|e| match e
+            .kind()
+        {
             std::io::ErrorKind::AlreadyExists => {
                 Fail::usage(format!("error: {shown} exists; nothing was written"))
             }

@@ -35,7 +35,8 @@ pub fn replay(
     let saved = read_saved(schedule)?;
     let rec = match &saved {
         Some(saved) => {
-            let picks = saved.picks(machine.contexts()).map_err(|e| diverged(&s, &e, Some(saved)))?;
+            let picks =
+                saved.picks(machine.contexts()).map_err(|e| diverged(&s, &e, Some(saved)))?;
             record(&mut exec, &mut Replay::new(&picks), limits)
         }
         None => {
@@ -83,7 +84,8 @@ fn diverged(s: &Session, reason: &str, saved: Option<&SavedSchedule>) -> Fail {
         if saved.scenario != s.scenario.name.node {
             message.push_str(&format!("\n  = note: it was made for `{}`", saved.scenario));
         } else if saved.kernel != here {
-            message.push_str(&format!("\n  = note: it was made for {}, this is {here}", saved.kernel));
+            message
+                .push_str(&format!("\n  = note: it was made for {}, this is {here}", saved.kernel));
         }
     }
     Fail { code: code::DIVERGED, message }

@@ -132,7 +132,9 @@ impl Lateness for Late<'_> {
             all.merge(h);
         }
         let n = all.count();
-        (n > 0).then(|| if share.0 == share.1 { all.max_ns() } else { all.percentile_ns(share.0, share.1) })
+        (n > 0).then(|| {
+            if share.0 == share.1 { all.max_ns() } else { all.percentile_ns(share.0, share.1) }
+        })
     }
 }
 
@@ -302,11 +304,8 @@ pub fn seeds(
             .iter()
             .map(|(m, (n, first))| json!({ "message": m, "runs": n, "first_seed": first }))
             .collect();
-        let latency: serde_json::Map<String, serde_json::Value> = merged
-            .summaries(names)
-            .into_iter()
-            .map(|(n, l)| (n, json::summary(&l)))
-            .collect();
+        let latency: serde_json::Map<String, serde_json::Value> =
+            merged.summaries(names).into_iter().map(|(n, l)| (n, json::summary(&l))).collect();
         output::print_json(&json!({
             "schema": 1, "scenario": s.scenario.name.node, "kernel": s.kernel_name(),
             "seeds": [from, to], "runs": runs.len(), "findings": list,
@@ -314,7 +313,8 @@ pub fn seeds(
         }));
     } else {
         let n = runs.len();
-        let mut out = format!("{}  {}  seeds {from}..{to}\n\n", s.scenario.name.node, s.kernel_name());
+        let mut out =
+            format!("{}  {}  seeds {from}..{to}\n\n", s.scenario.name.node, s.kernel_name());
         if merged.overall().count() > 0 {
             out.push_str(&merged.overall().terminal());
         }

@@ -54,9 +54,10 @@ fn a_printed_schedule_gives_the_same_finding_at_the_same_step() {
             let args = ["replay", &file, "--kernel", kernel, "--schedule", schedule];
             let r = timerace(&dir, &[&args[..], &["--format", "json"]].concat());
             let again = r.json();
-            let same = again["findings"].as_array().unwrap().iter().any(|g| {
-                ["class", "functions", "step", "schedule"].iter().all(|k| g[*k] == f[*k])
-            });
+            let same =
+                again["findings"].as_array().unwrap().iter().any(|g| {
+                    ["class", "functions", "step", "schedule"].iter().all(|k| g[*k] == f[*k])
+                });
             assert!(same, "{name}: {f} is not in {}", again["findings"]);
         }
         let saved = dir.0.join("timerace-out").join(name).join(kernel).join("schedule.ron");

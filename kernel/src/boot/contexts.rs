@@ -8,7 +8,8 @@ use crate::process::Task;
 use crate::source::{Does, SourceVars};
 use crate::world::{Body, Call, Event, Op, OpKind, When, Work};
 use std::cell::RefCell;
-use timerace_core::{CpuId, CtxKind, CtxSpec, Setup};
+use timerace_core::rcu::GracePeriods;
+use timerace_core::{CpuId, CtxKind, CtxSpec, Obj, Setup};
 
 struct Builder<'a> {
     s: &'a mut Setup,
@@ -35,6 +36,7 @@ pub(super) fn contexts(s: &mut Setup, k: &mut Kernel, needs: &Needs) -> Result<(
     for cpu in (0..cpus).filter(|c| busy[*c]) {
         b.daemons(cpu, needs);
     }
+    b.grace_periods(&busy);
     let limit = timerace_core::cpu::MAX_CONTEXTS;
     if b.k.roles.len() >= limit {
         let what = "contexts".to_string();
@@ -194,6 +196,40 @@ impl Builder<'_> {
         }
         let came = self.s.var(&format!("{name}.{cpu}.came"), 0u64);
         self.k.sources[cpu].push(SourceVars { kind, when, does, came, limit });
+    }
+
+    /// Who waits for grace periods gets a watcher for each reader that there can be.
+    fn grace_periods(&mut self, busy: &[bool]) {
+        let named = |s: &str, i: usize| format!("{s} of {i}");
+        let cpus = (0..busy.len()).filter(|c| busy[*c]);
+        let mut readers: Vec<(String, Obj)> =
+            cpus.map(|c| (format!("CPU{c}"), self.k.own[c])).collect();
+        let words = self.k.rcu_words.iter().enumerate();
+        readers.extend(words.filter_map(|(i, v)| Some((named("context", i), (*v)?.obj()))));
+        let mut trace = readers.clone();
+        let words = self.k.trace_words.iter().enumerate();
+        trace.extend(words.filter_map(|(i, v)| Some((named("sleepable", i), (*v)?.obj()))));
+        for ctx in 0..self.k.roles.len() {
+            let (readers, cpu) = match self.k.roles[ctx] {
+                Role::Rcu { cpu, trace: false } => (&readers, cpu),
+                Role::Rcu { cpu, trace: true } => (&trace, cpu),
+                Role::Task { task, part } if self.k.tasks[task].synchronizes() => {
+                    (&readers, usize::from(self.k.tasks[task].cpus[part]))
+                }
+                _ => {
+                    self.k.grace.push(None);
+                    continue;
+                }
+            };
+            let flow = GracePeriods::new(self.s, &format!("gp{ctx}"), cpu as u16, readers);
+            self.k.grace.push(Some(flow));
+        }
+        for (ctx, flow) in self.k.grace.iter().enumerate() {
+            let n = flow.as_ref().map_or(0, |f| f.words().len());
+            self.k.roles.extend((0..n).map(|watcher| Role::Watcher { ctx, watcher }));
+        }
+        self.k.rcu_words.resize(self.k.roles.len(), None);
+        self.k.trace_words.resize(self.k.roles.len(), None);
     }
 
     fn daemons(&mut self, cpu: usize, needs: &Needs) {

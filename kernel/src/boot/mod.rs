@@ -109,6 +109,7 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
         roles: Vec::new(),
         rcu_words: Vec::new(),
         trace_words: Vec::new(),
+        grace: Vec::new(),
         callbacks_begun,
         lines: Vec::new(),
         texts: texts(world),
