@@ -22,6 +22,9 @@ pub enum Style {
 /// A message with the lines of the file that it is about.
 #[must_use]
 pub fn render(diag: &Diagnostic, file: &str, source: &str, style: Style) -> String {
+    if longest_line(diag, source) > LINE_SHOWN_MAX {
+        return without_lines(diag, file, source);
+    }
     let shown = visible(source);
     let files = SimpleFile::new(file, shown.as_ref());
     let mut report = Report::new(match diag.severity {
@@ -56,6 +59,32 @@ pub fn render(diag: &Diagnostic, file: &str, source: &str, style: Style) -> Stri
     // Spans are cut to the file above, so that there is always something to show; if not, the
     // one-line form still says it all.
     text.map_or_else(|| short(diag, file, source) + "\n", |text| trim_lines(&text))
+}
+
+/// Longer lines of a file are not shown: nobody reads them, and they hide the message.
+const LINE_SHOWN_MAX: usize = 500;
+
+/// The bytes of the longest line that a message points into.
+fn longest_line(diag: &Diagnostic, source: &str) -> usize {
+    let spans = std::iter::once(diag.primary.0).chain(diag.secondary.iter().map(|s| s.0));
+    let length = |span: Span| {
+        let at = floor_char(source, clamp(span, source).range().start);
+        let before = source[..at].rfind('\n').map_or(at, |n| at - n - 1);
+        before + source[at..].find('\n').unwrap_or(source.len() - at)
+    };
+    spans.map(length).max().unwrap_or(0)
+}
+
+/// A message without the lines of the file that it is about.
+fn without_lines(diag: &Diagnostic, file: &str, source: &str) -> String {
+    let mut text = short(diag, file, source) + "\n";
+    for help in &diag.help {
+        text.push_str(&format!("  = help: {help}\n"));
+    }
+    for note in &diag.notes {
+        text.push_str(&format!("  = note: {note}\n"));
+    }
+    text
 }
 
 /// All messages, an empty line after each, and a last line that counts them.
