@@ -27,7 +27,8 @@
 //! `never`, `always`, `sometimes`, and what it is that happens: the class of a finding, or the word of the predicate;
 //! of `within`, `during` and `after` what their last argument names. `sometimes(within("f", USE_AFTER_FREE))` is
 //! `sometimes_use_after_free`. Limits and counts have their own word and what they are about (`hold_flows_lru_lock`).
-//! What is known to fail begins with `known_bug_`. The second of a name in the file gets `_2`, whatever kernel it is
+//! What is known to fail begins with `known_bug_`. What nobody needs to write is `never_any_bug`, or `never_other_bug`
+//! where the scenario expects a bug: then classes that it does not name are refused. The second of a name in the file gets `_2`, whatever kernel it is
 //! for, so that a name means the same everywhere.
 
 mod finals;

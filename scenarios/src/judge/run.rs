@@ -91,14 +91,15 @@ impl<'v> Run<'v> {
                     stack.push((mark.name, call));
                 }
                 Some(ret) => {
-                    let call = match stack.last() {
-                        Some((entered, call)) if *entered == mark.name => {
-                            let call = *call;
-                            stack.pop();
+                    // An event that is not known here would look like a function that never returns: pass over it.
+                    let call = match stack.iter().rposition(|(entered, _)| *entered == mark.name) {
+                        Some(at) => {
+                            let call = stack[at].1;
+                            stack.truncate(at);
                             call
                         }
-                        // It was entered before the start of the run, when nothing was marked yet.
-                        _ => name.map(|name| self.enter_at_start(mark.ctx, name)),
+                        // It was entered before anything was marked.
+                        None => name.map(|name| self.enter_at_start(mark.ctx, name)),
                     };
                     if let Some(call) = call {
                         self.leave(call, mark, seq, ret);
