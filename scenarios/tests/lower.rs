@@ -62,6 +62,19 @@ fn the_files_of_the_handbook_lower() {
 }
 
 #[test]
+fn the_library_lowers_and_boots() {
+    for entry in timerace_scenarios::library::LIBRARY {
+        let scenario = load::parse(entry.source, &[]).unwrap();
+        let kernel = kernel_of(&scenario).unwrap();
+        let kernel = kernel.unwrap_or_else(|| KernelVersion::parse("v6.7").unwrap());
+        let world = lower(&scenario, entry.source, kernel)
+            .unwrap_or_else(|d| panic!("{}", render(&d, entry.source)));
+        let booted = timerace_kernel::boot(&world, false);
+        assert!(booted.is_ok(), "{}: {}", entry.name(), booted.err().unwrap());
+    }
+}
+
+#[test]
 fn operations_keep_their_places_and_texts() {
     let source = file("r07-raw.ron");
     let world = good(&source);

@@ -90,12 +90,15 @@ struct Call {
     leave: Moment,
 }
 
+/// What comes before what.
+type Wishes = Vec<(Moment, Moment)>;
+
 #[derive(Clone, Debug)]
 struct Occurrence {
     from: Moment,
     to: Moment,
     sides: Vec<(Moment, Moment)>,
-    wishes: Vec<(Moment, Moment)>,
+    wishes: Wishes,
 }
 
 struct Run {
@@ -249,7 +252,7 @@ impl Run {
         &self,
         p: &P,
         q: &P,
-        relation: &dyn Fn(&Occurrence, &Occurrence) -> Vec<(Moment, Moment)>,
+        relation: &dyn Fn(&Occurrence, &Occurrence) -> Wishes,
     ) -> Vec<Occurrence> {
         let (ps, qs) = (self.occurrences(p), self.occurrences(q));
         let mut out = Vec::new();
