@@ -152,7 +152,10 @@ struct Driver<'e, 'm, M, W> {
     record: Vec<u8>,
     hash: Sha256,
     steps: u64,
-    woken: Vec<(Obj, CtxId)>,
+    woken: Vec<CtxId>,
+    /// A tree of matches between lanes: the root (index 1) is the lane whose step comes first.
+    winners: Vec<u32>,
+    blamed: Vec<Obj>,
 }
 
 /// Runs a machine that was booted for timed runs, from the start.
@@ -212,7 +215,12 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
             })
             .collect();
         let n = machine.specs.len();
+        // Leaves at the end; the tree is at least one match, so that its root is a winner.
+        let leaves = lanes.len().next_power_of_two().max(2);
+        let mut winners: Vec<u32> = vec![0; 2 * leaves];
+        winners[leaves..].iter_mut().enumerate().for_each(|(i, w)| *w = i as u32);
         Driver {
+            winners,
             exec,
             machine,
             options,
@@ -228,6 +236,7 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
             hash: Sha256::new(),
             steps: 0,
             woken: Vec::new(),
+            blamed: Vec::new(),
         }
     }
 
@@ -245,33 +254,25 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
         let expiries = self.options.expiries.unwrap_or(u64::MAX);
         let mut last = 0;
         let ended = loop {
-            let (l, bound, bound_lane) = self.first_two();
-            if self.lanes[l].next == NEVER {
+            let l = self.first();
+            let at = self.lanes[l].next;
+            if at == NEVER {
                 break TimedEnd::Idle;
             }
-            // Run ahead on this CPU as long as nobody else comes before it.
-            let ended = loop {
-                let at = self.lanes[l].next;
-                if at > until {
-                    last = until;
-                    break Some(TimedEnd::Time);
-                }
-                last = last.max(at);
-                self.step(l);
-                if self.steps >= self.options.max_steps {
-                    break Some(TimedEnd::StepLimit);
-                }
-                if self.machine.mem.borrow().expiries >= expiries {
-                    break Some(TimedEnd::Expiries);
-                }
-                let next = self.lanes[l].next;
-                if next == NEVER || !self.woken.is_empty() || (next, l) > (bound, bound_lane) {
-                    break None;
-                }
-            };
-            self.wake_others(l);
-            if let Some(e) = ended {
-                break e;
+            if at > until {
+                last = until;
+                break TimedEnd::Time;
+            }
+            last = last.max(at);
+            self.step(l);
+            if !self.woken.is_empty() {
+                self.wake_others(l);
+            }
+            if self.steps >= self.options.max_steps {
+                break TimedEnd::StepLimit;
+            }
+            if self.machine.mem.borrow().expiries >= expiries {
+                break TimedEnd::Expiries;
             }
         };
         self.drain_samples();
@@ -289,19 +290,20 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
         }
     }
 
-    /// The lane whose step comes first, and when and where the one after it comes.
-    fn first_two(&self) -> (usize, u64, usize) {
-        let (mut best, mut at) = (0, NEVER);
-        let (mut bound, mut bound_lane) = (NEVER, usize::MAX);
-        for (i, l) in self.lanes.iter().enumerate() {
-            if l.next < at {
-                (bound, bound_lane) = (at, best);
-                (best, at) = (i, l.next);
-            } else if l.next < bound {
-                (bound, bound_lane) = (l.next, i);
-            }
+    /// The lane whose step comes first; the lower number among equals.
+    fn first(&self) -> usize {
+        self.winners[1] as usize
+    }
+
+    /// A lane's next step has changed: plays its matches in the tree of winners again.
+    fn replay_matches(&mut self, lane: usize) {
+        let mut at = (self.winners.len() / 2 + lane) / 2;
+        while at > 0 {
+            let (a, b) = (self.winners[2 * at], self.winners[2 * at + 1]);
+            let key = |l: u32| (self.lanes.get(l as usize).map_or(NEVER, |x| x.next), l);
+            self.winners[at] = if key(b) < key(a) { b } else { a };
+            at /= 2;
         }
-        (best, bound, bound_lane)
     }
 
     fn step(&mut self, lane: usize) {
@@ -318,6 +320,9 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
         if l.cur != Some(c) && l.tasks.contains(&c) {
             l.cur = Some(c);
             l.since = at;
+        }
+        if self.blocked[c.index()] {
+            self.unblock(c);
         }
         self.block_if_disabled(c);
         self.plan(lane, entry.masks);
@@ -337,7 +342,7 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
                 && !w.is_empty()
             {
                 masks = true;
-                self.woken.extend(w.iter().map(|w| (o, *w)));
+                self.woken.extend(w);
             }
         }
         let rng = &mut self.rng[lane];
@@ -394,40 +399,49 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
         top.or(l.cur)
     }
 
-    /// Registers a context whose guard is false with the objects that it waits for.
+    /// Registers a context that cannot step with the objects that keep it from it: one that fails of a conjunction. A
+    /// daemon that waits for the first timer of a queue watches the queue, because its head may change.
     fn block_if_disabled(&mut self, c: CtxId) {
         let slot = self.machine.slots[c.index()].borrow();
-        let waits = match slot.status {
-            // An idle daemon watches for good: the head of its queue may change while it could already enter.
-            Status::Idle => !self.blocked[c.index()],
-            Status::Waiting => !slot.guard.cmps.is_empty() && !self.exec.enabled(c),
-            _ => false,
-        };
-        if !waits {
+        if self.blocked[c.index()] || !matches!(slot.status, Status::Idle | Status::Waiting) {
             return;
         }
-        self.blocked[c.index()] = true;
-        for o in slot.guard.cmps.iter().flat_map(|g| g.objs()) {
+        let mut blamed = std::mem::take(&mut self.blamed);
+        blamed.clear();
+        if !slot.guard.cmps.is_empty() {
+            let values = &self.machine.mem.borrow().values;
+            // The CPU's own word is not waited for: whoever changes it plans the CPU again.
+            slot.guard.blame(c, None, &|o: Obj| values[o.index()], &mut blamed);
+            if blamed.is_empty() && matches!(slot.gate, Gate::Queues(..)) {
+                blamed.extend(slot.guard.cmps.iter().flat_map(|g| g.objs()));
+            }
+        }
+        drop(slot);
+        self.blocked[c.index()] = !blamed.is_empty();
+        for o in &blamed {
             if self.watchers.len() <= o.index() {
                 self.watchers.resize(o.index() + 1, Vec::new());
             }
             let w = &mut self.watchers[o.index()];
             if !w.contains(&c) {
                 w.push(c);
-                self.watching[c.index()].push(o);
+                self.watching[c.index()].push(*o);
             }
         }
+        self.blamed = blamed;
     }
 
-    /// Contexts that watch what the last steps of `lane` wrote: those whose turn it is now are planned again.
+    /// Contexts that watch what the last step of `lane` wrote: what keeps them, and when they can step, is found anew.
     fn wake_others(&mut self, lane: usize) {
         let now = self.lanes[lane].t;
         let mut woken = std::mem::take(&mut self.woken);
-        for (_, c) in woken.drain(..) {
-            if self.blocked[c.index()] && !self.exec.is_idle(c) && self.exec.enabled(c) {
-                self.unblock(c);
-            }
+        for c in woken.drain(..) {
             let l = self.lane_of[c.index()];
+            if l == lane && self.watches_one(c) {
+                continue; // planned with the step that woke it, and it watches the same object still
+            }
+            self.unblock(c);
+            self.block_if_disabled(c);
             let at = now.max(self.lanes[l].t);
             if l != lane && self.lanes[l].next > at {
                 // What is seen from now on happens from now on.
@@ -437,6 +451,12 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
             self.plan(l, true);
         }
         self.woken = woken;
+    }
+
+    /// Whether the context is an idle daemon whose guard is about one object.
+    fn watches_one(&self, c: CtxId) -> bool {
+        let slot = self.machine.slots[c.index()].borrow();
+        slot.status == Status::Idle && slot.guard.cmps.len() == 1
     }
 
     fn unblock(&mut self, c: CtxId) {
@@ -478,6 +498,7 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
         let l = &mut self.lanes[lane];
         l.next = next;
         l.who = who;
+        self.replay_matches(lane);
     }
 
     fn stack_is_empty(&self, lane: usize) -> bool {
