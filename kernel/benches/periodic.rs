@@ -81,8 +81,7 @@ fn arm(next: VarId, n: u64, callback: ProgId) -> Body {
     let key = body.local("key");
     let elem = ElemRef { map: MapRef::Map(MapId(0)), key: KeyRef::Local(key) };
     let timer = ObjRef { value: ValueRef::Elem(elem), field: None, byte: None };
-    let take =
-        op(OpKind::FetchAdd { into: key, on: Place::Var(next), by: Operand::Int(1) });
+    let take = op(OpKind::FetchAdd { into: key, on: Place::Var(next), by: Operand::Int(1) });
     let start = Nsecs::Of(Ns::fixed(PERIOD_NS));
     let each = vec![
         take,

@@ -2,10 +2,10 @@
 
 use crate::golden;
 use std::path::{Path, PathBuf};
-use timerace_core::result::{Bound, Exploration};
+use timerace_core::result::{Bound, Exploration, Verdict};
 use timerace_reports::cover::{Scope, cover};
 use timerace_reports::json::{
-    self, ExpectationResult, ExploreResult, FindingLine, RunResult, TestCase, Verdict,
+    self, ExpectationResult, ExploreResult, FindingLine, RunResult, TestCase,
 };
 use timerace_reports::latency::Summary;
 use timerace_reports::out_dir::write_dir;
@@ -114,18 +114,18 @@ fn results_for_scripts() {
         window_entered: Some(203),
         within: [("preemptions".to_string(), 2)].into(),
     });
-    let case = |verdict, ok, undecided: bool| TestCase {
+    let case = |verdict, ok, exit_code| TestCase {
         scenario: "cancel-vs-delete".to_string(),
         kernel: "v6.7".to_string(),
         verdict,
-        complete: !undecided,
+        complete: exit_code == 0,
         expectations: vec![ExpectationResult { name: "never_any_bug".to_string(), ok: Some(ok) }],
-        undecided,
+        exit_code,
     };
     let cases = [
-        case(Verdict::Bug, true, false),
-        case(Verdict::Bug, false, true),
-        case(Verdict::Inconclusive, true, true),
+        case(Verdict::Bug, true, 0),
+        case(Verdict::Bug, false, 1),
+        case(Verdict::Inconclusive, true, 3),
     ];
     let test = json::test(&cases);
     golden::check("run.json", &json::text(&run));

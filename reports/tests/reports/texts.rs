@@ -89,22 +89,6 @@ fn bad_schedules_are_refused_with_a_reason() {
 }
 
 #[test]
-fn verdicts_and_exit_codes() {
-    use json::{ExpectationResult, Verdict, exit_code};
-    let holds = |ok| vec![ExpectationResult { name: "never_any_bug".to_string(), ok }];
-    for (findings, ok, undecided, verdict, code) in [
-        (1, Some(true), false, Verdict::Bug, 0),
-        (1, Some(false), true, Verdict::Bug, 1),
-        (0, Some(false), true, Verdict::Failed, 1),
-        (0, Some(true), true, Verdict::Inconclusive, 3),
-        (0, None, false, Verdict::Pass, 0),
-    ] {
-        assert_eq!(Verdict::of(findings, &holds(ok), undecided), verdict);
-        assert_eq!(exit_code(&holds(ok), undecided), code);
-    }
-}
-
-#[test]
 fn replay_as_json() {
     let rec = build::init_uref_leak();
     golden::check("replay.json", &json::text(&json::replay(&rec, "init-uref", "v6.6", Some(6))));

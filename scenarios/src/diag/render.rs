@@ -78,7 +78,7 @@ fn longest_line(diag: &Diagnostic, source: &str) -> usize {
 /// A message without the lines of the file that it is about.
 fn without_lines(diag: &Diagnostic, file: &str, source: &str) -> String {
     let mut text = short(diag, file, source) + "\n";
-    for help in &diag.help {
+    if let Some(help) = &diag.help {
         text.push_str(&format!("  = help: {help}\n"));
     }
     for note in &diag.notes {
