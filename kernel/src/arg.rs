@@ -1,9 +1,10 @@
 //! Arguments of functions and labels, packed into a word: which element, map or program a step is about.
 
-use crate::kernel::Kernel;
-use crate::objects::MapObj;
-use crate::world::{MapId, ProgId};
-use timerace_core::Ptr;
+use crate::kernel::{Kernel, Role};
+use crate::objects::{Callback, Elem, MIGRATION_BASE, MapObj, Timer};
+use crate::world::{MapId, ProgId, VarKind};
+use timerace_core::mem::Mem;
+use timerace_core::{Obj, Ptr};
 
 /// What a word says to readers.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -123,6 +124,92 @@ impl Kernel {
         let holds = |m: &crate::map::Map| m.index_of(p);
         let (i, at) = self.maps.iter().enumerate().find_map(|(i, m)| Some((i, holds(m)?)))?;
         Some(format!("{}[{at}]", self.world.maps[i].name))
+    }
+
+    /// The value of a field or variable whose word means nothing to readers. Empty for what is no state of the kernel:
+    /// words that only the model has are not shown.
+    pub(crate) fn field_text(&self, mem: &Mem, obj: Obj, value: u64) -> Option<String> {
+        let null = || (value == 0).then(|| "NULL".to_string());
+        let own = |v: Obj| v == obj;
+        let times = self.cpus.iter().flat_map(|c| [c.now.obj(), c.irq_at.obj()]);
+        if times.chain(self.maps.iter().map(|m| m.obj.released().obj())).any(own) {
+            return Some(String::new());
+        }
+        let running = self.cpus.iter().map(|c| c.hrtimer_running.obj());
+        if running.chain(self.bases.iter().map(|b| b.running.obj())).any(own) {
+            return null();
+        }
+        let is_pointer = |k: &VarKind| matches!(k, VarKind::New(_) | VarKind::NullPtr);
+        if self.vars.iter().any(|v| is_pointer(&v.kind) && v.objs.contains(&obj)) {
+            return null();
+        }
+        let spare = |m: &crate::map::Map| m.extra.iter().any(|v| v.obj() == obj);
+        if self.maps.iter().any(spare) {
+            return null();
+        }
+        self.elem_text(mem, obj, value).or_else(|| self.timer_text(mem, obj, value))
+    }
+
+    fn elem_text(&self, mem: &Mem, obj: Obj, value: u64) -> Option<String> {
+        let fixed = self.maps.iter().flat_map(|m| m.elems.iter().copied());
+        let made = self.ty.elems.iter().flat_map(|ty| mem.living(*ty)).map(Elem);
+        for e in fixed.chain(made) {
+            if e.owned().obj() == obj {
+                return Some(String::new());
+            }
+            if e.slot().obj() == obj {
+                return (value == 0).then(|| "NULL".to_string());
+            }
+            if e.lock().obj() == obj {
+                let holder = (value as usize).checked_sub(1);
+                return Some(holder.map_or_else(|| "free".to_string(), |c| self.role_text(c)));
+            }
+        }
+        None
+    }
+
+    fn timer_text(&self, mem: &Mem, obj: Obj, value: u64) -> Option<String> {
+        let fields = |t: &Timer| t.fields().any(|f| f == obj);
+        let t = mem.living(self.ty.timer).into_iter().map(Timer).find(fields)?;
+        let null = "NULL".to_string();
+        let prog = |i: usize| self.world.progs.get(i).map(|p| p.name.clone());
+        if obj == t.prog().obj() {
+            return (value as usize).checked_sub(1).map_or(Some(null), prog);
+        }
+        if obj == t.callback_fn().obj() {
+            return Callback::from_word(value).map_or(Some(null), |c| prog(c.func));
+        }
+        if obj == t.map().obj() {
+            let map = |i: usize| self.world.maps.get(i).map(|m| m.name.clone());
+            return (value as usize).checked_sub(1).map_or(Some(null), map);
+        }
+        if obj == t.base().obj() {
+            let cpu = |b: &crate::objects::ClockBase| format!("base of CPU{}", b.cpu);
+            return match value {
+                MIGRATION_BASE => Some("migration_base".to_string()),
+                at => self.bases.get(at as usize).map(cpu),
+            };
+        }
+        let ghosts = [t.parked().obj(), t.promise().obj(), t.armed().obj()];
+        ghosts.contains(&obj).then(String::new)
+    }
+
+    /// Who holds a lock of the model's own kind.
+    fn role_text(&self, ctx: usize) -> String {
+        match self.roles.get(ctx) {
+            Some(Role::Task { task, .. }) => {
+                let name = self.world.tasks.get(*task).map(|t| t.name.clone());
+                name.unwrap_or_else(|| format!("task {task}"))
+            }
+            Some(Role::Base(b)) => {
+                format!("HRTIMER softirq of CPU{}", self.bases.get(*b).map_or(0, |b| b.cpu))
+            }
+            Some(Role::Softirq(cpu)) => format!("HRTIMER softirq of CPU{cpu}"),
+            Some(Role::Worker { cpu, .. }) => format!("kworker of CPU{cpu}"),
+            Some(Role::RcuSoftirq(cpu)) => format!("RCU softirq of CPU{cpu}"),
+            Some(Role::Source { cpu, .. }) => format!("interrupt of CPU{cpu}"),
+            _ => format!("context {ctx}"),
+        }
     }
 }
 

@@ -82,7 +82,7 @@ impl Kernel {
 
     async fn try_to_cancel(&self, cx: Cx<'_>, t: Timer, at: usize, promise: u64) -> i64 {
         let b = self.bases[at];
-        cx.step(site!("hrtimer_try_to_cancel(timer)", Hrtimer))
+        cx.step(site!("hrtimer_try_to_cancel(&t->timer)", Hrtimer))
             .writes(b.queue.obj())
             .reads(b.running.obj())
             .reads(t.base().obj())
@@ -131,7 +131,7 @@ impl Kernel {
         let b = self.bases[at];
         let now = self.cpus[b.cpu].now;
         let timed = self.timed;
-        cx.step(site!("hrtimer_start(timer, expires)", Hrtimer))
+        cx.step(site!("hrtimer_start(&t->timer, expires)", Hrtimer))
             .writes(b.queue.obj())
             .reads(b.running.obj())
             .reads(now.obj())

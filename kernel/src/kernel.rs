@@ -138,7 +138,9 @@ impl Model for Kernel {
     }
 
     fn render_value(&self, mem: &Mem, obj: Obj, value: u64) -> Option<String> {
-        let _ = (mem, obj);
+        if let Some(text) = self.field_text(mem, obj, value) {
+            return Some(text);
+        }
         let p = Option::<Ptr>::from_word(value)?;
         self.static_name(p)
     }

@@ -23,7 +23,7 @@ impl Kernel {
         loop {
             let t = cx
                 .enter_level(
-                    site!("__run_hrtimer(cpu_base, timer)", SoftirqEntry),
+                    site!("base->running = timer", SoftirqEntry),
                     CtxKind::Softirq,
                     |d| {
                         d.when(b.queue.obj(), Rel::Ne, 0)
@@ -86,7 +86,7 @@ impl Kernel {
         loop {
             let mut next = cx
                 .enter_level(
-                    site!("__run_hrtimer(cpu_base, timer)", SoftirqEntry),
+                    site!("base->running = timer", SoftirqEntry),
                     CtxKind::Softirq,
                     |d| {
                         let d = d.when(raised.obj(), Rel::Eq, RAISED).writes(raised.obj());

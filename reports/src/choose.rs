@@ -4,25 +4,29 @@
 //!
 //! | | steps |
 //! |---|---|
-//! | (a) | the accesses of the finding; where the object was born; of a deadlock, what its contexts hold and how they began |
-//! | (b) | what frees, makes or writes the object, and what reads, writes or clears a pointer to it |
-//! | (c) | lock and unlock, entry and exit of RCU sections, in pairs, around a step that is kept for another reason; of locks, those that more than one context takes: the others order nothing |
+//! | (a) | the accesses of the finding; where the object was born; of a deadlock, what its contexts hold or made the others wait for |
+//! | (b) | how its contexts came to the object and handed it on: reads and writes of the pointers that more than one of them uses, calls that work on the object, what began or freed it; of a leak, what its contexts use against each other from the start of the blamed call; of a finding with one side, the rest of the call |
+//! | (c) | lock and unlock, entry and exit of RCU sections, in pairs, around a step that is kept for another reason; of locks, those that more than one context takes: the others order nothing; of RCU sections, those that could have ordered two accesses |
 //! | (d) | the calls that contain a kept step: lines of their own, not steps |
-//! | (e) | writes to a variable that a kept step reads; accesses by which the contexts of the finding conflict; what started them; of a finding with one side, the rest of the call |
+//! | (e) | what let a context of the finding begin |
+//! | (f) | other writes to the object, other pointers to it, variables over which the contexts conflict: only while there are fewer than [`FEW_LINES`] lines |
 //!
-//! A picture has about [`MAX_LINES`] lines at most. What is too much goes in this order: (e), down to [`GOOD_LINES`]; then
-//! (c), pair by pair; then (b). Within each kind the steps that are farthest from the accesses, counted in steps of the
-//! run, go first. Quiet steps are never kept, unless one is an access of the finding.
+//! A pointer that a context clears or sets is not shown to be read by it before. A picture has about [`MAX_LINES`] lines at
+//! most. What is too much goes in this order: (e), down to [`GOOD_LINES`]; then (c), pair by pair; then (b). Within each
+//! kind the steps that are farthest from the accesses, counted in steps of the run, go first. Quiet steps are never kept,
+//! unless one is an access of the finding.
 
-use crate::facts::{Facts, blamed, is_life, is_lock, is_part, points};
-use std::collections::BTreeSet;
-use timerace_core::record::{Edge, FindingRecord, StepRecord};
+use crate::facts::{Facts, blamed, is_ghost, is_life, is_lock, is_part, points};
+use std::collections::{BTreeMap, BTreeSet};
+use timerace_core::record::{Edge, FindingRecord, StepRecord, Touch};
 use timerace_core::{Class, CtxId, CtxKind, Obj};
 
 /// Lines that a picture has at most, unless the accesses alone have more. Lines between steps are estimated.
 pub const MAX_LINES: usize = 16;
-/// Lines up to which variables that only explain are kept.
+/// Lines up to which causes are kept.
 pub const GOOD_LINES: usize = 14;
+/// With fewer lines, a picture also gets variables that only explain.
+pub const FEW_LINES: usize = 8;
 
 /// Before lines are counted exactly, which costs time: more steps than this are cut without looking.
 const MANY: usize = 64;
@@ -31,6 +35,7 @@ const MANY: usize = 64;
 enum Rank {
     Access,
     Object,
+    Cause,
     Explains,
 }
 
@@ -51,9 +56,14 @@ pub(crate) fn choose(facts: &Facts<'_>, finding: &FindingRecord) -> Vec<bool> {
         raise(&mut ranks, i, Rank::Access);
     }
     keep_object(facts, &subject, &mut ranks);
+    keep_pointers(facts, &subject, &mut ranks);
+    keep_leak(facts, &subject, &mut ranks);
     keep_deadlock(facts, &subject, &mut ranks);
     keep_call(facts, &subject, &mut ranks);
-    keep_explaining(facts, &subject, &mut ranks);
+    keep_causes(facts, &subject, &mut ranks);
+    if finding.waits.is_empty() || ranks.iter().all(Option::is_none) {
+        keep_explaining(facts, &subject, &mut ranks);
+    }
     if ranks.iter().all(Option::is_none) {
         keep_last(facts, &mut ranks);
     }
@@ -78,49 +88,134 @@ fn subject<'a>(facts: &Facts<'_>, finding: &'a FindingRecord) -> Subject<'a> {
     if who.is_empty() {
         who.insert(finding.at.ctx);
     }
+    if finding.class == Class::Leak {
+        who.extend(finding.other.as_ref().map(|o| o.ctx));
+    }
     Subject { finding, sides: sides.into_iter().collect(), who }
 }
 
-/// (b): the object's life, its fields, and the pointers to it.
+/// A variable whose value readers know, and that is no lock.
+fn is_shown(t: &Touch) -> bool {
+    !t.internal && !is_ghost(t) && !is_lock(t)
+}
+
+/// (b): the object's life, and calls that work on it. Its fields are (f).
 fn keep_object(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
     let Some(object) = &subject.finding.object else { return };
     for (i, s) in facts.rec.steps.iter().enumerate().filter(|(_, s)| !s.quiet) {
-        let shapes = s.touches.iter().any(|t| {
-            points(t, object) || (is_part(t, object) && (is_life(t) || t.write && !t.internal))
-        });
-        if shapes {
+        let part = |t: &&Touch| is_part(t, object);
+        let born_or_freed = s.touches.iter().filter(part).any(is_life);
+        let writes = s.touches.iter().filter(part).any(|t| t.write && !t.internal);
+        let in_call = s.stack.last().is_some_and(|c| c.leaf);
+        if born_or_freed || writes && in_call {
+            raise(ranks, i, Rank::Object);
+        } else if writes || s.touches.iter().any(|t| points(t, object)) {
+            raise(ranks, i, Rank::Explains);
+        }
+    }
+}
+
+/// (b): the pointers through which more than one context of the finding, or a context that made the object and another
+/// one, reach it.
+fn keep_pointers(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
+    let Some(object) = &subject.finding.object else { return };
+    let mut uses: BTreeMap<Obj, Vec<(usize, bool)>> = BTreeMap::new();
+    for (i, s) in facts.rec.steps.iter().enumerate().filter(|(_, s)| !s.quiet) {
+        for t in s.touches.iter().filter(|t| points(t, object) && is_shown(t)) {
+            uses.entry(t.obj).or_default().push((i, t.write));
+        }
+    }
+    let ctx = |i: usize| facts.rec.steps[i].ctx;
+    for uses in uses.values() {
+        let users: BTreeSet<CtxId> = uses.iter().map(|u| ctx(u.0)).collect();
+        if users.len() < 2 || users.is_disjoint(&subject.who) {
+            continue;
+        }
+        for (at, (i, write)) in uses.iter().enumerate() {
+            // Said again by a later use of the same context.
+            let again = uses[at + 1..].iter().any(|(j, _)| ctx(*j) == ctx(*i));
+            raise(ranks, *i, if *write || !again { Rank::Object } else { Rank::Explains });
+        }
+    }
+}
+
+/// (b) of a leak, which has no second access: what one of its contexts writes and another one touches, from the begin of
+/// the call that is blamed to the last chance.
+fn keep_leak(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
+    if subject.finding.class != Class::Leak {
+        return;
+    }
+    let (Some(first), Some(last)) = (subject.sides.first(), subject.sides.last()) else { return };
+    let step = &facts.rec.steps[*first];
+    let call = blamed(step).map(|i| step.stack[i].id);
+    let inside = |s: &StepRecord| s.stack.iter().any(|c| Some(c.id) == call);
+    let from = facts.rec.steps.iter().position(inside).unwrap_or(*first);
+    let window = || (from..=*last).filter(|i| subject.who.contains(&facts.rec.steps[*i].ctx));
+    let mut users: Users = BTreeMap::new();
+    for s in window().map(|i| &facts.rec.steps[i]) {
+        for t in s.touches.iter().filter(|t| is_shown(t)) {
+            users.entry(t.obj).or_default().insert((s.ctx, t.write));
+        }
+    }
+    for i in window().filter(|i| !facts.rec.steps[*i].quiet) {
+        let touches = &facts.rec.steps[i].touches;
+        if touches.iter().any(|t| is_shown(t) && users.get(&t.obj).is_some_and(is_contested)) {
             raise(ranks, i, Rank::Object);
         }
     }
 }
 
-/// (a) of a deadlock: what its contexts took and did not give back, and the interrupts that are stuck.
+/// Who touches a variable, and whether they write it.
+type Users = BTreeMap<Obj, BTreeSet<(CtxId, bool)>>;
+
+fn is_contested(users: &BTreeSet<(CtxId, bool)>) -> bool {
+    users.iter().any(|(c, w)| *w && users.iter().any(|(d, _)| d != c))
+}
+
+/// (a) of a deadlock: what its contexts took and did not give back, the interrupts that are stuck, and of contexts that
+/// wait for something else, the last step and what it found.
 fn keep_deadlock(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
     if !matches!(subject.finding.class, Class::Deadlock | Class::SelfDeadlock | Class::LockOrder) {
         return;
     }
+    let mut holders = BTreeSet::new();
     for section in &facts.sections {
         let held = section.to.is_none() && subject.who.contains(&section.ctx);
         if held && !facts.rec.steps[section.from].quiet {
+            holders.insert(section.ctx);
             raise(ranks, section.from, Rank::Access);
         }
     }
-    for ctx in subject.who.iter().filter(|c| facts.kind(**c) >= CtxKind::Softirq) {
+    for ctx in subject.who.iter().filter(|c| is_interrupt(facts.kind(**c))) {
         let entry = facts.rec.steps.iter().rposition(|s| s.ctx == *ctx && s.entry);
         if let Some(i) = entry {
             raise(ranks, i, Rank::Object);
         }
     }
+    for ctx in subject.who.difference(&holders) {
+        let last = facts.rec.steps.iter().rposition(|s| s.ctx == *ctx && !s.quiet);
+        let Some(last) = last else { continue };
+        raise(ranks, last, Rank::Access);
+        for t in facts.rec.steps[last].touches.iter().filter(|t| is_shown(t)) {
+            let writes = |s: &StepRecord| s.touches.iter().any(|u| u.obj == t.obj && u.write);
+            let of_other =
+                |s: &StepRecord| s.ctx != *ctx && subject.who.contains(&s.ctx) && !s.quiet;
+            let from = facts.rec.steps[..last].iter().rposition(|s| of_other(s) && writes(s));
+            if let Some(from) = from {
+                raise(ranks, from, Rank::Object);
+            }
+        }
+    }
 }
 
-/// (e) of a finding with one side: the other steps of the call that is blamed.
+/// (b) of a finding with one side: the other steps of the call that is blamed.
 fn keep_call(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
     let ([at], None) = (subject.sides.as_slice(), &subject.finding.other) else { return };
     let step = &facts.rec.steps[*at];
     let Some(call) = blamed(step).map(|i| step.stack[i].id) else { return };
     for (i, s) in facts.rec.steps.iter().enumerate().filter(|(_, s)| !s.quiet) {
         if s.ctx == step.ctx && s.stack.iter().any(|c| c.id == call) {
-            raise(ranks, i, Rank::Explains);
+            raise(ranks, i, Rank::Object);
         }
     }
 }
@@ -133,11 +228,11 @@ fn keep_last(facts: &Facts<'_>, ranks: &mut [Option<Rank>]) {
     }
 }
 
-/// (e): variables over which the contexts of the finding meet, and what started these contexts.
+/// (f): variables over which the contexts of the finding meet.
 fn keep_explaining(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
     let steps = &facts.rec.steps;
     let plain = |s: &StepRecord| -> Vec<(Obj, bool)> {
-        let shared = s.touches.iter().filter(|t| !t.internal && !is_lock(t));
+        let shared = s.touches.iter().filter(|t| is_shown(t));
         shared.map(|t| (t.obj, t.write)).collect()
     };
     let kept: BTreeSet<usize> = (0..steps.len()).filter(|i| ranks[*i].is_some()).collect();
@@ -148,18 +243,13 @@ fn keep_explaining(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option
     let read_objs: BTreeSet<Obj> = read.iter().map(|(_, o)| *o).collect();
     // Of the variables that nothing kept touches: those that the contexts of the finding use against each other.
     let locks: BTreeSet<Obj> = facts.sections.iter().filter_map(|s| s.obj).collect();
-    let mut users: std::collections::BTreeMap<Obj, BTreeSet<(CtxId, bool)>> =
-        std::collections::BTreeMap::new();
+    let mut users: Users = BTreeMap::new();
     for s in steps.iter().filter(|s| subject.who.contains(&s.ctx)) {
         for (o, write) in plain(s) {
             users.entry(o).or_default().insert((s.ctx, write));
         }
     }
-    let contested = |o: &Obj| {
-        users.get(o).is_some_and(|u| {
-            u.iter().any(|(c, w)| *w && u.iter().any(|(d, _)| d != c)) && !locks.contains(o)
-        })
-    };
+    let contested = |o: &Obj| users.get(o).is_some_and(is_contested) && !locks.contains(o);
     for (i, s) in steps.iter().enumerate().filter(|(_, s)| !s.quiet) {
         let wanted = plain(s).iter().any(|(o, write)| {
             (*write && read_objs.contains(o) && read.iter().any(|(c, x)| x == o && *c != s.ctx))
@@ -169,10 +259,13 @@ fn keep_explaining(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option
             raise(ranks, i, Rank::Explains);
         }
     }
-    keep_causes(facts, subject, ranks);
 }
 
-/// What another context did so that a context of the finding could begin: queued the work, raised the softirq, ended
+fn is_interrupt(kind: CtxKind) -> bool {
+    matches!(kind, CtxKind::Softirq | CtxKind::Hardirq | CtxKind::Nmi)
+}
+
+/// (e): what another context did so that a context of the finding could begin: queued the work, raised the softirq, ended
 /// the grace period.
 fn keep_causes(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
     let steps = &facts.rec.steps;
@@ -182,6 +275,12 @@ fn keep_causes(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Ran
         .collect();
     let pass = |e: &Edge| e.over.as_deref().is_some_and(|o| !cpu_words.contains(o));
     for &side in &subject.sides {
+        // An interrupt that was there before the other side did its part must not seem to begin after it.
+        let ctx = steps[side].ctx;
+        let entry = steps[..=side].iter().rposition(|s| s.ctx == ctx && s.entry && !s.quiet);
+        if let Some(i) = entry.filter(|_| is_interrupt(facts.kind(ctx))) {
+            raise(ranks, i, Rank::Object);
+        }
         let mut at = side;
         // From each access back to the entry of its context, then to whoever caused the entry, and so on.
         for _ in 0..MANY {
@@ -195,7 +294,7 @@ fn keep_causes(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Ran
                 .max();
             let Some(cause) = cause else { break };
             if !steps[cause].quiet {
-                raise(ranks, cause, Rank::Explains);
+                raise(ranks, cause, Rank::Cause);
             }
             at = cause;
         }
@@ -213,23 +312,32 @@ fn cut(facts: &Facts<'_>, subject: &Subject<'_>, mut ranks: Vec<Option<Rank>>) -
         found.sort_by_key(|i| (far(*i), *i));
         found
     };
-    let mut explains = order(&ranks, Rank::Explains);
-    for i in explains.drain(explains.len().min(MANY)..) {
-        ranks[i] = None;
+    let explains = order(&ranks, Rank::Explains);
+    for i in &explains {
+        ranks[*i] = None;
     }
+    let mut causes = order(&ranks, Rank::Cause);
     let mut objects = order(&ranks, Rank::Object);
     for i in objects.drain(objects.len().min(MANY)..) {
         ranks[i] = None;
     }
-    while lines(facts, &with_brackets(facts, &ranks, &[])) > GOOD_LINES {
-        let Some(i) = explains.pop() else { break };
+    while lines(facts, &with_brackets(facts, subject, &ranks, &[])) > GOOD_LINES {
+        let Some(i) = causes.pop() else { break };
         ranks[i] = None;
     }
+    // A mark has two lines of its own.
+    let mark = if subject.sides.is_empty() { 0 } else { 2 };
+    for i in explains.into_iter().take(MANY) {
+        if mark + lines(facts, &with_brackets(facts, subject, &ranks, &[])) >= FEW_LINES {
+            break;
+        }
+        ranks[i] = Some(Rank::Explains);
+    }
     let mut dropped: Vec<usize> = Vec::new();
-    let mut pairs = bracket_pairs(facts, &ranks);
+    let mut pairs = bracket_pairs(facts, subject, &ranks);
     pairs.sort_by_key(|p| (far(facts.sections[*p].from), *p));
     let fits = |ranks: &[Option<Rank>], dropped: &[usize]| {
-        lines(facts, &with_brackets(facts, ranks, dropped)) <= MAX_LINES
+        lines(facts, &with_brackets(facts, subject, ranks, dropped)) <= MAX_LINES
     };
     while !fits(&ranks, &dropped) {
         if let Some(p) = pairs.pop() {
@@ -240,11 +348,11 @@ fn cut(facts: &Facts<'_>, subject: &Subject<'_>, mut ranks: Vec<Option<Rank>>) -
             break;
         }
     }
-    with_brackets(facts, &ranks, &dropped)
+    with_brackets(facts, subject, &ranks, &dropped)
 }
 
 /// The sections that contain a kept step of their context, and have an end.
-fn bracket_pairs(facts: &Facts<'_>, ranks: &[Option<Rank>]) -> Vec<usize> {
+fn bracket_pairs(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &[Option<Rank>]) -> Vec<usize> {
     let steps = &facts.rec.steps;
     let contains = |s: &crate::facts::Section, i: usize| {
         i != s.from && Some(i) != s.to && s.covers(steps[i].ctx, i)
@@ -254,14 +362,21 @@ fn bracket_pairs(facts: &Facts<'_>, ranks: &[Option<Rank>]) -> Vec<usize> {
         .filter(|p| {
             let s = &facts.sections[*p];
             let visible = !steps[s.from].quiet && s.to.is_none_or(|t| !steps[t].quiet);
-            visible && s.shared && kept.iter().any(|i| contains(s, *i))
+            // A leak has no second access that a read section could have ordered.
+            let orders = s.obj.is_some() || subject.finding.class != Class::Leak;
+            visible && orders && s.shared && kept.iter().any(|i| contains(s, *i))
         })
         .collect()
 }
 
-fn with_brackets(facts: &Facts<'_>, ranks: &[Option<Rank>], dropped: &[usize]) -> Vec<bool> {
+fn with_brackets(
+    facts: &Facts<'_>,
+    subject: &Subject<'_>,
+    ranks: &[Option<Rank>],
+    dropped: &[usize],
+) -> Vec<bool> {
     let mut kept: Vec<bool> = ranks.iter().map(Option::is_some).collect();
-    for p in bracket_pairs(facts, ranks).into_iter().filter(|p| !dropped.contains(p)) {
+    for p in bracket_pairs(facts, subject, ranks).into_iter().filter(|p| !dropped.contains(p)) {
         let s = &facts.sections[p];
         kept[s.from] = true;
         if let Some(to) = s.to {

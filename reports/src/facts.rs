@@ -175,6 +175,15 @@ pub(crate) fn points(t: &Touch, object: &str) -> bool {
     !t.internal && (t.before == object || t.after == object)
 }
 
+/// A word that only the model has: no state of the kernel, so no reader is shown its value. Models render such words as
+/// nothing; those of a timer that was freed, which has no values left to render, are known by their names.
+pub(crate) fn is_ghost(t: &Touch) -> bool {
+    let of_timer = t.name.starts_with("bpf_hrtimer #");
+    let field = t.name.rsplit('.').next().unwrap_or_default();
+    let rendered = t.before.is_empty() || t.after.is_empty();
+    rendered || of_timer && matches!(field, "parked" | "promise" | "armed")
+}
+
 /// A lock word: it was free and is not, or the other way round.
 pub(crate) fn is_lock(t: &Touch) -> bool {
     t.write && !t.internal && (t.before == "free") != (t.after == "free")

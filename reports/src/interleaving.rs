@@ -4,7 +4,7 @@
 //! the same column and the same depth in all of them. Nothing here knows how wide a character is.
 
 use crate::choose::choose;
-use crate::facts::{Facts, blamed, home, is_lock};
+use crate::facts::{Facts, blamed, home, is_ghost, is_lock};
 use crate::marks::{pending_rows, put_marks};
 use std::collections::{BTreeMap, BTreeSet};
 use timerace_core::record::{Call, FindingRecord, Record, StepRecord};
@@ -170,6 +170,10 @@ struct Builder<'a, 'r> {
     /// Calls that get a line; `None`: all.
     shown_calls: Option<BTreeSet<u32>>,
     with_args: bool,
+    /// Calls that one line can stand for.
+    single_calls: BTreeSet<u32>,
+    /// The finding is that contexts wait.
+    waits: bool,
     contested: BTreeSet<Obj>,
     turns: BTreeMap<CtxId, u32>,
     rows: Vec<Row>,
@@ -196,6 +200,8 @@ impl<'a, 'r> Builder<'a, 'r> {
             main: Vec::new(),
             shown_calls: sparse.then(|| shown_calls(facts, &steps)),
             with_args: !headings || args_matter(&steps),
+            single_calls: if sparse { single_calls(&steps) } else { BTreeSet::new() },
+            waits: finding.is_some_and(|f| !f.waits.is_empty()),
             contested: contested(facts, &steps),
             turns: BTreeMap::new(),
             rows: Vec::new(),
@@ -224,9 +230,11 @@ impl<'a, 'r> Builder<'a, 'r> {
         if step.entry {
             *self.turns.entry(step.ctx).or_default() += 1;
         }
+        // What comes before a column's first line is no gap in it.
         let known = self.facts.spec(step.ctx).is_some_and(|s| self.of_cpu.contains_key(&home(s)));
-        if known && !self.rows.is_empty() {
-            *self.gap.entry(self.column_of(step.ctx)).or_default() += 1;
+        let column = self.column_of(step.ctx);
+        if known && self.rows.iter().any(|r| r.column == column) {
+            *self.gap.entry(column).or_default() += 1;
         }
     }
 
@@ -239,13 +247,13 @@ impl<'a, 'r> Builder<'a, 'r> {
         if self.arrive(column, step) {
             return; // the line of the entry is the step
         }
-        let depth = self.calls(column, step);
+        let (depth, text) = self.calls(column, step);
         let row = Row {
             column,
             ctx: step.ctx,
             depth,
             kind: RowKind::Step(step.no),
-            text: step.text.clone(),
+            text,
             short: None,
             comment: self.comment(index, step),
             mark: None,
@@ -295,6 +303,8 @@ impl<'a, 'r> Builder<'a, 'r> {
             state.levels.truncate(at);
         }
         let kind = self.facts.kind(ctx);
+        let facts = self.facts;
+        let inside = |l: &Level| matches!(facts.kind(l.ctx), CtxKind::Softirq | CtxKind::Hardirq);
         let is_main = self.main[column].0 == ctx;
         let is_task = matches!(kind, CtxKind::Task | CtxKind::Kworker);
         let named = is_task || !step.entry || self.shown_calls.is_some();
@@ -302,10 +312,14 @@ impl<'a, 'r> Builder<'a, 'r> {
             // The heading says who it is.
             state.levels = vec![Level { ctx, turn, base: 0, open: Vec::new() }];
             state.started = true;
-            return step.entry && !is_task;
+            return step.entry && !is_task && step.text.starts_with('<');
         }
         let depth = match above {
             Some(depth) => depth,
+            // A grace period that ends in an interrupt's time stands inside of it.
+            None if kind == CtxKind::Helper && state.levels.last().is_some_and(inside) => {
+                state.levels.last().map_or(0, |l| l.base)
+            }
             None if is_task || kind == CtxKind::Helper || (is_main && !state.started) => 0,
             None if state.started => state.depth + 1,
             None => 1,
@@ -329,8 +343,8 @@ impl<'a, 'r> Builder<'a, 'r> {
         entry.is_some()
     }
 
-    /// Opens the calls that lead to the step; the depth of the step's own line.
-    fn calls(&mut self, column: usize, step: &StepRecord) -> u32 {
+    /// Opens the calls that lead to the step; the depth of the step's own line, and its text.
+    fn calls(&mut self, column: usize, step: &StepRecord) -> (u32, String) {
         let skip = if self.main[column].0 == step.ctx { self.main[column].1 } else { 0 };
         let path: Vec<&Call> = step
             .stack
@@ -348,30 +362,48 @@ impl<'a, 'r> Builder<'a, 'r> {
         for (j, call) in path.iter().enumerate().skip(common) {
             let depth = base + j as u32;
             self.states[column].levels[at].open.push((call.id, depth));
-            if j + 1 == path.len() && is_call_of(&step.text, &call.name) {
-                return depth; // the step's line is the call
+            if j + 1 == path.len() {
+                // The step's line is the call.
+                if is_call_of(&step.text, &call.name) {
+                    return (depth, step.text.clone());
+                }
+                if self.single_calls.contains(&call.id)
+                    && let Some(text) = as_call_of(&step.text, &call.name)
+                {
+                    // Where a context waits, the part that fails is what matters.
+                    return (depth, if self.waits { step.text.clone() } else { text });
+                }
             }
             let (text, short) = call_text(call, self.with_args);
             let kind = RowKind::Call;
             let ctx = step.ctx;
             self.push(Row { column, ctx, depth, kind, text, short, comment: None, mark: None });
         }
-        base + path.len() as u32
+        (base + path.len() as u32, step.text.clone())
     }
 
     /// The value that the step read or left, where another context changes that variable and the line does not say it.
+    /// A step that touches several variables is more than an access: no single value says what it did.
     fn comment(&self, index: usize, step: &StepRecord) -> Option<String> {
         let touches = &self.facts.rec.steps[index].touches;
-        let t = touches.iter().find(|t| {
-            !t.internal && !is_lock(t) && self.contested.contains(&t.obj) && is_plain(&t.before)
-        })?;
+        let mut shown = touches.iter().filter(|t| !t.internal && !is_ghost(t));
+        let t = shown.next().filter(|_| shown.next().is_none())?;
+        if is_lock(t) || !self.contested.contains(&t.obj) || !is_plain(&t.before) {
+            return None;
+        }
         if !t.write {
             return Some(format!("reads {}", t.before));
         }
+        let telling = if self.shown_calls.is_some() { is_nothing } else { is_plain };
         let says = step.text.contains(" = ") && step.text.ends_with(t.after.as_str());
-        (t.before != t.after && is_plain(&t.after) && !says)
+        (t.before != t.after && telling(&t.after) && !says)
             .then(|| format!("{} -> {}", t.before, t.after))
     }
+}
+
+/// What a count or a pointer is in the end: of other values that a step leaves, a short picture has only the line.
+fn is_nothing(value: &str) -> bool {
+    matches!(value, "NULL" | "0")
 }
 
 /// A value that says something by itself: a number, or nothing at all.
@@ -385,6 +417,26 @@ fn is_call_of(text: &str, function: &str) -> bool {
     text.match_indices(function).any(|(at, _)| {
         text[at + function.len()..].starts_with('(') && !text[..at].ends_with(in_word)
     })
+}
+
+/// The call of the function that the line stands for, if the line calls the part of it that does the work:
+/// `hrtimer_cancel(&t->timer)` for `hrtimer_try_to_cancel(&t->timer)`. Such parts are named after the function, with words
+/// put in.
+fn as_call_of(text: &str, function: &str) -> Option<String> {
+    let (callee, args) = text.split_once('(')?;
+    let callee = callee.rsplit(' ').next().unwrap_or(callee);
+    let mut words = callee.split('_').filter(|w| !w.is_empty());
+    let named = function.split('_').all(|want| words.any(|w| w == want));
+    (named && args.ends_with(')')).then(|| format!("{function}({args}"))
+}
+
+/// Calls of functions without calls of their own, of which a single step is shown.
+fn single_calls(steps: &[&StepRecord]) -> BTreeSet<u32> {
+    let mut uses: BTreeMap<u32, usize> = BTreeMap::new();
+    for call in steps.iter().filter_map(|s| s.stack.last()).filter(|c| c.leaf) {
+        *uses.entry(call.id).or_default() += 1;
+    }
+    uses.into_iter().filter(|(_, n)| *n == 1).map(|(id, _)| id).collect()
 }
 
 /// The line of a call, and the same without its argument if it has one.
@@ -419,7 +471,7 @@ fn cpus_of(
 /// Of each step: the innermost call, the innermost that findings may blame, and in interrupts the innermost body.
 fn shown_calls(facts: &Facts<'_>, steps: &[&StepRecord]) -> BTreeSet<u32> {
     let mut shown = BTreeSet::new();
-    for s in steps {
+    for s in steps.iter().filter(|s| facts.kind(s.ctx) != CtxKind::Helper) {
         shown.extend(s.stack.last().map(|c| c.id));
         shown.extend(blamed(s).map(|i| s.stack[i].id));
         if !matches!(facts.kind(s.ctx), CtxKind::Task | CtxKind::Kworker) {
@@ -440,7 +492,7 @@ fn args_matter(steps: &[&StepRecord]) -> bool {
 fn contested(facts: &Facts<'_>, steps: &[&StepRecord]) -> BTreeSet<Obj> {
     let mut users: BTreeMap<Obj, (BTreeSet<CtxId>, BTreeSet<CtxId>)> = BTreeMap::new();
     for s in steps {
-        for t in s.touches.iter().filter(|t| !t.internal) {
+        for t in s.touches.iter().filter(|t| !t.internal && !is_ghost(t)) {
             let (all, writers) = users.entry(t.obj).or_default();
             all.insert(s.ctx);
             if t.write {
@@ -472,6 +524,11 @@ fn role(
         .unwrap_or_default();
     if !headings {
         return (main, 0, facts.name(main));
+    }
+    // A line for the entry itself belongs to the interrupt, not to what it calls.
+    let entered = steps.iter().any(|s| s.ctx == main && s.entry && !s.text.starts_with('<'));
+    if entered && matches!(facts.kind(main), CtxKind::Softirq | CtxKind::Hardirq) {
+        return (main, 0, format!("<{}>", facts.name(main)));
     }
     let stacks: Vec<&[Call]> =
         steps.iter().filter(|s| s.ctx == main && !s.entry).map(|s| s.stack.as_slice()).collect();

@@ -1,8 +1,8 @@
 //! The picture that kernel people draw in commit messages: a column per CPU, time running down.
 //!
 //! ASCII, spaces, never wider than asked (75 columns, so that it can be pasted into a changelog), one line per event,
-//! never two CPUs on one line. Where the columns do not fit side by side, calls lose their arguments and headings go on
-//! two lines; where that does not help, blocks with a heading each stand one below the other.
+//! never two CPUs on one line. Where the columns do not fit side by side, comments go below their lines, then away, then
+//! calls lose their arguments, then headings go on two lines and nesting becomes flatter; where that does not help, blocks with a heading each stand one below the other.
 
 use crate::interleaving::{Interleaving, Row};
 
@@ -21,7 +21,7 @@ pub fn race_text(il: &Interleaving, width: usize) -> String {
     if il.rows.is_empty() {
         return "(no steps)\n".to_string();
     }
-    let side_by_side = [Level::Whole, Level::Short, Level::Bare]
+    let side_by_side = [Level::Whole, Level::Below, Level::Silent, Level::Short, Level::Bare]
         .into_iter()
         .find_map(|level| columns(il, width, level));
     let mut lines = side_by_side.unwrap_or_else(|| staggered(il, width));
@@ -39,9 +39,13 @@ pub fn race_text(il: &Interleaving, width: usize) -> String {
 enum Level {
     /// Nothing.
     Whole,
-    /// Arguments of calls; comments go on lines of their own where they do not fit behind.
+    /// Comments go on lines of their own where they do not fit behind.
+    Below,
+    /// Comments.
+    Silent,
+    /// Arguments of calls too.
     Short,
-    /// Comments too; headings go on two lines.
+    /// Half of the indentation too; headings go on two lines.
     Bare,
 }
 
@@ -78,10 +82,11 @@ fn cells(il: &Interleaving, level: Level, width: usize) -> Vec<Cell> {
 
 fn row_cells(row: &Row, level: Level, width: usize, out: &mut Vec<Cell>) {
     // Deep nesting must leave room for the text.
-    let indent = (2 * row.depth as usize).min(width / 2);
-    let short = row.short.as_ref().filter(|_| level > Level::Whole);
+    let step = if level == Level::Bare { 1 } else { 2 };
+    let indent = (step * row.depth as usize).min(width / 2);
+    let short = row.short.as_ref().filter(|_| level >= Level::Short);
     let mut text = format!("{:indent$}{}", "", plain(short.unwrap_or(&row.text)));
-    let comment = row.comment.as_ref().filter(|_| level < Level::Bare).map(|c| plain(c));
+    let comment = row.comment.as_ref().filter(|_| level < Level::Silent).map(|c| plain(c));
     let column = row.column;
     let mut push = |text: String, comment: Option<String>, loose: bool| {
         out.push(Cell { column, text, comment, loose });
@@ -200,8 +205,10 @@ fn staggered(il: &Interleaving, width: usize) -> Vec<String> {
         let longest = needs.chain(headings.iter().map(String::len)).max().unwrap_or(0);
         ((width.saturating_sub(longest) / steps).min(16), cells)
     };
-    let (stagger, cells) =
-        Some(fit(Level::Whole)).filter(|f| f.0 >= 8).unwrap_or_else(|| fit(Level::Short));
+    let (stagger, cells) = Some(fit(Level::Whole))
+        .filter(|f| f.0 >= 8)
+        .or_else(|| Some(fit(Level::Below)).filter(|f| f.0 >= 8))
+        .unwrap_or_else(|| fit(Level::Short));
     let mut seen = vec![false; il.columns.len()];
     let mut current = None;
     let mut lines = Vec::new();

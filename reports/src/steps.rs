@@ -2,7 +2,7 @@
 //!
 //! Only changed state is shown: a dump of all state at every step hides the one value that matters.
 
-use crate::facts::{Facts, is_life};
+use crate::facts::{Facts, is_ghost, is_life};
 use crate::interleaving::{Detail, Row, RowKind, sequence};
 use crate::marks::edge_text;
 use crate::num::us;
@@ -56,7 +56,7 @@ pub fn steps_table(rec: &Record, until: Option<u32>, full: bool) -> String {
 
 /// What a step changed, as `(name, value after it)`, in the order of the step's own list.
 pub fn changes(step: &StepRecord, full: bool) -> Vec<(&str, &str)> {
-    let changed = step.touches.iter().filter(|t| t.write && t.before != t.after);
+    let changed = step.touches.iter().filter(|t| t.write && t.before != t.after && !is_ghost(t));
     let shown = changed.filter(|t| full || !t.internal || is_life(t));
     shown.map(|t| (t.name.as_str(), t.after.as_str())).collect()
 }
