@@ -115,6 +115,7 @@ impl Setup {
         let obj = Obj(self.mem.values.len() as u32);
         self.mem.values.push(value);
         self.mem.meta.push(Meta { alloc: 0, kind, holder });
+        self.mem.life.push(0);
         if !name.is_empty() {
             self.obj_names.insert(obj.0, name.to_string());
         }
@@ -266,9 +267,11 @@ fn add_alloc(mem: &mut Mem, ty: TypeId, owner: CtxId, seq: u32) -> Ptr {
     let alloc = mem.allocs.len() as u32;
     mem.values.push(NEVER);
     mem.meta.push(Meta { alloc, kind: Kind::Plain, holder: Holder::LastWriter });
+    mem.life.push(0);
     for _ in 0..mem.types[ty.0 as usize].fields.len() {
         mem.values.push(POISON);
         mem.meta.push(Meta { alloc, kind: Kind::Plain, holder: Holder::LastWriter });
+        mem.life.push(base.0 + 1);
     }
     Ptr(base.0)
 }

@@ -284,6 +284,9 @@ pub struct Mark {
 pub struct Mem {
     pub(crate) values: Vec<u64>,
     pub(crate) meta: Vec<Meta>,
+    /// By object: the one that says whether its allocation is alive, plus one; 0: static. Apart from [`Meta`], because
+    /// every access asks for it.
+    pub(crate) life: Vec<u32>,
     pub(crate) lists: Vec<List>,
     pub(crate) queues: Vec<TimerQueue>,
     pub(crate) allocs: Vec<Alloc>,
@@ -317,6 +320,7 @@ impl Mem {
         Mem {
             values: Vec::new(),
             meta: Vec::new(),
+            life: Vec::new(),
             lists: Vec::new(),
             queues: Vec::new(),
             allocs: Vec::new(),
@@ -401,14 +405,11 @@ impl Mem {
             "step {:?} touches {obj:?} (write: {write}) which it did not declare",
             self.label
         );
-        let alloc = self.meta[obj.index()].alloc;
-        if alloc != 0 {
-            let base = self.allocs[alloc as usize - 1].base;
-            if self.values[base.index()] != ALIVE {
-                self.report(Class::UseAfterFree, Some(base));
-            }
-            let _ = write;
+        let life = self.life[obj.index()];
+        if life != 0 && self.values[life as usize - 1] != ALIVE {
+            self.report(Class::UseAfterFree, Some(Obj(life - 1)));
         }
+        let _ = write;
     }
 
     /// Reports a finding at this step. `obj` is the object that it is about.

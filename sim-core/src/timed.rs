@@ -385,18 +385,17 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
         let l = &self.lanes[lane];
         let passed = to - l.t;
         if passed > 0
-            && let Some(x) = self.holder(lane)
+            && let Some(x) = self.top(lane).or(self.lanes[lane].cur)
         {
             let left = &mut self.left[x.index()];
             *left = left.saturating_sub(passed);
         }
     }
 
-    /// The context that has the CPU: the top of its stack, else its current task.
-    fn holder(&self, lane: usize) -> Option<CtxId> {
-        let l = &self.lanes[lane];
-        let top = l.own.and_then(|o| cpu::top(self.machine.mem.borrow().values[o.index()]));
-        top.or(l.cur)
+    /// The top of a CPU's stack.
+    fn top(&self, lane: usize) -> Option<CtxId> {
+        let own = self.lanes[lane].own?;
+        cpu::top(self.machine.mem.borrow().values[own.index()])
     }
 
     /// Registers a context that cannot step with the objects that keep it from it: one that fails of a conjunction. A
@@ -472,15 +471,16 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
             self.plan_entries(lane);
         }
         let (mut next, mut who) = (self.lanes[lane].irq_at, self.lanes[lane].irq);
-        let holder = self.holder(lane);
-        let keeps = self.keeps_cpu(lane, holder);
+        let top = self.top(lane);
+        let holder = top.or(self.lanes[lane].cur);
+        let keeps = holder.is_some_and(|x| self.keeps_cpu(x, top.is_some()));
         if let Some(x) = holder.filter(|_| keeps)
             && let Some(at) = self.earliest(lane, x)
             && at < next
         {
             (next, who) = (at, x);
         }
-        if !keeps || self.lanes[lane].tasks.len() > 1 && self.stack_is_empty(lane) {
+        if !keeps || top.is_none() && self.lanes[lane].tasks.len() > 1 {
             let (mut at, task) = self.next_task(lane, holder, !keeps);
             if keeps && at != NEVER {
                 // Another task gets its turn when the slice is over.
@@ -501,19 +501,10 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
         self.replay_matches(lane);
     }
 
-    fn stack_is_empty(&self, lane: usize) -> bool {
-        let own = self.lanes[lane].own;
-        own.is_none_or(|o| cpu::top(self.machine.mem.borrow().values[o.index()]).is_none())
-    }
-
     /// Whether the context that has the CPU goes on, or spins there: on top of the stack it always does.
-    fn keeps_cpu(&self, lane: usize, holder: Option<CtxId>) -> bool {
-        let Some(x) = holder else { return false };
+    fn keeps_cpu(&self, x: CtxId, on_stack: bool) -> bool {
         let slot = self.machine.slots[x.index()].borrow();
-        match slot.status {
-            Status::Waiting => slot.waiting == Waiting::Spin || !self.stack_is_empty(lane),
-            _ => false,
-        }
+        slot.status == Status::Waiting && (on_stack || slot.waiting == Waiting::Spin)
     }
 
     fn plan_entries(&mut self, lane: usize) {
