@@ -199,7 +199,9 @@ impl Kernel {
         match self.roles.get(ctx) {
             Some(Role::Task { task, .. }) => {
                 let name = self.world.tasks.get(*task).map(|t| t.name.clone());
-                name.unwrap_or_else(|| format!("task {task}"))
+                // Tasks after those of the scenario stand for the steps listed for a CPU.
+                let cpu = self.tasks.get(*task).and_then(|t| t.cpus.first()).unwrap_or(&0);
+                name.unwrap_or_else(|| format!("cpu{cpu}"))
             }
             Some(Role::Base(b)) => {
                 format!("HRTIMER softirq of CPU{}", self.bases.get(*b).map_or(0, |b| b.cpu))

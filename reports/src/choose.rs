@@ -61,6 +61,7 @@ pub(crate) fn choose(facts: &Facts<'_>, finding: &FindingRecord) -> Vec<bool> {
     keep_deadlock(facts, &subject, &mut ranks);
     keep_call(facts, &subject, &mut ranks);
     keep_causes(facts, &subject, &mut ranks);
+    keep_unpublished(facts, &subject, &mut ranks);
     if finding.waits.is_empty() || ranks.iter().all(Option::is_none) {
         keep_explaining(facts, &subject, &mut ranks);
     }
@@ -257,6 +258,21 @@ fn keep_explaining(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option
         });
         if wanted {
             raise(ranks, i, Rank::Explains);
+        }
+    }
+}
+
+/// (b): the pointer to the object that a call clears, where another step of that call is kept: it hands the object on.
+fn keep_unpublished(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
+    let Some(object) = &subject.finding.object else { return };
+    let steps = &facts.rec.steps;
+    let call = |s: &StepRecord| blamed(s).map(|i| (s.ctx, s.stack[i].id));
+    let relevant = |i: &usize| matches!(ranks[*i], Some(r) if r < Rank::Explains);
+    let calls: BTreeSet<_> = (0..steps.len()).filter(relevant).map(|i| call(&steps[i])).collect();
+    for (i, s) in steps.iter().enumerate().filter(|(_, s)| !s.quiet && call(s).is_some()) {
+        let clears = |t: &Touch| is_shown(t) && t.write && t.before == *object && t.after == "NULL";
+        if calls.contains(&call(s)) && s.touches.iter().any(clears) {
+            raise(ranks, i, Rank::Object);
         }
     }
 }
