@@ -201,8 +201,7 @@ pub fn explore(r: &ExploreResult) -> Value {
 
 /// The object of `test`: its cases, and how many are ok, failed and inconclusive.
 pub fn test(cases: &[TestCase]) -> Value {
-    let with_code =
-        |code: u8| cases.iter().filter(|c| c.exit_code == code).count();
+    let with_code = |code: u8| cases.iter().filter(|c| c.exit_code == code).count();
     let list: Value = cases
         .iter()
         .map(|c| {

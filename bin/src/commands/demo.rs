@@ -92,7 +92,7 @@ fn text(common: &Common, entry: &Entry, bad: &Explored, good: Option<&Explored>)
             rec.text
         );
         let il = interleaving(rec, Some(*i), Detail::Chosen);
-        for line in race_text(&il, usize::from(common.width) - 4).lines() {
+        for line in race_text(&il, usize::from(common.width)).lines() {
             let indent = if line.is_empty() { "" } else { "    " };
             let _ = writeln!(out, "{indent}{line}");
         }

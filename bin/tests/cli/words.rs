@@ -83,3 +83,11 @@ fn a_mistake_points_into_the_file() {
     let short = timerace(&dir, &["check", "--format", "short", "a.ron"]);
     assert!(short.out.starts_with("a.ron:4:15: error: "), "{}", short.out);
 }
+
+#[test]
+fn the_readme_shows_what_the_demo_prints() {
+    let dir = Dir::new("readme");
+    let readme = include_str!("../../../README.md");
+    let out = timerace(&dir, &["demo"]).out;
+    assert!(readme.contains(out.trim_end()), "README.md and `timerace demo` differ:\n{out}");
+}
