@@ -6,6 +6,9 @@ use timerace_kernel::world::UpdateFlag;
 use super::case::{Action, By, CallbackOp, Elem, Expiry, Fd, OpResult, RecordedOp, Ret};
 use super::fields::{Fields, Problem};
 
+/// Callbacks of a case; the recorder had three.
+pub(super) const CALLBACKS_MAX: u32 = 16;
+
 /// An operation of user space or of a program, with its result.
 pub(super) fn op(i: usize, value: Value) -> Result<RecordedOp, Problem> {
     let mut f = Fields::of(&format!("operation {i}"), value)?;
@@ -102,7 +105,10 @@ fn ret(f: &mut Fields, what: &str) -> Result<Ret, Problem> {
 fn helper(name: &str, f: &mut Fields) -> Result<Option<Action>, Problem> {
     Ok(Some(match name {
         "bpf_timer_init" => Action::Init(elem(f)?, f.need("flags")?),
-        "bpf_timer_set_callback" => Action::SetCallback(elem(f)?, f.need("callback")?),
+        "bpf_timer_set_callback" => {
+            let at = elem(f)?;
+            Action::SetCallback(at, callback(f)?)
+        }
         "bpf_timer_start" => {
             let at = elem(f)?;
             Action::Start(at, expiry(f)?, f.need("flags")?)
@@ -165,6 +171,12 @@ fn user(name: &str, f: &mut Fields) -> Result<Action, Problem> {
 /// Lookups in programs show what they read as `data`; elsewhere that is what is written.
 fn action_reads_data(by: By, action: &Action) -> bool {
     matches!((by, action), (By::Prog(_), Action::Lookup(_)))
+}
+
+/// The number of a callback.
+pub(super) fn callback(f: &mut Fields) -> Result<u32, Problem> {
+    let n: u32 = f.need("callback")?;
+    if n < CALLBACKS_MAX { Ok(n) } else { f.unknown("callback", &n.to_string()) }
 }
 
 fn elem(f: &mut Fields) -> Result<Elem, Problem> {

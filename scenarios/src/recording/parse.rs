@@ -115,6 +115,9 @@ fn runtime(mut f: Fields) -> Result<Runtime, Problem> {
         let n = number
             .parse()
             .map_err(|_| Problem::Malformed(format!("callback {number} is no number")))?;
+        if n >= ops::CALLBACKS_MAX {
+            return f.unknown("callback", &number);
+        }
         let body: Result<Vec<_>, _> = list.into_iter().map(ops::callback_op).collect();
         callbacks.insert(n, body?);
     }
@@ -186,7 +189,7 @@ fn event(i: usize, value: Value) -> Result<Event, Problem> {
         f.need::<Vec<Value>>("ops")?.into_iter().map(ops::event_op).collect();
     let event = Event {
         during_op: f.need("during_op")?,
-        callback: f.need("callback")?,
+        callback: ops::callback(&mut f)?,
         run: f.need("run")?,
         key: f.need("key")?,
         data: f.need::<u64>("data")?.cast_signed(),

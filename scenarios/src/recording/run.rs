@@ -6,7 +6,7 @@ use timerace_core::step::CostClass;
 use timerace_core::timed::{Costs, TimedEnd, TimedOptions, Unwatched, run_timed};
 use timerace_core::{CtxId, Finding, Nanos};
 use timerace_kernel::KernelVersion;
-use timerace_kernel::log::{CallbackRun, Logged, OpResult as ModelResult};
+use timerace_kernel::log::{Logged, OpResult as ModelResult};
 use timerace_kernel::world::LineId;
 
 use super::case::{Action, By, Case, Content, RecordedOp, Runtime};
@@ -32,7 +32,7 @@ impl Default for Options {
         // takes the interrupt of a virtual machine's timer. Timers that are armed one after the other share a softirq
         // then. It is always the same, so that timers of two CPUs expire in the order in which they were armed.
         costs.range[CostClass::IrqEntry as usize] = (31_591, 31_591);
-        Options { seed: 0, costs, max_steps: 20_000_000, kernel: None }
+        Options { seed: 0, costs, max_steps: 2_000_000, kernel: None }
     }
 }
 
@@ -198,7 +198,7 @@ fn of_runtime(run: &Runtime, logged: &Logged, cpu_of: impl Fn(CtxId) -> Option<u
     let ops = run.ops.iter().enumerate().map(task_op).collect();
     let mut events = Vec::new();
     let mut runs: BTreeMap<u32, u64> = BTreeMap::new();
-    for (i, begun) in logged.callbacks.iter().enumerate() {
+    for begun in &logged.callbacks {
         let callback = begun.callback.0.saturating_sub(PROGRAMS);
         let nth = runs.entry(callback).or_default();
         *nth += 1;
@@ -209,38 +209,35 @@ fn of_runtime(run: &Runtime, logged: &Logged, cpu_of: impl Fn(CtxId) -> Option<u
             data: begun.data,
             value_is_current: begun.value_is_current,
             cpu: begun.cpu.0,
-            ops: ops_of(run, &places, logged, i, begun, &cpu_of),
+            ops: BTreeMap::new(),
         });
     }
+    sort_in(&places, logged, cpu_of, &mut events);
     // What the case does not say, making maps and loading programs, is on the first line.
     let before = logged.ops.iter().rfind(|o| o.at == LineId(0));
     Run { ops, events, begin_ns: before.map_or(0, |o| o.time.0), findings: Vec::new() }
 }
 
-/// The operations of the callback that is the `i`th to begin: those that were done on its CPU between its beginning and
-/// that of the next one there, for callbacks of one CPU do not overlap.
-fn ops_of(
-    run: &Runtime,
+/// Gives each callback the operations that it did: those on its CPU between its beginning and that of the next one
+/// there, for callbacks of one CPU do not overlap.
+fn sort_in(
     places: &Places,
     logged: &Logged,
-    i: usize,
-    begun: &CallbackRun,
-    cpu_of: &impl Fn(CtxId) -> Option<u16>,
-) -> BTreeMap<usize, Given> {
-    let callback = begun.callback.0.saturating_sub(PROGRAMS);
-    let body = run.callbacks.get(&callback).map_or(0, Vec::len);
-    let latest = |callbacks: u64| {
-        let before = &logged.callbacks[..(callbacks as usize).min(logged.callbacks.len())];
-        before.iter().rposition(|c| c.cpu == begun.cpu)
-    };
-    let of_this_run =
-        |o: &&ModelResult| cpu_of(o.ctx) == Some(begun.cpu.0) && latest(o.callbacks) == Some(i);
-    let mut ops = BTreeMap::new();
-    for j in 0..body {
-        let at = places.callback_op(callback, j);
-        if let Some(o) = logged.ops.iter().filter(|o| o.at == at).find(of_this_run) {
-            ops.insert(j, given(o));
+    cpu_of: impl Fn(CtxId) -> Option<u16>,
+    events: &mut [SeenEvent],
+) {
+    let mut latest: BTreeMap<u16, usize> = BTreeMap::new();
+    let mut begun = 0;
+    for op in &logged.ops {
+        while begun < events.len() && (begun as u64) < op.callbacks {
+            latest.insert(events[begun].cpu, begun);
+            begun += 1;
+        }
+        let on = cpu_of(op.ctx).and_then(|cpu| latest.get(&cpu));
+        if let (Some((callback, j)), Some(&i)) = (places.of_callback(op.at), on)
+            && events[i].callback == callback
+        {
+            events[i].ops.entry(j).or_insert_with(|| given(op));
         }
     }
-    ops
 }

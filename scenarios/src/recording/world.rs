@@ -96,6 +96,12 @@ impl Places {
         LineId(self.callbacks[callback as usize] + j as u32)
     }
 
+    /// The callback and the place in its body that a line stands for, if it does.
+    pub fn of_callback(&self, at: LineId) -> Option<(u32, usize)> {
+        let callback = self.callbacks.iter().rposition(|first| *first <= at.0)?;
+        (at.0 < self.end).then(|| (callback as u32, (at.0 - self.callbacks[callback]) as usize))
+    }
+
     /// How many callbacks there are.
     pub fn callbacks(&self) -> u32 {
         self.callbacks.len() as u32
