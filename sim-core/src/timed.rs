@@ -153,8 +153,7 @@ struct Driver<'e, 'm, M, W> {
     hash: Sha256,
     steps: u64,
     woken: Vec<CtxId>,
-    /// A tree of matches between lanes: the root (index 1) is the lane whose step comes first.
-    winners: Vec<u32>,
+    matches: Matches,
     blamed: Vec<Obj>,
 }
 
@@ -215,12 +214,9 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
             })
             .collect();
         let n = machine.specs.len();
-        // Leaves at the end; the tree is at least one match, so that its root is a winner.
-        let leaves = lanes.len().next_power_of_two().max(2);
-        let mut winners: Vec<u32> = vec![0; 2 * leaves];
-        winners[leaves..].iter_mut().enumerate().for_each(|(i, w)| *w = i as u32);
+        let matches = Matches::new(lanes.len());
         Driver {
-            winners,
+            matches,
             exec,
             machine,
             options,
@@ -254,7 +250,7 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
         let expiries = self.options.expiries.unwrap_or(u64::MAX);
         let mut last = 0;
         let ended = loop {
-            let l = self.first();
+            let l = self.matches.first();
             let at = self.lanes[l].next;
             if at == NEVER {
                 break TimedEnd::Idle;
@@ -287,22 +283,6 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
             expiries: mem.expiries,
             ended,
             digest: std::mem::take(&mut self.hash).finalize().into(),
-        }
-    }
-
-    /// The lane whose step comes first; the lower number among equals.
-    fn first(&self) -> usize {
-        self.winners[1] as usize
-    }
-
-    /// A lane's next step has changed: plays its matches in the tree of winners again.
-    fn replay_matches(&mut self, lane: usize) {
-        let mut at = (self.winners.len() / 2 + lane) / 2;
-        while at > 0 {
-            let (a, b) = (self.winners[2 * at], self.winners[2 * at + 1]);
-            let key = |l: u32| (self.lanes.get(l as usize).map_or(NEVER, |x| x.next), l);
-            self.winners[at] = if key(b) < key(a) { b } else { a };
-            at /= 2;
         }
     }
 
@@ -474,11 +454,13 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
         let top = self.top(lane);
         let holder = top.or(self.lanes[lane].cur);
         let keeps = holder.is_some_and(|x| self.keeps_cpu(x, top.is_some()));
-        if let Some(x) = holder.filter(|_| keeps)
-            && let Some(at) = self.earliest(lane, x)
-            && at < next
-        {
-            (next, who) = (at, x);
+        if let Some(x) = holder.filter(|_| keeps) {
+            match self.earliest(lane, x) {
+                Some(at) if at < next => (next, who) = (at, x),
+                Some(_) => {}
+                // It could go on before an interrupt came, and cannot any more: from now on it waits.
+                None => self.block_if_disabled(x),
+            }
         }
         if !keeps || top.is_none() && self.lanes[lane].tasks.len() > 1 {
             let (mut at, task) = self.next_task(lane, holder, !keeps);
@@ -498,7 +480,8 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
         let l = &mut self.lanes[lane];
         l.next = next;
         l.who = who;
-        self.replay_matches(lane);
+        let lanes = &self.lanes;
+        self.matches.play(lane, |l| lanes.get(l).map_or(NEVER, |x| x.next));
     }
 
     /// Whether the context that has the CPU goes on, or spins there: on top of the stack it always does.
@@ -509,12 +492,18 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
 
     fn plan_entries(&mut self, lane: usize) {
         let (mut at, mut who) = (NEVER, NOBODY);
-        for c in &self.lanes[lane].daemons {
-            if self.exec.is_idle(*c) && self.exec.enabled(*c) {
-                let g = self.gate(*c).max(self.lanes[lane].t);
+        for i in 0..self.lanes[lane].daemons.len() {
+            let c = self.lanes[lane].daemons[i];
+            if !self.exec.is_idle(c) {
+                continue;
+            }
+            if self.exec.enabled(c) {
+                let g = self.gate(c).max(self.lanes[lane].t);
                 if g < at {
-                    (at, who) = (g, *c);
+                    (at, who) = (g, c);
                 }
+            } else {
+                self.block_if_disabled(c);
             }
         }
         let l = &mut self.lanes[lane];
@@ -531,14 +520,19 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
     }
 
     /// The task that gets the CPU next, and when: one that can step, or (if asked for) spin.
-    fn next_task(&self, lane: usize, except: Option<CtxId>, spinners: bool) -> (u64, CtxId) {
+    fn next_task(&mut self, lane: usize, except: Option<CtxId>, spinners: bool) -> (u64, CtxId) {
         let (mut at, mut who) = (NEVER, NOBODY);
-        let tasks = &self.lanes[lane].tasks;
+        let tasks = self.lanes[lane].tasks.len();
         // Round robin: those after the current one first.
-        let from = except.and_then(|x| tasks.iter().position(|c| *c == x)).map_or(0, |i| i + 1);
-        for i in 0..tasks.len() {
-            let c = tasks[(from + i) % tasks.len()];
-            if self.exec.enabled(c) || spinners && self.spins(c) {
+        let position = |x| self.lanes[lane].tasks.iter().position(|c| *c == x);
+        let from = except.and_then(position).map_or(0, |i| i + 1);
+        for i in 0..tasks {
+            let c = self.lanes[lane].tasks[(from + i) % tasks];
+            let enabled = self.exec.enabled(c);
+            if !enabled {
+                self.block_if_disabled(c);
+            }
+            if enabled || spinners && self.spins(c) {
                 let t = (self.lanes[lane].t + self.left[c.index()]).max(self.gate(c));
                 if t < at {
                     (at, who) = (t, c);
@@ -570,6 +564,39 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
     }
 }
 
+/// A tree of matches between lanes: its root is the lane whose step comes first, the lower number among equals.
+#[derive(Debug)]
+struct Matches {
+    /// The winner of each match; the root has index 1, leaves are in the second half.
+    winners: Vec<u32>,
+}
+
+impl Matches {
+    fn new(lanes: usize) -> Matches {
+        let leaves = lanes.next_power_of_two().max(2);
+        let mut winners: Vec<u32> = vec![0; 2 * leaves];
+        winners[leaves..].iter_mut().enumerate().for_each(|(i, w)| *w = i as u32);
+        // All lanes are equal at first: the lower number wins.
+        (1..leaves).rev().for_each(|n| winners[n] = winners[2 * n]);
+        Matches { winners }
+    }
+
+    fn first(&self) -> usize {
+        self.winners[1] as usize
+    }
+
+    /// A lane's time has changed: its matches are played again. `time` of a number that is no lane is the last of all.
+    fn play(&mut self, lane: usize, time: impl Fn(usize) -> u64) {
+        let mut at = (self.winners.len() / 2 + lane) / 2;
+        while at > 0 {
+            let (a, b) = (self.winners[2 * at], self.winners[2 * at + 1]);
+            let key = |l: u32| (time(l as usize), l);
+            self.winners[at] = if key(b) < key(a) { b } else { a };
+            at /= 2;
+        }
+    }
+}
+
 struct Entry {
     cost: u64,
     alt: u8,
@@ -592,6 +619,29 @@ impl Lane {
             irq: NOBODY,
             next: NEVER,
             who: NOBODY,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_of_the_matches_is_always_the_first() {
+        for n in 1..=70usize {
+            let mut times = vec![NEVER; n];
+            let mut m = Matches::new(n);
+            let mut x = 7u64;
+            for _ in 0..300 {
+                x = crate::mix::mix(x);
+                let lane = (x % n as u64) as usize;
+                times[lane] = if x & 64 == 0 { NEVER } else { x >> 60 };
+                m.play(lane, |l| times.get(l).copied().unwrap_or(NEVER));
+                let best = (0..n).min_by_key(|l| (times[*l], *l)).unwrap_or(0);
+                assert_eq!(times[m.first()], times[best], "{n} lanes");
+                assert!(times[best] == NEVER || m.first() == best, "{n} lanes");
+            }
         }
     }
 }
