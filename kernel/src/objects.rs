@@ -227,3 +227,12 @@ pub(crate) struct Types {
     /// Types of raw objects by [`crate::world::TypeIx`].
     pub raw: Vec<TypeId>,
 }
+
+/// Drops a reference; what is left. Below 0 is a finding.
+pub(crate) fn put(m: &mut timerace_core::Mem, count: Var<i64>) -> i64 {
+    let left = m.update(count, |n: i64| n - 1) - 1;
+    if left < 0 {
+        m.report(timerace_core::Class::Refcount, Some(count.obj()));
+    }
+    left
+}

@@ -8,7 +8,6 @@ use crate::kernel::Kernel;
 use crate::log::CallbackRun;
 use crate::objects::{Callback, Elem, ProgObj};
 use crate::world::{MapId, ProgId, ProgKind};
-use timerace_core::detect::Class;
 use timerace_core::mem::FrameName;
 use timerace_core::{CpuId, Cx, Var, site};
 
@@ -81,13 +80,7 @@ impl Kernel {
         let left = cx
             .step(site!("bpf_prog_put(prog)", Atomic))
             .writes(v.obj())
-            .run(move |m| {
-                let n: i64 = m.update(v, |n: i64| n - 1) - 1;
-                if n < 0 {
-                    m.report(Class::Refcount, Some(v.obj()));
-                }
-                n
-            })
+            .run(move |m| crate::objects::put(m, v))
             .await;
         if left != 0 {
             return;

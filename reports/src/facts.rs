@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use timerace_core::record::{Edge, FindingRecord, Record, Side, StepRecord, Touch, Wait};
-use timerace_core::{Class, CpuId, CtxId, CtxKind, CtxSpec, Obj};
+pub(crate) use timerace_core::schedule::{home, short_token};
+use timerace_core::{Class, CtxId, CtxKind, CtxSpec, Obj};
 
 /// The stretch of steps in which a context holds a lock or is inside an RCU read section.
 #[derive(Clone, Debug)]
@@ -141,23 +142,6 @@ impl<'r> Facts<'r> {
 pub(crate) fn other_side(finding: &FindingRecord) -> Option<&Side> {
     let other = finding.other.as_ref()?;
     (finding.born.as_ref() != Some(other) || finding.class == Class::UninitRead).then_some(other)
-}
-
-/// The CPU beside which a context is drawn: its own; of a helper, the number at the end of its token, or CPU 0.
-pub(crate) fn home(spec: &CtxSpec) -> CpuId {
-    spec.cpu.unwrap_or_else(|| {
-        let head = spec.token.trim_end_matches(|c: char| c.is_ascii_digit());
-        CpuId(spec.token[head.len()..].parse().unwrap_or(0))
-    })
-}
-
-/// The token of a context as schedules write it: a helper's number is that of its CPU, which stands before it.
-pub(crate) fn short_token(spec: &CtxSpec) -> &str {
-    if spec.cpu.is_some() {
-        &spec.token
-    } else {
-        spec.token.trim_end_matches(|c: char| c.is_ascii_digit())
-    }
 }
 
 /// Whether the touch is of the object itself, of one of its fields, or of a pointer to it.

@@ -130,8 +130,8 @@ impl ShortSchedule {
 /// The CPU under which a context stands in the text: its own, or for a helper the number at the end of its token.
 pub fn home(spec: &CtxSpec) -> CpuId {
     spec.cpu.unwrap_or_else(|| {
-        let digits: String = spec.token.chars().rev().take_while(char::is_ascii_digit).collect();
-        CpuId(digits.chars().rev().collect::<String>().parse().unwrap_or(0))
+        let head = spec.token.trim_end_matches(|c: char| c.is_ascii_digit());
+        CpuId(spec.token[head.len()..].parse().unwrap_or(0))
     })
 }
 

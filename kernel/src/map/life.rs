@@ -3,7 +3,6 @@
 use crate::arg::Arg;
 use crate::kernel::Kernel;
 use crate::objects::Elem;
-use timerace_core::detect::Class;
 use timerace_core::mem::Ptr;
 use timerace_core::{Cx, Word, site};
 
@@ -98,13 +97,7 @@ impl Kernel {
         let left = cx
             .step(site!("atomic64_dec_and_test(&map->refcnt)", Atomic))
             .writes(o.refcnt().obj())
-            .run(move |m| {
-                let n: i64 = m.update(o.refcnt(), |n: i64| n - 1) - 1;
-                if n < 0 {
-                    m.report(Class::Refcount, Some(o.refcnt().obj()));
-                }
-                n
-            })
+            .run(move |m| crate::objects::put(m, o.refcnt()))
             .await;
         if left != 0 {
             return;

@@ -6,7 +6,6 @@ use crate::kernel::Kernel;
 use crate::objects::Elem;
 use crate::promises;
 use crate::raw::Words;
-use timerace_core::detect::Class;
 use timerace_core::mem::Ptr;
 use timerace_core::{Cx, Word, site};
 
@@ -18,13 +17,7 @@ impl Kernel {
         let left = cx
             .step(site!("atomic64_dec_and_test(&map->usercnt)", Atomic))
             .writes(v.obj())
-            .run(move |m| {
-                let n: i64 = m.update(v, |n: i64| n - 1) - 1;
-                if n < 0 {
-                    m.report(Class::Refcount, Some(v.obj()));
-                }
-                n
-            })
+            .run(move |m| crate::objects::put(m, v))
             .await;
         if left == 0 && self.maps[map].has_timer {
             self.map_release_uref(cx, map).await;
