@@ -18,7 +18,7 @@ use timerace_scenarios::library::{self, Entry, LIBRARY};
 
 /// Prints the names of all built-in scenarios.
 pub fn list() -> Result<u8, Fail> {
-    let lines = LIBRARY.iter().map(|e| format!("{:<26} {}\n", e.name(), e.title()));
+    let lines = LIBRARY.iter().map(|e| format!("{:<34} {}\n", e.name(), e.title()));
     output::print(&lines.collect::<String>());
     Ok(code::OK)
 }

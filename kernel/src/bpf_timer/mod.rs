@@ -16,7 +16,7 @@ pub(crate) use init::CLOCK_BOOTTIME;
 use crate::kernel::Kernel;
 use crate::objects::{Elem, Timer};
 use timerace_core::detect::Class;
-use timerace_core::mem::{Mem, Ptr};
+use timerace_core::mem::{Mem, POISON, Ptr};
 use timerace_core::{Cx, Word, site};
 
 impl Kernel {
@@ -82,6 +82,10 @@ fn load_slot(m: &mut Mem, e: Elem) -> Option<Ptr> {
     let slot = e.slot();
     let word = m.load(timerace_core::Var::<u64>::at(slot.obj()));
     let p = Option::<Ptr>::from_word(word)?;
+    if word == POISON {
+        // Bytes that nobody wrote: the read was the finding.
+        return None;
+    }
     if p.to_word() != word {
         m.report(Class::WildPointer, Some(slot.obj()));
         return None;

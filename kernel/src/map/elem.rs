@@ -142,22 +142,34 @@ impl Kernel {
         Some(e)
     }
 
-    /// `check_and_init_map_value()`: the timer's 16 bytes become 0.
+    /// `check_and_init_map_value()`: the timer's 16 bytes become 0. Without 5eaed6eedbe9 it assigns a struct of anonymous
+    /// members, for which the compiler may store nothing: the schedule chooses, and both are C.
     pub(crate) async fn zero_special(&self, cx: Cx<'_>, e: Elem) {
-        cx.step(site!("check_and_init_map_value(map, value)", Memory))
+        let sure = self.flags.timer_slot_zeroed;
+        let step = cx.step(site!("check_and_init_map_value(map, value)", Memory));
+        step.choices(if sure { 1 } else { 2 })
             .writes(e.slot().obj())
             .writes(e.lock().obj())
             .writes(e.owned().obj())
-            .run(move |m| zero(m, e))
+            .run(move |m| {
+                if sure || m.chosen() == STORES {
+                    zero(m, e);
+                }
+            })
             .await;
     }
 
-    /// Memory from the slab. Its timer is zeroed, but for v5.15 and v5.16 (5eaed6eedbe9).
+    /// Memory from the slab, with old bytes in it: zeroed by the allocator with 997849c4b969, by
+    /// `check_and_init_map_value` before, which may store nothing up to v5.16 (5eaed6eedbe9). Then the lock word may be
+    /// anything or happen to be 0, so that the pointer is what goes wrong.
     async fn fresh_elem(&self, cx: Cx<'_>, map: usize) -> Option<Elem> {
         let e = Elem(cx.reserve(self.ty.elems[map]));
-        let zeroed = self.flags.bpf_mem_alloc || self.flags.timer_slot_zeroed;
+        let by_allocator = self.flags.bpf_mem_alloc && self.flags.no_reuse_reinit;
+        let zeroed = by_allocator || self.flags.timer_slot_zeroed;
+        let unsure = !zeroed && self.maps[map].has_timer;
         let fault = self.faults.map_update;
         let step = cx.step(site!("l_new = bpf_map_kmalloc_node(..)", Alloc)).writes(e.0.alive());
+        let step = if unsure { step.choices(3) } else { step };
         let step = step.writes(e.slot().obj()).writes(e.lock().obj()).writes(e.owned().obj());
         let step = fault.declare(step.writes(e.lru_ref().obj()));
         let ok = step
@@ -166,8 +178,11 @@ impl Kernel {
                     return false;
                 }
                 m.revive(e.0);
-                if zeroed {
+                let bytes = m.chosen();
+                if !unsure || bytes == STORES {
                     zero(m, e);
+                } else if bytes == LOCK_IS_ZERO {
+                    m.store(e.lock(), None::<CtxId>);
                 }
                 m.store(e.owned(), false);
                 m.store(e.lru_ref(), false);
@@ -223,6 +238,11 @@ impl Kernel {
         })
     }
 }
+
+/// What a schedule chooses where the compiler may store nothing: the old bytes stay, and the lock word among them is 0.
+const LOCK_IS_ZERO: u8 = 0;
+/// The 16 bytes are stored.
+const STORES: u8 = 1;
 
 fn zero(m: &mut Mem, e: Elem) {
     m.store(e.slot(), None);
