@@ -31,11 +31,21 @@ pub(crate) struct Flags {
     pub iter_holds_uref: bool,
     /// 876673364161: inner maps are freed after a grace period.
     pub defer_inner_map_free: bool,
+    /// 45dc92c32a47: an evicted LRU element's timer is freed after its bucket is unlocked.
+    pub lru_free_after_unlock: bool,
+    /// 47363f1553e6: lookup_and_delete frees the element after the bucket is unlocked.
+    pub lookup_delete_after_unlock: bool,
+    /// 4fa8d68aa53e: bucket locks are rqspinlocks.
+    pub rqspinlock_buckets: bool,
+    /// 81f1d7a583fa: bpf_wq, and one initialisation for timers and work queues.
+    pub bpf_wq: bool,
+    /// 5fb750e8a9ae: timers are allocated with kmalloc_nolock.
+    pub kmalloc_nolock: bool,
     /// Flags that bpf_timer_start accepts.
     pub start_flags: u64,
     /// 5e0bc3082e2e: classic tracing programs may not use timers.
     pub no_timers_in_tracing: bool,
-    /// ac50fe51ce87 (v6.3): the verifier says -EINVAL where it said -EACCES.
+    /// ac50fe51ce87: the verifier says -EINVAL where it said -EACCES.
     pub verifier_einval: bool,
 }
 
@@ -64,7 +74,12 @@ impl Flags {
             defer_inner_map_free: k.has(Fix::DeferInnerMapFree),
             start_flags: abs | pin,
             no_timers_in_tracing: k.has(Fix::NoTimersInTracing),
-            verifier_einval: (k.release().major, k.release().minor) >= (6, 3),
+            verifier_einval: k.has(Fix::VerifierEinval),
+            lru_free_after_unlock: k.has(Fix::LruFreeAfterBucketUnlock),
+            lookup_delete_after_unlock: k.has(Fix::LookupDeleteAfterUnlock),
+            rqspinlock_buckets: k.has(Fix::RqspinlockBuckets),
+            bpf_wq: k.has(Fix::BpfWq),
+            kmalloc_nolock: k.has(Fix::KmallocNolock),
         }
     }
 }

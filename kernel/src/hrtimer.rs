@@ -1,4 +1,4 @@
-//! hrtimers as `bpf_timer` uses them (kernel/time/hrtimer.c, v5.15 to v6.9; the soft bases only).
+//! hrtimers as `bpf_timer` uses them (kernel/time/hrtimer.c, v5.15 to v6.19; the soft bases only).
 //!
 //! A section under `hrtimer_cpu_base.lock` is one step: nothing that the modelled code shares is touched inside it by
 //! others. A scenario with a program on a timer tracepoint would need the section split at the tracepoint; each such
@@ -82,8 +82,13 @@ impl Kernel {
 
     async fn try_to_cancel(&self, cx: Cx<'_>, t: Timer, at: usize, promise: u64) -> i64 {
         let b = self.bases[at];
-        cx.step(site!("hrtimer_try_to_cancel(&t->timer)", Hrtimer))
-            .writes(b.queue.obj())
+        let rq = self.flags.rqspinlock_buckets;
+        let held = self.held_bucket[cx.id().index()].get().filter(|_| rq);
+        let mut step = cx.step(site!("hrtimer_try_to_cancel(&t->timer)", Hrtimer));
+        if let Some(waits) = held {
+            step = step.writes(waits.obj());
+        }
+        step.writes(b.queue.obj())
             .reads(b.running.obj())
             .reads(t.base().obj())
             .writes(t.parked().obj())
@@ -92,7 +97,11 @@ impl Kernel {
                 if m.load(t.base()) != at as u64 {
                     return MOVED;
                 }
-                if m.load(b.running) == Some(t.0) {
+                let running = m.load(b.running) == Some(t.0);
+                if let Some(waits) = held {
+                    m.store(waits, running);
+                }
+                if running {
                     return RUNNING;
                 }
                 m.store(t.promise(), promise);

@@ -14,6 +14,7 @@ use crate::source::SourceVars;
 use crate::world::{LineId, World};
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use timerace_core::machine::{Body, Model};
 use timerace_core::mem::{FrameName, Mem, Ptr};
 use timerace_core::rcu::GracePeriods;
@@ -53,6 +54,10 @@ pub struct Kernel {
     pub(crate) callbacks_begun: Option<Var<i64>>,
     /// The operation that each context is at.
     pub(crate) lines: Vec<Cell<LineId>>,
+    /// The contexts of each CPU.
+    pub(crate) contexts_of: Vec<Arc<[CtxId]>>,
+    /// The bucket that each context has locked, by what is noted about its waits. Local to the context.
+    pub(crate) held_bucket: Vec<Cell<Option<Var<bool>>>>,
     /// What the user wrote, by line.
     pub(crate) texts: BTreeMap<usize, String>,
     pub(crate) log: Log,
@@ -112,6 +117,8 @@ impl Kernel {
 
 impl Model for Kernel {
     fn start<'m>(&'m self, cx: Cx<'m>) -> Body<'m> {
+        // The last execution may have ended anywhere.
+        self.held_bucket[cx.id().index()].set(None);
         match self.roles[cx.id().index()] {
             Role::Task { task, part } => Box::pin(self.task(cx, task, part)),
             Role::Base(base) => Box::pin(self.explored_softirq(cx, base)),

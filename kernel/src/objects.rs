@@ -10,7 +10,7 @@ use timerace_core::{CtxId, Obj, Ptr, Var, Word};
 /// Marks a pointer to a map element in the words that bodies carry; the rest of the word is the pointer's.
 pub(crate) const TAG_ELEM: u64 = 1 << 34;
 
-/// `struct bpf_hrtimer` (v5.15 to v6.9): the heap object of a timer.
+/// `struct bpf_hrtimer` (v5.15 to v6.19): the heap object of a timer.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Timer(pub Ptr);
 

@@ -199,6 +199,17 @@ impl Setup {
         CtxId(self.specs.len() as u16 - 1)
     }
 
+    /// The contexts of each CPU so far, in the order of their numbers.
+    pub fn contexts_of_cpus(&self) -> Vec<Vec<CtxId>> {
+        let mut of = vec![Vec::new(); self.own.len()];
+        for (i, spec) in self.specs.iter().enumerate() {
+            if let Some(cpu) = spec.cpu {
+                of[cpu.index()].push(CtxId(i as u16));
+            }
+        }
+        of
+    }
+
     /// The number that the next context will get.
     pub fn next_context(&self) -> CtxId {
         CtxId(self.specs.len() as u16)

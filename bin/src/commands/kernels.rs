@@ -26,13 +26,16 @@ pub fn kernels(common: &Common) -> Result<u8, Fail> {
         return Ok(code::OK);
     }
     let mut text = String::from("kernel      what is new in the model\n");
+    // A stable release is compared with the mainline release that it is based on.
     let mut before: Option<KernelVersion> = None;
     for v in &versions {
         let new = v.fixes().filter(|f| before.is_none_or(|b| !b.has(*f)));
         let new: Vec<&str> = new.map(|f| f.info().name).collect();
         let new = if new.is_empty() { "-".to_string() } else { new.join(", ") };
         text.push_str(&format!("{:<11} {new}\n", v.to_string()));
-        before = Some(*v);
+        if v.release().patch == 0 {
+            before = Some(*v);
+        }
     }
     text.push_str("\nfix                          commit        what it does\n");
     for f in &FIXES {

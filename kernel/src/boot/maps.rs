@@ -63,6 +63,7 @@ fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, i: usize) -> Map {
             .map(|b| Bucket {
                 chain: s.list(&format!("{n}.bucket[{b}]")),
                 lock: s.lock(&format!("{n}.bucket[{b}].lock")),
+                waits: s.var(&format!("{n}.bucket[{b}].waits"), false),
             })
             .collect(),
         free: match hash && !lru {

@@ -112,11 +112,15 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
         grace: Vec::new(),
         callbacks_begun,
         lines: Vec::new(),
+        contexts_of: Vec::new(),
+        held_bucket: Vec::new(),
         texts: texts(world),
         log: Log::default(),
         names: TimerNames::default(),
     };
     contexts::contexts(&mut setup, &mut kernel, &needs)?;
+    kernel.contexts_of = setup.contexts_of_cpus().into_iter().map(Into::into).collect();
+    kernel.held_bucket = kernel.roles.iter().map(|_| Cell::new(None)).collect();
     kernel.lines = kernel.roles.iter().map(|_| Cell::new(LineId(u32::MAX))).collect();
     maps::initial_state(&mut setup, &kernel);
     Ok((setup.build(), kernel))

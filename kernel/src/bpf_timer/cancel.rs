@@ -7,7 +7,7 @@ use crate::promises;
 use timerace_core::{CtxKind, Cx, site};
 
 impl Kernel {
-    /// `bpf_timer_cancel()`, v5.15 to v6.9, with the fix of v6.10.
+    /// `bpf_timer_cancel()`, v5.15 to v6.19.
     ///
     /// 1. In NMI: -EOPNOTSUPP. 2. `rcu_read_lock` (0281b919e175). 3. Lock. 4. Slot NULL: -EINVAL. 5. In the timer's own
     ///    callback: -EDEADLK. 6., 7. In another timer's callback (d4523831f07a): count the target as being cancelled; if

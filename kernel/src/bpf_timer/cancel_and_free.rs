@@ -6,7 +6,7 @@ use crate::promises;
 use timerace_core::{Cx, Word, site};
 
 impl Kernel {
-    /// `bpf_timer_cancel_and_free()`, v5.15 to v6.9, with the fix of v6.10. Called by update, delete, eviction, and
+    /// `bpf_timer_cancel_and_free()`, v5.15 to v6.19. Called by update, delete, eviction, and
     /// `map_release_uref`.
     ///
     /// 1. Slot NULL: return, without the lock. 2. Lock. 3. Slot NULL: unlock, return. 4. Drop the program. 5. Slot = NULL.

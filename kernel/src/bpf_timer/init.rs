@@ -14,15 +14,17 @@ const CLOCK_MONOTONIC: u64 = 1;
 pub(crate) const CLOCK_BOOTTIME: u64 = 7;
 
 impl Kernel {
-    /// `bpf_timer_init()`, v5.15 to v6.9.
+    /// `bpf_timer_init()`, v5.15 to v6.9, and with `__bpf_async_init()`, v6.10 to v6.19, which tests the flags (2.) before
+    /// the context (1.).
     ///
     /// 1. In NMI: -EOPNOTSUPP. 2. Unknown clock or flag: -EINVAL. 3. Lock. 4. Slot not NULL: -EBUSY. 5. `usercnt` 0:
     ///    -EPERM (without fd381ce60a2d: the check comes before the publication). 6. Allocate: -ENOMEM. 7. Fill in.
     /// 8. Publish. 9. smp_mb and 10. `usercnt` 0: un-publish, free at once, -EPERM (with fd381ce60a2d). 11. Unlock.
     pub(crate) async fn bpf_timer_init(&self, cx: Cx<'_>, e: Elem, map: usize, flags: u64) -> i64 {
         let f = cx.enter_with("bpf_timer_init", self.elem_arg(cx, map, e));
+        let in_nmi = cx.kind() == CtxKind::Nmi;
         // 1.
-        if cx.kind() == CtxKind::Nmi {
+        if in_nmi && !self.flags.bpf_wq {
             return f.ret(EOPNOTSUPP);
         }
         // 2.
@@ -31,6 +33,10 @@ impl Kernel {
             CLOCK_BOOTTIME => self.clocks - 1,
             _ => return f.ret(EINVAL),
         };
+        // 1.
+        if in_nmi {
+            return f.ret(EOPNOTSUPP);
+        }
         // 3.
         self.timer_lock(cx, e).await;
         let ret = self.init_locked(cx, e, map, clock).await;
@@ -62,8 +68,7 @@ impl Kernel {
             return 0;
         }
         cx.write(site!("timer->timer = NULL", Memory), e.slot(), None).await;
-        let _f = cx.enter_leaf("kfree");
-        cx.free(site!("kfree(t)", Alloc), t.0).await;
+        self.kfree_timer(cx, t).await;
         EPERM
     }
 
@@ -79,7 +84,11 @@ impl Kernel {
         let t = Timer(cx.reserve(self.ty.timer));
         let base = cx.cpu().map_or(0, |c| c.index()) * self.clocks + clock;
         let fails = fault.check();
-        let mut step = cx.step(site!("t = bpf_map_kmalloc_node(map, ..)", Alloc));
+        let (atomic, nolock) = (
+            site!("t = bpf_map_kmalloc_node(map, ..)", Alloc),
+            site!("t = bpf_map_kmalloc_nolock(map, ..)", Alloc),
+        );
+        let mut step = cx.step(if self.flags.kmalloc_nolock { nolock } else { atomic });
         step = fault.declare(step).writes(t.0.alive());
         step = t.fields().fold(step, |s, f| s.writes(f));
         let ok = step

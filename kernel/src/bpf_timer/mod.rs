@@ -1,4 +1,4 @@
-//! The `bpf_timer` helpers, one file each (kernel/bpf/helpers.c, v5.15 to v6.9, with the fixes of v6.10 as flags).
+//! The `bpf_timer` helpers, one file each (kernel/bpf/helpers.c, v5.15 to v6.19).
 //!
 //! One body per function: where versions differ, a named flag decides. Comments tick off the numbered steps of the
 //! function's documentation, which follow the kernel source line by line.
@@ -65,10 +65,23 @@ impl Kernel {
         cx.read(site!("this_cpu_read(hrtimer_running)", Memory), v).await.map(Timer)
     }
 
-    /// Frees the heap object: `kfree_rcu` with 0281b919e175, `kfree` at once before.
+    /// Frees the heap object: `kfree_rcu` with 0281b919e175 (`call_rcu` with 5fb750e8a9ae), `kfree` at once before.
     async fn free_timer(&self, cx: Cx<'_>, t: Timer) {
+        let (kfree_rcu, call_rcu) =
+            (site!("kfree_rcu(t, rcu)", Memory), site!("call_rcu(&t->cb.rcu, ..)", Memory));
         if self.flags.cancel_free_rcu {
-            self.call_rcu(cx, site!("kfree_rcu(t, rcu)", Memory), t.0.to_word()).await;
+            let site = if self.flags.kmalloc_nolock { call_rcu } else { kfree_rcu };
+            self.call_rcu(cx, site, t.0.to_word()).await;
+        } else {
+            self.kfree_timer(cx, t).await;
+        }
+    }
+
+    /// `kfree()`, or `kfree_nolock()` with 5fb750e8a9ae.
+    async fn kfree_timer(&self, cx: Cx<'_>, t: Timer) {
+        if self.flags.kmalloc_nolock {
+            let _f = cx.enter_leaf("kfree_nolock");
+            cx.free(site!("kfree_nolock(t)", Alloc), t.0).await;
         } else {
             let _f = cx.enter_leaf("kfree");
             cx.free(site!("kfree(t)", Alloc), t.0).await;

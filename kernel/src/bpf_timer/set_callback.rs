@@ -6,7 +6,7 @@ use crate::objects::{Callback, Elem};
 use timerace_core::{CtxKind, Cx, site};
 
 impl Kernel {
-    /// `bpf_timer_set_callback()`, v5.15 to v6.9. `callback.prog` is the calling program (`aux->prog`).
+    /// `bpf_timer_set_callback()`, v5.15 to v6.19. `callback.prog` is the calling program (`aux->prog`).
     ///
     /// 1. In NMI: -EOPNOTSUPP. 2. Lock. 3. Slot NULL: -EINVAL. 4. `usercnt` 0: -EPERM. 5. Another program than before:
     ///    take a reference on it (-ENOENT if it has none left), put the previous one, store it. 6. `callback_fn` (release).

@@ -8,7 +8,7 @@ use crate::objects::Elem;
 use timerace_core::{CtxKind, Cx};
 
 impl Kernel {
-    /// `bpf_timer_start()`, v5.15 to v6.9. Flags: none up to v6.3, `BPF_F_TIMER_ABS` from v6.4, `BPF_F_TIMER_CPU_PIN`
+    /// `bpf_timer_start()`, v5.15 to v6.19. Flags: none up to v6.3, `BPF_F_TIMER_ABS` from v6.4, `BPF_F_TIMER_CPU_PIN`
     /// from v6.7. A pinned timer goes to this CPU, and so does every other one (see [`crate::hrtimer`]).
     ///
     /// 1. In NMI: -EOPNOTSUPP. 2. Other flags: -EINVAL. 3. Lock. 4. Slot or its program NULL: -EINVAL. 5. `hrtimer_start`

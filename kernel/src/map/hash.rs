@@ -1,7 +1,4 @@
 //! HASH, preallocated and BPF_F_NO_PREALLOC (kernel/bpf/hashtab.c).
-//!
-//! The per-CPU counter `map_locked` is not modelled: it refuses re-entry on the same CPU from NMI and tracing programs,
-//! which are not modelled either.
 
 use super::array::{BPF_EXIST, BPF_F_LOCK, BPF_NOEXIST};
 use super::{Bucket, absent};
@@ -38,18 +35,6 @@ impl Kernel {
         cx.step(s).reads(b.chain.obj()).run(move |m| find(m, b, key)).await.map(Elem)
     }
 
-    /// `htab_lock_bucket()`
-    pub(crate) async fn lock_bucket(&self, cx: Cx<'_>, b: Bucket) {
-        cx.irq_save(site!("local_irq_save(flags)", Mask, quiet)).await;
-        cx.lock(site!("raw_spin_lock(&b->raw_lock)", Lock), b.lock).await;
-    }
-
-    /// `htab_unlock_bucket()`
-    pub(crate) async fn unlock_bucket(&self, cx: Cx<'_>, b: Bucket) {
-        cx.unlock(site!("raw_spin_unlock(&b->raw_lock)", Lock), b.lock).await;
-        cx.irq_restore(site!("local_irq_restore(flags)", Mask, quiet)).await;
-    }
-
     /// `hlist_nulls_add_head_rcu()`
     pub(crate) async fn link(&self, cx: Cx<'_>, b: Bucket, e: Elem) {
         let (chain, word) = (b.chain, e.0.to_word());
@@ -81,8 +66,8 @@ impl Kernel {
 
     /// `htab_map_update_elem()`
     ///
-    /// 1. Flags: -EINVAL. 2. BPF_F_LOCK on an existing key: copied in place, the timer stays. 3. Lock the bucket; BPF_NOEXIST
-    ///    on an existing key -EEXIST, BPF_EXIST on an absent one -ENOENT. 4. A new element (see `alloc_htab_elem`): -E2BIG,
+    /// 1. Flags: -EINVAL. 2. BPF_F_LOCK on an existing key: copied in place, the timer stays. 3. Lock the bucket (which may fail with 4fa8d68aa53e);
+    ///    BPF_NOEXIST on an existing key -EEXIST, BPF_EXIST on an absent one -ENOENT. 4. A new element (see `alloc_htab_elem`): -E2BIG,
     ///    -ENOMEM. 5. Link the new one, unlink the old. 6. Cancel and free the old one's timer: for preallocated maps under
     ///    the lock in every version; otherwise the element is freed, after unlocking with b9e9ed90b10c.
     pub(crate) async fn htab_update(
@@ -111,7 +96,9 @@ impl Kernel {
         }
         let b = m.bucket(key);
         // 3.
-        self.lock_bucket(cx, b).await;
+        if let Err(code) = self.lock_bucket(cx, b).await {
+            return f.ret(code);
+        }
         let (ret, left) = self.update_locked(cx, map, key, flags, value).await;
         self.unlock_bucket(cx, b).await;
         // 6.
@@ -171,7 +158,9 @@ impl Kernel {
         let f = cx.enter("htab_map_delete_elem");
         let m = &self.maps[map];
         let b = m.bucket(key);
-        self.lock_bucket(cx, b).await;
+        if let Err(code) = self.lock_bucket(cx, b).await {
+            return Outcome { ret: f.ret(code), ..Outcome::default() };
+        }
         let old = self.lookup_elem_raw(cx, map, key).await;
         if let Some(old) = old {
             self.unlink_elem(cx, b, old).await;
@@ -190,12 +179,14 @@ impl Kernel {
         Outcome { ret: f.ret(if old.is_some() { 0 } else { ENOENT }), ..Outcome::default() }
     }
 
-    /// `htab_map_lookup_and_delete_elem()`: as delete, but the element is freed under the lock up to v6.13.
+    /// `htab_map_lookup_and_delete_elem()`: as delete, but the element is freed after the lock only with 47363f1553e6.
     pub(crate) async fn htab_lookup_and_delete(&self, cx: Cx<'_>, map: usize, key: u64) -> Outcome {
         let f = cx.enter("htab_map_lookup_and_delete_elem");
         let m = &self.maps[map];
         let b = m.bucket(key);
-        self.lock_bucket(cx, b).await;
+        if let Err(code) = self.lock_bucket(cx, b).await {
+            return Outcome { ret: f.ret(code), ..Outcome::default() };
+        }
         let mut out = absent();
         let old = self.lookup_elem_raw(cx, map, key).await;
         if let Some(old) = old {
@@ -205,13 +196,17 @@ impl Kernel {
                 out.data.push(cx.read(label, old.member(first)).await as i64);
             }
             self.unlink_elem(cx, b, old).await;
-            if m.lru.is_empty() {
+            if m.lru.is_empty() && !self.flags.lookup_delete_after_unlock {
                 self.free_htab_elem(cx, map, old).await;
             }
         }
         self.unlock_bucket(cx, b).await;
-        if let Some(old) = old.filter(|_| !m.lru.is_empty()) {
-            self.lru_push_free(cx, map, old).await;
+        match old {
+            Some(old) if !m.lru.is_empty() => self.lru_push_free(cx, map, old).await,
+            Some(old) if self.flags.lookup_delete_after_unlock => {
+                self.free_htab_elem(cx, map, old).await;
+            }
+            _ => {}
         }
         f.ret(out.ret);
         out

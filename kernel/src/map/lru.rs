@@ -67,7 +67,10 @@ impl Kernel {
         self.copy_map_value(cx, map, new, Some(key), value).await;
         // 3.
         let b = self.maps[map].bucket(key);
-        self.lock_bucket(cx, b).await;
+        if let Err(code) = self.lock_bucket(cx, b).await {
+            self.lru_push_free(cx, map, new).await;
+            return f.ret(code);
+        }
         let old = self.lookup_elem_raw(cx, map, key).await;
         let checked = check_flags(flags, old.is_some());
         if checked.is_ok() {
@@ -151,14 +154,18 @@ impl Kernel {
         None
     }
 
-    /// `htab_lru_map_delete_node()`: unlink the victim under its bucket lock, cancel and free its timer there (up to
-    /// v6.13), all under the LRU lock.
+    /// `htab_lru_map_delete_node()`: unlink the victim under its bucket lock, cancel and free its timer there, or with
+    /// 45dc92c32a47 after unlocking the bucket; all under the LRU lock. Without the bucket lock (an rqspinlock may not be
+    /// had) the element is no victim.
     async fn evict_elem(&self, cx: Cx<'_>, map: usize, e: Elem) -> bool {
         let f = cx.enter("htab_lru_map_delete_node");
         // The key of an element on the list is stable: it changes after this function has said so.
         let key = cx.read(site!("b = __select_bucket(htab, l->hash)", Memory), e.key()).await;
         let b = self.maps[map].bucket(key);
-        self.lock_bucket(cx, b).await;
+        if self.lock_bucket(cx, b).await.is_err() {
+            f.ret(0);
+            return false;
+        }
         let (chain, word) = (b.chain, e.0.to_word());
         let arg = Arg::Elem { map, key }.word();
         let linked = cx
@@ -172,10 +179,15 @@ impl Kernel {
                 linked
             })
             .await;
-        if linked && self.maps[map].has_timer {
+        let frees = linked && self.maps[map].has_timer;
+        let after = self.flags.lru_free_after_unlock;
+        if frees && !after {
             self.bpf_timer_cancel_and_free(cx, e, map).await;
         }
         self.unlock_bucket(cx, b).await;
+        if frees && after {
+            self.bpf_timer_cancel_and_free(cx, e, map).await;
+        }
         f.ret(i64::from(linked));
         // An element that is on the list but not linked is about to be linked or freed by somebody else.
         linked

@@ -4,6 +4,7 @@ mod array;
 mod elem;
 mod hash;
 mod life;
+mod lock;
 mod lru;
 mod outer;
 mod uref;
@@ -57,6 +58,8 @@ pub(crate) struct Bucket {
     /// Elements, newest first.
     pub chain: ListVar,
     pub lock: Var<Option<CtxId>>,
+    /// Ghost: who holds the lock waits for a timer callback (written from v6.15 on).
+    pub waits: Var<bool>,
 }
 
 /// The lists of an LRU map, under one lock.
