@@ -237,6 +237,8 @@ impl Kernel {
                     let was = m.load(var);
                     if was == old {
                         m.store(var, new);
+                    } else {
+                        m.changed_nothing();
                     }
                     was
                 };

@@ -4,6 +4,7 @@
 //! between two of them is local to its context.
 
 use crate::cpu::{self, CpuRule, Mask};
+use crate::dpor::mutant::{Mutant, planted};
 use crate::ids::{CpuId, CtxId, Obj};
 use crate::machine::{CtxKind, Machine};
 use crate::mem::{Frame, FrameName, Mem, Ptr, TypeId, Var, Word};
@@ -243,7 +244,7 @@ impl<'m> Cx<'m> {
         T::from_word(self.step(label).writes(v.obj()).run(move |m| m.update(raw, |_| x)).await)
     }
 
-    /// cmpxchg(): fully ordered on success; returns the old value.
+    /// cmpxchg(): fully ordered on success; returns the old value. One that fails is logged as a read.
     pub async fn cmpxchg<T: Word>(self, label: impl Into<Label>, v: Var<T>, old: T, new: T) -> T {
         let (old, new) = (old.to_word(), new.to_word());
         let raw: Var<u64> = Var::at(v.obj());
@@ -254,6 +255,9 @@ impl<'m> Cx<'m> {
                 let was = m.load(raw);
                 if was == old {
                     m.store(raw, new);
+                }
+                if was != old || planted(Mutant::SuccessIsRead) {
+                    m.changed_nothing();
                 }
                 was
             })
@@ -278,7 +282,7 @@ impl<'m> Cx<'m> {
             .await;
     }
 
-    /// Tries to take a lock; whether it did.
+    /// Tries to take a lock; whether it did. A failed try is logged as a read.
     pub async fn trylock(self, label: impl Into<Label>, l: Var<Option<CtxId>>) -> bool {
         let me = self.id;
         self.step(label)
@@ -287,6 +291,8 @@ impl<'m> Cx<'m> {
                 let free = m.load(l).is_none();
                 if free {
                     m.store(l, Some(me));
+                } else {
+                    m.changed_nothing();
                 }
                 free
             })

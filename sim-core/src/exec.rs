@@ -166,6 +166,7 @@ impl<'m, M: Model> Exec<'m, M> {
         if self.stamp.len() < mem.values.len() {
             self.stamp.resize(mem.values.len(), 0);
         }
+        mem.own_writes = mem.last_writer.len();
         for a in fp.iter().filter(|a| a.is_write()) {
             let stamp = &mut self.stamp[a.obj().index()];
             if *stamp != self.epoch {
@@ -185,6 +186,11 @@ impl<'m, M: Model> Exec<'m, M> {
     /// The number of steps of this execution so far.
     pub fn steps(&self) -> u32 {
         self.machine.mem.borrow().step_no
+    }
+
+    /// Whether the last step declared writes and made none, so that it counts as a read.
+    pub fn changed_nothing(&self) -> bool {
+        self.machine.mem.borrow().is_unchanged()
     }
 
     /// Identifies the state: shared memory, and what each context has learned (which must be switched on). 128 bits, of

@@ -11,6 +11,10 @@
 //! Where to start reading: [`step`] (the contract), [`mem`] (shared memory), [`ctx`] (what a model's code calls),
 //! [`exec`] (one execution), [`dpor`] (every inequivalent execution), [`timed`] (the virtual clock).
 
+// The tests in the crate share their toy model with those outside, which know the crate by its name.
+#[cfg(test)]
+extern crate self as timerace_core;
+
 pub mod bounded;
 pub mod cpu;
 pub mod ctx;
@@ -29,6 +33,8 @@ pub mod record;
 pub mod result;
 pub mod sample;
 pub mod schedule;
+#[cfg(test)]
+mod soundness;
 pub mod step;
 pub mod timed;
 

@@ -385,9 +385,11 @@ impl Machine {
     fn reset_run(&self, mem: &mut Mem) {
         mem.findings.clear();
         mem.last_writer.clear();
+        mem.own_writes = 0;
         mem.marks.clear();
         mem.calls = 0;
         mem.step_no = 0;
+        mem.unchanged = 0;
         mem.expiries = 0;
         mem.now = crate::ids::Nanos(0);
     }

@@ -299,6 +299,8 @@ pub struct Mem {
     pub(crate) cur: CtxId,
     pub(crate) label: Label,
     pub(crate) step_no: u32,
+    /// The step that declared writes and made none, if the last one was such.
+    pub(crate) unchanged: u32,
     pub(crate) taken: u32,
     pub(crate) alt: u8,
     /// Freed allocations that a timed run may hand out again, oldest first, per size class.
@@ -309,6 +311,8 @@ pub struct Mem {
     pub(crate) calls: u32,
     /// Who wrote what, in the order of steps: for the graph of who waits for whom.
     pub(crate) last_writer: Vec<(Obj, CtxId)>,
+    /// Where in it the present step begins.
+    pub(crate) own_writes: usize,
     /// Counters for the model (expiries, samples); not shared state, never read by a step.
     pub(crate) expiries: u64,
     #[cfg(debug_assertions)]
@@ -333,12 +337,14 @@ impl Mem {
             cur: CtxId(0),
             label: crate::step::Slot::new().label,
             step_no: 0,
+            unchanged: 0,
             taken: 0,
             alt: 0,
             quarantine: None,
             samples: Vec::new(),
             calls: 0,
             last_writer: Vec::new(),
+            own_writes: 0,
             expiries: 0,
             #[cfg(debug_assertions)]
             declared: Vec::new(),
@@ -386,6 +392,18 @@ impl Mem {
     /// The alternative that the schedule chose for this step, below the number declared.
     pub fn chosen(&self) -> u8 {
         self.alt
+    }
+
+    /// Says that this step writes nothing of what it declared to write, as a compare-and-exchange that fails: it is
+    /// logged as a read, and so does not conflict with other reads.
+    pub fn changed_nothing(&mut self) {
+        self.unchanged = self.step_no;
+        self.last_writer.truncate(self.own_writes);
+    }
+
+    /// Whether the last step was one that declared writes and made none.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.unchanged == self.step_no && self.step_no > 0
     }
 
     /// Counts an expiry of a timer, for the limit and the statistics of the run.

@@ -122,6 +122,12 @@ impl Access {
         Access(self.0 | 2)
     }
 
+    /// The same as a read.
+    #[must_use]
+    pub fn as_read(self) -> Access {
+        Access(self.0 & !1)
+    }
+
     /// The object.
     pub fn obj(self) -> Obj {
         Obj(self.0 >> 2)

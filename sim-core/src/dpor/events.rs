@@ -17,6 +17,8 @@ struct Event {
     pick: Pick,
     /// Which step of its context it is, from 0.
     index: u16,
+    /// What the step declared, and what counts: the same, but for a step that declared writes and made none.
+    declared: (u32, u32),
     fp: (u32, u32),
     guard: Guard,
     entry: bool,
@@ -91,6 +93,17 @@ impl Events {
         &self.fps[a as usize..b as usize]
     }
 
+    /// What the step declared. The same step at another place may do more than it did here.
+    pub fn declared(&self, e: usize) -> &[Access] {
+        let (a, b) = self.list[e].declared;
+        &self.fps[a as usize..b as usize]
+    }
+
+    /// Whether the step declared writes and made none.
+    pub fn is_unchanged(&self, e: usize) -> bool {
+        self.list[e].declared != self.list[e].fp
+    }
+
     pub fn guard(&self, e: usize) -> &Guard {
         &self.list[e].guard
     }
@@ -139,7 +152,7 @@ impl Events {
                 }
             }
             self.of[self.list[e].pick.ctx.index()].pop();
-            self.fps.truncate(from as usize);
+            self.fps.truncate(self.list[e].declared.0 as usize);
         }
         self.len = self.len.min(len);
         self.clocks.truncate(self.len * self.contexts);
@@ -150,6 +163,12 @@ impl Events {
         let slot = machine.slots[pick.ctx.index()].borrow();
         let from = self.fps.len() as u32;
         self.fps.extend_from_slice(&slot.fp);
+        super::mutant::spoil_footprint(
+            &mut self.fps,
+            from as usize,
+            &slot,
+            machine.own_of(pick.ctx),
+        );
         let fp = (from, self.fps.len() as u32);
         let index = self.of[pick.ctx.index()].len() as u16;
         let entry = slot.status == crate::step::Status::Idle;
@@ -157,6 +176,7 @@ impl Events {
             let e = &mut self.list[self.len];
             e.pick = pick;
             e.index = index;
+            e.declared = fp;
             e.fp = fp;
             e.entry = entry;
             e.guard.cpu = slot.guard.cpu;
@@ -164,11 +184,10 @@ impl Events {
             e.guard.cmps.clone_from(&slot.guard.cmps);
         } else {
             let guard = slot.guard.clone();
-            self.list.push(Event { pick, index, fp, guard, entry, digest: 0 });
+            self.list.push(Event { pick, index, declared: fp, fp, guard, entry, digest: 0 });
         }
         drop(slot);
         self.grow(machine);
-        self.clock_in(pick.ctx, fp);
     }
 
     /// Takes note of objects that came into being: their initial values are asked for.
@@ -210,12 +229,20 @@ impl Events {
         new[ctx.index()] = self.of[ctx.index()].len() as u16 + 1;
     }
 
-    /// Logs what the step did: the new values.
+    /// Logs what the step did: the new values, and what happened before it.
     pub fn happened(&mut self, machine: &Machine) {
         self.grow(machine);
         let e = self.len as u32;
+        if machine.mem.borrow().is_unchanged() {
+            let (a, b) = self.list[self.len].declared;
+            self.fps.extend_from_within(a as usize..b as usize);
+            self.fps[b as usize..].iter_mut().for_each(|x| *x = x.as_read());
+            self.list[self.len].fp = (b, self.fps.len() as u32);
+        }
         let ev = &self.list[self.len];
-        let ctx = ev.pick.ctx;
+        let (ctx, fp) = (ev.pick.ctx, ev.fp);
+        self.clock_in(ctx, fp);
+        let ev = &self.list[self.len];
         let mem = machine.mem.borrow();
         for a in &self.fps[ev.fp.0 as usize..ev.fp.1 as usize] {
             let h = &mut self.objects[a.obj().index()];
@@ -240,9 +267,13 @@ impl Events {
         self.len.checked_sub(1).map_or(0, |e| self.list[e].digest)
     }
 
-    /// Whether the last event conflicts with a footprint.
-    pub fn last_conflicts(&self, fp: &[Access]) -> bool {
-        self.len.checked_sub(1).is_some_and(|e| crate::step::conflict(self.fp(e), fp))
+    /// Whether the last event conflicts with a footprint; `unchanged`: with one whose writes are none.
+    pub fn last_conflicts(&self, fp: &[Access], unchanged: bool) -> bool {
+        let Some(last) = self.len.checked_sub(1) else { return false };
+        if unchanged {
+            return fp.iter().any(|a| self.fp(last).iter().any(|b| a.as_read().conflicts(*b)));
+        }
+        crate::step::conflict(self.fp(last), fp)
     }
 
     /// All events.

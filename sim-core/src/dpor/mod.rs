@@ -10,6 +10,7 @@
 //! the longest execution.
 
 mod events;
+pub(crate) mod mutant;
 mod races;
 
 use crate::detect::FindingKey;
@@ -23,6 +24,7 @@ use crate::policy::{Ended, Limits};
 use crate::result::{Exploration, Tally};
 use crate::schedule::Pick;
 pub(crate) use events::{Cut, Events};
+use mutant::Mutant;
 use races::Races;
 
 /// A set of contexts, one bit each.
@@ -127,6 +129,8 @@ struct Level {
     alts: u8,
     /// Contexts whose next step need not be tried here.
     sleep: CtxSet,
+    /// Of these, those whose step wrote nothing when it was tried: it still would, while they sleep.
+    unchanged: CtxSet,
     /// Contexts that were or will be tried here.
     chosen: CtxSet,
     /// Those still to be tried.
@@ -244,7 +248,7 @@ impl<M: Model> Search<'_, '_, M> {
                 }
                 return Some(end);
             }
-            let sleep = self.asleep();
+            let (sleep, unchanged) = self.asleep();
             let last = self.levels.last().map(|l| l.cur);
             let awake = |c: &CtxId| sleep & bit(*c) == 0;
             let working = |c: &CtxId| awake(c) && !self.exec.is_idle(*c);
@@ -255,25 +259,35 @@ impl<M: Model> Search<'_, '_, M> {
             self.ready = ready;
             let cur = pick?;
             let alts = self.exec.alternatives(cur);
-            self.levels.push(Level { cur, alt: 0, alts, sleep, chosen: bit(cur), rest: 0 });
+            self.levels.push(Level {
+                cur,
+                alt: 0,
+                alts,
+                sleep,
+                unchanged,
+                chosen: bit(cur),
+                rest: 0,
+            });
             self.step(Pick { ctx: cur, alt: 0 });
         }
     }
 
     /// Who sleeps at the next level: those asleep at the last one whose next step does not conflict with its step.
-    fn asleep(&self) -> CtxSet {
-        let Some(l) = self.levels.last() else { return 0 };
+    /// And which of them would write nothing.
+    fn asleep(&self) -> (CtxSet, CtxSet) {
+        let Some(l) = self.levels.last() else { return (0, 0) };
         let mut sleep = l.sleep;
         let mut left = l.sleep;
         while left != 0 {
             let c = CtxId(left.trailing_zeros() as u16);
             left &= left - 1;
             let slot = self.exec.machine().slots[c.index()].borrow();
-            if c == l.cur || self.events.last_conflicts(&slot.fp) {
+            let unchanged = l.unchanged & bit(c) != 0;
+            if c == l.cur || self.events.last_conflicts(&slot.fp, unchanged) {
                 sleep &= !bit(c);
             }
         }
-        sleep
+        (sleep, l.unchanged & sleep)
     }
 
     fn find_races(&mut self, changed: usize, finished: bool) {
@@ -282,7 +296,7 @@ impl<M: Model> Search<'_, '_, M> {
             self.races.of_event(&self.events, at);
             self.schedule_reversals();
         }
-        if !finished {
+        if !finished || mutant::planted(Mutant::WaitingForgotten) {
             return;
         }
         let n = self.exec.machine().contexts().len() as u16;
@@ -314,12 +328,16 @@ impl<M: Model> Search<'_, '_, M> {
 
     /// To the next choice that is left; false when there is none.
     fn backtrack(&mut self) -> bool {
-        while let Some(l) = self.levels.last_mut() {
+        while let Some(deepest) = self.levels.len().checked_sub(1) {
+            let l = &mut self.levels[deepest];
             if l.alt + 1 < l.alts {
                 l.alt += 1;
                 return true;
             }
             l.sleep |= bit(l.cur);
+            if self.events.is_unchanged(deepest) {
+                l.unchanged |= bit(l.cur);
+            }
             l.rest &= !l.sleep;
             if l.rest != 0 {
                 l.cur = CtxId(l.rest.trailing_zeros() as u16);

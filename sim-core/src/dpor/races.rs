@@ -1,6 +1,7 @@
 //! Races of an execution, and how each could be reversed.
 
 use super::events::{Cut, Events};
+use super::mutant::{Mutant, planted};
 use super::{CtxSet, bit};
 use crate::ids::{CtxId, Obj};
 use crate::step::{Access, Guard};
@@ -55,7 +56,7 @@ impl Races {
             self.push(cut);
         }
         self.rivals = rivals;
-        self.search(ev, q, ev.fp(at), ev.guard(at));
+        self.search(ev, q, ev.declared(at), ev.guard(at));
     }
 
     /// Virtual races of a context that waits at the end and cannot step.
@@ -87,8 +88,11 @@ impl Races {
         while let Some(cut) = self.work.pop() {
             let mut blamed = std::mem::take(&mut self.blamed);
             guard.blame(q, ev.own(q), &|o| ev.value(o, &cut), &mut blamed);
-            if blamed.is_empty() {
+            if blamed.is_empty() || planted(Mutant::GuardNotAsked) {
                 self.reverse(ev, &cut, q, fp);
+            }
+            if planted(Mutant::ImmediateRacesOnly) || planted(Mutant::GuardNotAsked) {
+                blamed.clear();
             }
             for o in &blamed {
                 if let Some((w, _)) = ev.last_writer(*o, &cut)
@@ -136,6 +140,32 @@ impl Races {
                 initials |= bit(q);
             }
         }
+        if planted(Mutant::WeakInitials) {
+            initials |= self.weak(ev, cut);
+        }
         self.found.push(Reversal { at, initials, wanted: q });
+    }
+
+    /// Contexts that take no part in the continuation and whose next step conflicts with none of it. (For
+    /// [`Mutant::WeakInitials`]: to rely on these is an error.)
+    fn weak(&self, ev: &Events, cut: &Cut) -> CtxSet {
+        let all = || (0..ev.contexts()).map(|c| CtxId(c as u16));
+        let part = |c: CtxId| {
+            let of = ev.of(c);
+            &of[usize::from(self.prefix[c.index()])
+                ..usize::from(cut[c.index()].max(self.prefix[c.index()]))]
+        };
+        let mut weak = 0;
+        for c in all().filter(|c| part(*c).is_empty()) {
+            let Some(next) = ev.of(c).get(usize::from(self.prefix[c.index()])) else { continue };
+            let fp = ev.declared(*next as usize);
+            let guard = ev.guard(*next as usize);
+            let enabled = guard.holds(c, ev.own(c), &|o| ev.value(o, &self.prefix));
+            let free = |e: &u32| !crate::step::conflict(fp, ev.declared(*e as usize));
+            if enabled && all().all(|x| part(x).iter().all(free)) {
+                weak |= bit(c);
+            }
+        }
+        weak
     }
 }

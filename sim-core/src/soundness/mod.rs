@@ -1,0 +1,134 @@
+//! The reduction against brute force: random programs, outcomes, numbers of traces, fewest preemptions; and planted
+//! errors, each of which this comparison finds. In the crate, because only here errors can be planted.
+#![allow(clippy::unwrap_used)]
+
+mod brute;
+#[path = "../../tests/common/mod.rs"]
+mod common;
+mod draw;
+mod mutants;
+
+use brute::Brute;
+use common::{Oracle, Outcome, Program, Toy, boot, outcome};
+use draw::program;
+use std::collections::BTreeSet;
+use timerace_core::bounded::explore_bounded;
+use timerace_core::dpor::{Ignore, Observer, Options, View, explore};
+use timerace_core::exec::Exec;
+use timerace_core::policy::{Ended, Limits, Replay};
+use timerace_core::record::record;
+use timerace_core::result::Exploration;
+
+/// How many programs: other numbers on request (`TIMERACE_PROGRAMS=1000000`).
+const PROGRAMS: u64 = 20_000;
+
+fn stuck(exec: &Exec<'_, Toy>) -> BTreeSet<usize> {
+    exec.stuck().iter().map(|c| c.index()).collect()
+}
+
+struct Collect<'a> {
+    toy: &'a Toy,
+    outcomes: BTreeSet<Outcome>,
+    traces: BTreeSet<u64>,
+    doubles: u64,
+}
+
+impl<'a> Collect<'a> {
+    fn new(toy: &'a Toy) -> Collect<'a> {
+        Collect { toy, outcomes: BTreeSet::new(), traces: BTreeSet::new(), doubles: 0 }
+    }
+}
+
+impl Observer for Collect<'_> {
+    fn needs_marks(&self) -> bool {
+        false
+    }
+    fn execution(&mut self, view: &View<'_>) {
+        assert_eq!(*view.ended, Ended::Complete);
+        let stuck = view.stuck().iter().map(|c| c.index()).collect();
+        self.outcomes.insert(outcome(self.toy, view.mem, stuck));
+        if !self.traces.insert(view.trace_digest()) {
+            self.doubles += 1;
+        }
+    }
+}
+
+/// What brute force says of a program.
+struct Truth {
+    outcomes: BTreeSet<Outcome>,
+    traces: u64,
+}
+
+impl Truth {
+    /// `None` if the program is too big.
+    fn of(p: &Program) -> Option<Truth> {
+        let outcomes = Oracle::new(p).outcomes(30_000)?;
+        let (machine, toy) = boot(p);
+        let mut brute = Brute::new(&machine, &toy);
+        if !brute.run(&mut Exec::new(&machine, &toy)) {
+            return None;
+        }
+        assert_eq!(brute.outcomes, outcomes, "the engine and the oracle differ on {p:#?}");
+        Some(Truth { outcomes, traces: brute.traces })
+    }
+}
+
+fn keep_going() -> Options {
+    Options { keep_going: true, ..Options::default() }
+}
+
+/// Every trace, once, with the right outcomes.
+fn check_traces(p: &Program, truth: &Truth) -> Exploration {
+    let (machine, toy) = boot(p);
+    let mut exec = Exec::new(&machine, &toy);
+    let mut seen = Collect::new(&toy);
+    let r = explore(&mut exec, &keep_going(), &mut seen);
+    assert!(r.complete);
+    assert_eq!(seen.outcomes, truth.outcomes, "outcomes lost on {p:#?}");
+    assert_eq!(seen.doubles, 0, "a trace was run twice on {p:#?}");
+    assert_eq!(r.schedules, truth.traces, "traces lost or doubled on {p:#?}");
+    r
+}
+
+fn check_preemptions(p: &Program, r: &Exploration) {
+    let (machine, toy) = boot(p);
+    let mut exec = Exec::new(&machine, &toy);
+    if r.failing == 0 {
+        let all = explore_bounded(&mut exec, 64, &Options::default(), &mut Ignore);
+        assert!(all.failing == 0 && all.complete, "bounded by 64: {p:#?}");
+        return;
+    }
+    let shown = r.findings.iter().map(|f| {
+        let rec = record(&mut exec, &mut Replay::new(&f.schedule), Limits::default());
+        assert!(rec.findings.iter().any(|x| x.class == f.class), "not shown again: {f:?}");
+        rec.preemptions
+    });
+    let fewest = shown.min().unwrap();
+    assert_eq!(Some(fewest), Oracle::new(p).fewest_preemptions(), "fewest preemptions on {p:#?}");
+    let mut bounded = |n| explore_bounded(&mut exec, n, &Options::default(), &mut Ignore);
+    assert!(bounded(fewest).failing > 0, "bounded by {fewest}: {p:#?}");
+    if let Some(less) = fewest.checked_sub(1) {
+        let r = bounded(less);
+        assert!(r.failing == 0 && !r.complete, "bounded by {less}: {p:#?}");
+    }
+}
+
+/// Compares one program; false if it is too big for brute force.
+fn check(seed: u64) -> bool {
+    let p = program(seed);
+    let Some(truth) = Truth::of(&p) else { return false };
+    let r = check_traces(&p, &truth);
+    if seed.is_multiple_of(4) {
+        check_preemptions(&p, &r);
+    }
+    true
+}
+
+#[test]
+fn random_programs_agree_with_brute_force() {
+    let asked = std::env::var("TIMERACE_PROGRAMS").ok().and_then(|n| n.parse().ok());
+    let n: u64 = asked.unwrap_or(PROGRAMS);
+    let done = (0..n).filter(|s| check(*s)).count();
+    println!("{done} of {n} programs compared");
+    assert!(done as u64 * 10 > n * 8, "only {done} of {n} were small enough");
+}

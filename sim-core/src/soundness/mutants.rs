@@ -1,0 +1,66 @@
+//! Planted errors: the comparison with brute force finds each of them.
+
+use super::{Truth, check_traces, program};
+use crate::dpor::mutant::{Mutant, with};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+/// Each error, and how many programs suffice to find it.
+const LIST: [(Mutant, u64); 9] = [
+    (Mutant::WaitingForgotten, 400),
+    (Mutant::ImmediateRacesOnly, 400),
+    (Mutant::GuardNotAsked, 400),
+    (Mutant::WeakInitials, 400),
+    (Mutant::SuccessIsRead, 400),
+    (Mutant::EntryLeavesCpu, 400),
+    (Mutant::UndeclaredVariable, 400),
+    (Mutant::ReadersNotRead, 400),
+    (Mutant::WriterIgnoresReaders, 400),
+];
+
+#[test]
+fn planted_errors_are_found() {
+    let mut caught: Vec<Option<u64>> = vec![None; LIST.len()];
+    for seed in 0..LIST.iter().map(|l| l.1).max().unwrap() {
+        let p = program(seed);
+        let Some(truth) = Truth::of(&p) else { continue };
+        for ((mutant, programs), caught) in LIST.iter().zip(&mut caught) {
+            if caught.is_some() || seed >= *programs {
+                continue;
+            }
+            let wrong = with(Some(*mutant), || {
+                quietly(|| catch_unwind(AssertUnwindSafe(|| check_traces(&p, &truth))).is_err())
+            });
+            if wrong {
+                *caught = Some(seed);
+            }
+        }
+        if caught.iter().all(Option::is_some) {
+            break;
+        }
+    }
+    let found: Vec<_> = LIST.iter().zip(&caught).map(|(l, c)| (l.0, *c)).collect();
+    println!("{found:?}");
+    assert!(caught.iter().all(Option::is_some), "not found: {found:?}");
+}
+
+/// Without the messages of panics, which are what is wanted here.
+fn quietly<R>(f: impl FnOnce() -> R) -> R {
+    thread_local! {
+        static QUIET: Cell<bool> = const { Cell::new(false) };
+    }
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                usual(info);
+            }
+        }));
+    });
+    QUIET.set(true);
+    let r = f();
+    QUIET.set(false);
+    r
+}
