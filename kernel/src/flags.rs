@@ -39,6 +39,8 @@ pub(crate) struct Flags {
     pub rqspinlock_buckets: bool,
     /// 81f1d7a583fa: bpf_wq, and one initialisation for timers and work queues.
     pub bpf_wq: bool,
+    /// 6d78b4473cdb: bpf_timer_init allocates without spinning in the memory cgroup.
+    pub memcg_no_spin: bool,
     /// 5fb750e8a9ae: timers are allocated with kmalloc_nolock.
     pub kmalloc_nolock: bool,
     /// Flags that bpf_timer_start accepts.
@@ -79,6 +81,7 @@ impl Flags {
             lookup_delete_after_unlock: k.has(Fix::LookupDeleteAfterUnlock),
             rqspinlock_buckets: k.has(Fix::RqspinlockBuckets),
             bpf_wq: k.has(Fix::BpfWq),
+            memcg_no_spin: k.has(Fix::MemcgNoSpin),
             kmalloc_nolock: k.has(Fix::KmallocNolock),
         }
     }

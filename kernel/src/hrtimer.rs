@@ -1,8 +1,7 @@
 //! hrtimers as `bpf_timer` uses them (kernel/time/hrtimer.c, v5.15 to v6.19; the soft bases only).
 //!
 //! A section under `hrtimer_cpu_base.lock` is one step: nothing that the modelled code shares is touched inside it by
-//! others. A scenario with a program on a timer tracepoint would need the section split at the tracepoint; each such
-//! step is one closure here, so that is where it would be cut.
+//! others. Where a program runs on a tracepoint inside, [`crate::hrtimer_locked`] has the section in steps.
 //!
 //! Which CPU a start goes to: this CPU, or that on which the timer's function runs (`switch_hrtimer_base`, rule 3). The
 //! heuristic of `get_nohz_timer_target` (idle CPUs hand their timers to busy ones) is not modelled: the assumption is
@@ -33,8 +32,8 @@ pub(crate) struct Expiry {
 }
 
 /// What a locked section found.
-const MOVED: i64 = -3;
-const RUNNING: i64 = -1;
+pub(crate) const MOVED: i64 = -3;
+pub(crate) const RUNNING: i64 = -1;
 const SWITCH: i64 = -2;
 
 impl Kernel {
@@ -82,8 +81,10 @@ impl Kernel {
 
     async fn try_to_cancel(&self, cx: Cx<'_>, t: Timer, at: usize, promise: u64) -> i64 {
         let b = self.bases[at];
-        let rq = self.flags.rqspinlock_buckets;
-        let held = self.held_bucket[cx.id().index()].get().filter(|_| rq);
+        if self.cpus[b.cpu].base_lock.is_some() {
+            return self.try_to_cancel_locked(cx, t, at, promise).await;
+        }
+        let held = self.bucket_waits(cx);
         let mut step = cx.step(site!("hrtimer_try_to_cancel(&t->timer)", Hrtimer));
         if let Some(waits) = held {
             step = step.writes(waits.obj());
@@ -110,6 +111,12 @@ impl Kernel {
             .await
     }
 
+    /// The ghost of the bucket lock that this context holds, if waiting under it can end in a time-out of others.
+    pub(crate) fn bucket_waits(&self, cx: Cx<'_>) -> Option<timerace_core::Var<bool>> {
+        let rq = self.flags.rqspinlock_buckets;
+        self.held_bucket[cx.id().index()].get().filter(|_| rq)
+    }
+
     /// `hrtimer_start_range_ns()` with slack 0.
     ///
     /// v6.x: `lock_hrtimer_base`; dequeue; if the function runs on another CPU stay there; else move to this CPU
@@ -119,6 +126,12 @@ impl Kernel {
         loop {
             let at = self.timer_base(cx, t).await;
             let target = self.base_here(cx, at);
+            if self.cpus[self.bases[at].cpu].base_lock.is_some() {
+                if self.start_under_base_lock(cx, t, at, target, e).await == MOVED {
+                    continue;
+                }
+                return;
+            }
             let done = self.start_locked(cx, t, at, target, e).await;
             if done == MOVED {
                 continue;
@@ -188,12 +201,12 @@ impl Kernel {
 
 /// The time from which relative starts count. In a timed run never that of the current pass: a timer started with 0 is
 /// due in the next pass, however fast the model's CPU is.
-fn clock(m: &mut Mem, timed: bool, now: timerace_core::Var<i64>) -> i64 {
+pub(crate) fn clock(m: &mut Mem, timed: bool, now: timerace_core::Var<i64>) -> i64 {
     let local = m.load(now);
     if timed { (m.now().0 as i64).max(local + 1) } else { local }
 }
 
-fn dequeue(m: &mut Mem, b: ClockBase, t: Timer) -> bool {
+pub(crate) fn dequeue(m: &mut Mem, b: ClockBase, t: Timer) -> bool {
     if m.load(t.parked()) {
         m.store(t.parked(), false);
         return true;
@@ -203,7 +216,7 @@ fn dequeue(m: &mut Mem, b: ClockBase, t: Timer) -> bool {
 }
 
 /// Steps 4 and 6 of hrtimer.md section 3: the expiry, then the queue.
-fn enqueue(m: &mut Mem, b: ClockBase, t: Timer, e: Expiry, now: i64, timed: bool) {
+pub(crate) fn enqueue(m: &mut Mem, b: ClockBase, t: Timer, e: Expiry, now: i64, timed: bool) {
     let (soft, hard) = expiry(e, now);
     m.store(t.expires(), hard);
     let at = m.now().0;

@@ -1,6 +1,7 @@
 //! The model: what is on the machine, who runs what, and how steps are put into words.
 
 use crate::arg::Arg;
+use crate::attach::Attached;
 use crate::faults::Faults;
 use crate::flags::Flags;
 use crate::log::Log;
@@ -43,6 +44,8 @@ pub struct Kernel {
     pub(crate) sources: Vec<Vec<SourceVars>>,
     pub(crate) ty: Types,
     pub(crate) faults: Faults,
+    /// Programs that the kernel's own code runs.
+    pub(crate) attached: Vec<Attached>,
     pub(crate) roles: Vec<Role>,
     /// The words of contexts that can be preemptible RCU readers, by context.
     pub(crate) rcu_words: Vec<Option<Var<bool>>>,

@@ -9,6 +9,7 @@
 //! references), `prog`, `rcu`, `work`; `interp` and `raw` run what a scenario says; `promises` has the detectors.
 
 pub mod arg;
+mod attach;
 mod boot;
 mod bpf_timer;
 mod compile;
@@ -17,6 +18,7 @@ mod faults;
 mod finals;
 mod flags;
 mod hrtimer;
+mod hrtimer_locked;
 mod interp;
 mod kernel;
 pub mod log;

@@ -214,6 +214,10 @@ pub(crate) struct CpuVars {
     pub rcu_trace: ListVar,
     /// Callbacks whose grace period is over and that run in RCU_SOFTIRQ.
     pub rcu_done: ListVar,
+    /// `hrtimer_cpu_base.lock`, where programs run inside.
+    pub base_lock: Option<Var<Option<CtxId>>>,
+    /// `rq->__lock`, where programs run with it held.
+    pub rq_lock: Option<Var<Option<CtxId>>>,
 }
 
 /// Registered struct types.

@@ -39,6 +39,8 @@ pub(crate) enum File {
     Prog(usize),
     /// A map iterator: before f76fa6b33805 without a user reference.
     Iter(usize),
+    /// A link that attaches a program.
+    Link(usize),
 }
 
 /// The state of a running task: locals, position, file descriptors.
@@ -122,6 +124,7 @@ impl Process {
                     Some(File::Map(m)) => 1 << 32 | m as u64,
                     Some(File::Prog(p)) => 2 << 32 | p as u64,
                     Some(File::Iter(m)) => 3 << 32 | m as u64,
+                    Some(File::Link(p)) => 4 << 32 | p as u64,
                 },
             );
         }

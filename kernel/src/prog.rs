@@ -171,6 +171,10 @@ impl Kernel {
         let p = &self.progs[prog];
         let trace = self.trace_words[cx.id().index()].filter(|_| p.sleepable);
         let bh = matches!(p.kind, ProgKind::Xdp | ProgKind::Tc);
+        let sched_ext = self.world.progs[prog].is_sched_ext();
+        if sched_ext {
+            self.rq_lock(cx).await;
+        }
         if let Some(v) = trace {
             cx.write(site!("rcu_read_lock_trace()", Memory), v, true).await;
         }
@@ -189,6 +193,9 @@ impl Kernel {
         }
         if let Some(v) = trace {
             cx.write(site!("rcu_read_unlock_trace()", Memory), v, false).await;
+        }
+        if sched_ext {
+            self.rq_unlock(cx).await;
         }
     }
 

@@ -1,5 +1,6 @@
 //! HRTIMER_SOFTIRQ and the interrupt that raises it.
 
+use crate::attach::Point;
 use crate::kernel::Kernel;
 use crate::objects::{ClockBase, Timer};
 use timerace_core::mem::Mem;
@@ -26,7 +27,8 @@ impl Kernel {
                     site!("base->running = timer", SoftirqEntry),
                     CtxKind::Softirq,
                     |d| {
-                        d.when(b.queue.obj(), Rel::Ne, 0)
+                        self.under_base_lock(d, b.cpu)
+                            .when(b.queue.obj(), Rel::Ne, 0)
                             .writes(b.queue.obj())
                             .writes(b.running.obj())
                             .writes(now.obj())
@@ -37,12 +39,12 @@ impl Kernel {
             cx.entered_level(CtxKind::Softirq);
             if let Some(t) = t {
                 let _f = cx.enter("hrtimer_run_softirq");
-                self.bpf_timer_cb(cx, Timer(t)).await;
+                self.run_hrtimer(cx, t).await;
             }
             cx.exit_level(
                 site!("base->running = NULL", SoftirqExit),
                 CtxKind::Softirq,
-                |d| d.writes(b.running.obj()),
+                |d| self.under_base_lock(d, b.cpu).writes(b.running.obj()),
                 move |m| m.store(b.running, None),
             )
             .await;
@@ -60,7 +62,8 @@ impl Kernel {
                 site!("raise_softirq_irqoff(HRTIMER_SOFTIRQ)", IrqEntry),
                 CtxKind::Hardirq,
                 |d| {
-                    d.when(raised.obj(), Rel::Eq, QUIET)
+                    self.under_base_lock(d, b.cpu)
+                        .when(raised.obj(), Rel::Eq, QUIET)
                         .when(b.queue.obj(), Rel::Ne, 0)
                         .writes(raised.obj())
                         .writes(irq_at.obj())
@@ -89,6 +92,7 @@ impl Kernel {
                     site!("base->running = timer", SoftirqEntry),
                     CtxKind::Softirq,
                     |d| {
+                        let d = self.under_base_lock(d, cpu);
                         let d = d.when(raised.obj(), Rel::Eq, RAISED).writes(raised.obj());
                         q[..n].iter().fold(d.writes(now.obj()), |d, b| {
                             d.writes(b.queue.obj()).writes(b.running.obj())
@@ -105,7 +109,7 @@ impl Kernel {
             cx.entered_level(CtxKind::Softirq);
             let f = cx.enter("hrtimer_run_softirq");
             while let Some(t) = next.take() {
-                self.bpf_timer_cb(cx, Timer(t)).await;
+                self.run_hrtimer(cx, t).await;
                 if self.is_due(cx, cpu) {
                     next = self.next_of_pass(cx, &q[..n], now).await;
                 }
@@ -116,7 +120,10 @@ impl Kernel {
             cx.exit_level(
                 site!("cpu_base->softirq_activated = 0", SoftirqExit),
                 CtxKind::Softirq,
-                |d| q[..n].iter().fold(d.writes(raised.obj()), |d, b| d.writes(b.running.obj())),
+                |d| {
+                    let d = self.under_base_lock(d, cpu).writes(raised.obj());
+                    q[..n].iter().fold(d, |d, b| d.writes(b.running.obj()))
+                },
                 move |m| {
                     q[..n].iter().for_each(|b| m.store(b.running, None));
                     m.store(raised, QUIET);
@@ -124,6 +131,13 @@ impl Kernel {
             )
             .await;
         }
+    }
+
+    /// The function of a timer, between the tracepoints of `__run_hrtimer()`: the base is not locked, interrupts are on.
+    async fn run_hrtimer(&self, cx: Cx<'_>, t: Ptr) {
+        self.trace(cx, Point::ExpireEntry).await;
+        self.bpf_timer_cb(cx, Timer(t)).await;
+        self.trace(cx, Point::ExpireExit).await;
     }
 
     /// Whether the pass has more to do.
@@ -143,6 +157,7 @@ impl Kernel {
     async fn next_of_pass(&self, cx: Cx<'_>, q: &[ClockBase], now: Var<i64>) -> Option<Ptr> {
         let q = [q[0], q[q.len() - 1]];
         let step = cx.step(site!("base->running = NULL", Memory)).reads(now.obj());
+        let step = self.under_base_lock(step, q[0].cpu);
         let step = q.iter().fold(step, |d, b| d.writes(b.queue.obj()).writes(b.running.obj()));
         step.run(move |m| {
             q.iter().for_each(|b| m.store(b.running, None));

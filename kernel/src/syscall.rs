@@ -109,6 +109,16 @@ impl Kernel {
                 self.bpf_iter_create(cx, m.index()).await;
                 p.open(File::Iter(m.index()))
             }
+            // Through the program's descriptor: without one there is nothing to attach.
+            Call::LinkCreate(g)
+                if self.progs[g.index()].loaded_by_task && p.fd(&FdRef::Prog(*g)).is_none() =>
+            {
+                EBADF
+            }
+            Call::LinkCreate(g) => match self.bpf_link_create(cx, g.index()).await {
+                0 => p.open(File::Link(g.index())),
+                error => error,
+            },
             Call::ObjPin(fd, path) => match p.fd(fd).and_then(|fd| p.file(fd)) {
                 Some(file) => self.pin(cx, file, path.index()).await,
                 None => EBADF,
@@ -154,6 +164,7 @@ impl Kernel {
                 self.bpf_map_put_with_uref(cx, m).await;
             }
             File::Iter(m) => self.bpf_map_put(cx, m).await,
+            File::Link(g) => self.bpf_link_free(cx, g).await,
         }
     }
 
@@ -167,7 +178,8 @@ impl Kernel {
             File::Prog(g) => {
                 self.bpf_prog_inc_not_zero(cx, g).await;
             }
-            File::Iter(_) => {
+            // Links can be pinned, too; no scenario has asked for it.
+            File::Iter(_) | File::Link(_) => {
                 self.leave_kernel(cx, section).await;
                 return f.ret(EINVAL);
             }
@@ -359,7 +371,7 @@ const FILE_PROG: u64 = 2 << 32;
 fn file_word(file: File) -> u64 {
     match file {
         File::Map(m) | File::Iter(m) => FILE_MAP | m as u64,
-        File::Prog(g) => FILE_PROG | g as u64,
+        File::Prog(g) | File::Link(g) => FILE_PROG | g as u64,
     }
 }
 
@@ -375,6 +387,6 @@ fn file_of(word: u64) -> Option<File> {
 fn file_arg(file: File) -> u64 {
     match file {
         File::Map(m) | File::Iter(m) => Arg::Map(m).word(),
-        File::Prog(g) => Arg::Prog(g).word(),
+        File::Prog(g) | File::Link(g) => Arg::Prog(g).word(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::BootError;
 use super::need::{each_op, source_body};
+use crate::attach::Point;
 use crate::compile::{Code, MAX_LOCALS};
 use crate::world::{
     Call, Cond, Event, Fault, LineId, MapKind, MapRef, Memory, ObjRef, Op, OpKind, Operand, Place,
@@ -53,10 +54,10 @@ pub(super) fn check(w: &World, timed: bool) -> Result {
     maps(w)?;
     faults(w)?;
     for p in &w.progs {
-        if p.attach.is_some() {
-            return unsupported(w, "an attached program", p.at);
+        if let Some(a) = p.attach.as_ref().filter(|a| !p.is_sched_ext() && Point::of(a).is_none()) {
+            return unsupported(w, &format!("a program on {a}"), p.at);
         }
-        if matches!(p.kind, ProgKind::WqCb | ProgKind::StructOps) {
+        if p.kind == ProgKind::WqCb || p.kind == ProgKind::StructOps && !p.is_sched_ext() {
             return unsupported(w, "this program type", p.at);
         }
         body(w, &p.body.ops, Who::Program)?;
@@ -174,8 +175,7 @@ fn call_problem(call: &Call, who: Who) -> bool {
         Call::WqInit(..)
         | Call::WqSetCallback(..)
         | Call::WqStart(..)
-        | Call::TimerCancelAsync(_)
-        | Call::LinkCreate(_) => true,
+        | Call::TimerCancelAsync(_) => true,
         Call::TimerInit(o, _)
         | Call::TimerSetCallback(o, _)
         | Call::TimerStart(o, ..)

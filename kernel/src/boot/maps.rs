@@ -5,7 +5,7 @@ use crate::kernel::Kernel;
 use crate::map::{Bucket, Lru, Map};
 use crate::objects::{Callback, ELEM_HEADER, Elem, MapObj, Timer, Types};
 use crate::promises;
-use crate::world::{Call, ElemInit, FieldKind, MapDef, MapKind, OpKind, World};
+use crate::world::{Call, ElemInit, Fault, FieldKind, MapDef, MapKind, OpKind, World};
 use timerace_core::{Setup, Word};
 
 /// Names of an element's fields.
@@ -46,6 +46,7 @@ fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, i: usize) -> Map {
         _ => 0,
     };
     let buckets = if hash { max.next_power_of_two() } else { 0 };
+    let full = |memcg| w.faults.contains(&Fault::MemcgFull(memcg));
     let obj = MapObj(s.preallocated(ty.map));
     let n = &d.name;
     Map {
@@ -56,6 +57,7 @@ fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, i: usize) -> Map {
         key_mask: if d.key_size >= 8 { u64::MAX } else { (1 << (8 * d.key_size)) - 1 },
         has_timer: !d.kind.is_outer() && is(FieldKind::BpfTimer),
         has_lock: is(FieldKind::BpfSpinLock),
+        memcg_full: d.memcg.is_some_and(full),
         scalars: if d.kind.is_outer() { 0 } else { scalars },
         first_integer: fields.iter().position(integer).filter(|_| !d.kind.is_outer()),
         elems: (0..count).map(|k| element(s, ty, i, fields.len(), k)).collect(),

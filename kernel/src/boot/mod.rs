@@ -6,6 +6,7 @@ mod maps;
 mod need;
 mod verify;
 
+use crate::attach::{Attached, Point};
 use crate::compile::Code;
 use crate::errno;
 use crate::faults::{FaultPlan, Faults};
@@ -16,7 +17,7 @@ use crate::objects::{ClockBase, CpuVars, MAP_FIELDS, PROG_FIELDS, ProgObj, TIMER
 use crate::prog::Prog;
 use crate::raw::RawVar;
 use crate::samples::TimerNames;
-use crate::world::{At, Fault, LineId, VarKind, World};
+use crate::world::{At, Attach, Fault, LineId, ProgDef, VarKind, World};
 use need::Needs;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -80,7 +81,13 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
     let needs = Needs::of(world, &flags);
     let mut setup = Setup::new(world.machine.cpus);
     let clocks = if needs.boottime { 2 } else { 1 };
-    let cpus: Vec<CpuVars> = (0..world.machine.cpus).map(|c| cpu_vars(&mut setup, c)).collect();
+    let traced = |a: &Attach| Point::of(a).is_some_and(Point::is_under_base_lock);
+    let locks = Locks {
+        base: world.progs.iter().filter_map(|p| p.attach.as_ref()).any(traced),
+        rq: world.progs.iter().any(ProgDef::is_sched_ext),
+    };
+    let cpus: Vec<CpuVars> =
+        (0..world.machine.cpus).map(|c| cpu_vars(&mut setup, c, locks)).collect();
     let bases = clock_bases(&mut setup, world.machine.cpus, clocks);
     let ty = types(&mut setup, world);
     let maps = maps::maps(&mut setup, world, &ty, &needs);
@@ -88,6 +95,7 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
     let vars = variables(&mut setup, world, &ty);
     let paths = world.paths.iter().map(|p| setup.var(p, 0u64)).collect();
     let faults = faults(&mut setup, world);
+    let attached = attached(&mut setup, world);
     let callbacks_begun = needs.callback_count.then(|| setup.var("callbacks begun", 0i64));
     let mut kernel = Kernel {
         world: world.clone(),
@@ -106,6 +114,7 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
         sources: Vec::new(),
         ty,
         faults,
+        attached,
         roles: Vec::new(),
         rcu_words: Vec::new(),
         trace_words: Vec::new(),
@@ -134,7 +143,14 @@ fn texts(w: &World) -> BTreeMap<usize, String> {
     texts
 }
 
-fn cpu_vars(s: &mut Setup, cpu: u16) -> CpuVars {
+/// Locks of a CPU that are objects of their own only where a program runs with them held.
+#[derive(Copy, Clone)]
+struct Locks {
+    base: bool,
+    rq: bool,
+}
+
+fn cpu_vars(s: &mut Setup, cpu: u16, locks: Locks) -> CpuVars {
     CpuVars {
         hrtimer_running: s.var(&format!("hrtimer_running.{cpu}"), None),
         now: s.var(&format!("now.{cpu}"), 0i64),
@@ -145,6 +161,8 @@ fn cpu_vars(s: &mut Setup, cpu: u16) -> CpuVars {
         rcu: s.list(&format!("rcu callbacks.{cpu}")),
         rcu_trace: s.list(&format!("rcu-tasks-trace callbacks.{cpu}")),
         rcu_done: s.list(&format!("rcu done.{cpu}")),
+        base_lock: locks.base.then(|| s.lock(&format!("hrtimer_bases.{cpu}.lock"))),
+        rq_lock: locks.rq.then(|| s.lock(&format!("rq.{cpu}.lock"))),
     }
 }
 
@@ -219,6 +237,20 @@ fn programs(s: &mut Setup, w: &World, ty: &Types, flags: &Flags) -> Result<Vec<P
     Ok(progs)
 }
 
+/// Programs at the points of the modelled code; those that a task links are attached when it does.
+fn attached(s: &mut Setup, w: &World) -> Vec<Attached> {
+    let mut all = Vec::new();
+    for (prog, p) in w.progs.iter().enumerate() {
+        let Some(point) = p.attach.as_ref().and_then(Point::of) else { continue };
+        let linked = need::is_linked(w, prog);
+        let linked = linked.then(|| s.var(&format!("{}.link", p.name), false));
+        let active = |c| s.var(&format!("{}.active.{c}", p.name), false);
+        let active = (0..w.machine.cpus).map(active).collect();
+        all.push(Attached { prog, point, linked, active });
+    }
+    all
+}
+
 fn variables(s: &mut Setup, w: &World, ty: &Types) -> Vec<RawVar> {
     let mut vars = Vec::new();
     for v in &w.vars {
@@ -255,7 +287,7 @@ fn faults(s: &mut Setup, w: &World) -> Faults {
                 (function, FaultPlan::Nth { mask, count })
             }
             Fault::MayEnomem { function, .. } => (function, FaultPlan::May),
-            // An atomic allocation may exceed the limit: nothing fails on these kernels.
+            // An atomic allocation may exceed the limit: nothing fails, but see bpf_timer_init.
             Fault::MemcgFull(_) => continue,
         };
         match function.as_str() {

@@ -81,6 +81,15 @@ pub(super) fn is_loaded(w: &World, prog: usize) -> bool {
     loaded
 }
 
+/// Whether a task attaches the program.
+pub(super) fn is_linked(w: &World, prog: usize) -> bool {
+    let mut linked = false;
+    each_op_of(w, &mut |op| {
+        linked |= matches!(call_of(op), Some(Call::LinkCreate(p)) if p.index() == prog);
+    });
+    linked
+}
+
 /// Whether a task creates the map.
 pub(super) fn is_created(w: &World, map: usize) -> bool {
     let mut created = false;

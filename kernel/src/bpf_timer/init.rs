@@ -110,7 +110,19 @@ impl Kernel {
                 true
             })
             .await;
+        if ok && self.maps[map].memcg_full && !self.flags.memcg_no_spin {
+            self.memcg_memory_event(cx).await;
+        }
         ok.then_some(t)
+    }
+
+    /// `memcg_memory_event(memcg, MEMCG_MAX)`: the charge is over the limit, which an atomic allocation may be; who watches
+    /// the cgroup's file is told through a work item, whose worker is woken under the runqueue's lock. Without
+    /// 6d78b4473cdb; with it the allocation says that it must not spin, and no event is raised.
+    async fn memcg_memory_event(&self, cx: Cx<'_>) {
+        let _f = cx.enter("memcg_memory_event");
+        self.rq_lock(cx).await;
+        self.rq_unlock(cx).await;
     }
 
     /// `timer->timer = t`. Without the later test this is where the timer becomes the map's: a map whose release walk is

@@ -28,6 +28,8 @@ pub(crate) struct Map {
     pub key_mask: u64,
     pub has_timer: bool,
     pub has_lock: bool,
+    /// The memory cgroup that pays for it is at its limit.
+    pub memcg_full: bool,
     /// Members of the value that an update copies, one bit each.
     pub scalars: u64,
     /// The first integer member: what `value` of an update is.

@@ -309,6 +309,18 @@ pub enum Attach {
     SchedExt(String),
 }
 
+impl std::fmt::Display for Attach {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Attach::TpBtf(name) => write!(f, "tp_btf(\"{name}\")"),
+            Attach::Fentry(name) => write!(f, "fentry(\"{name}\")"),
+            Attach::Fexit(name) => write!(f, "fexit(\"{name}\")"),
+            Attach::PerfEvent(_) => write!(f, "perf_event"),
+            Attach::SchedExt(op) => write!(f, "sched_ext(\"{op}\")"),
+        }
+    }
+}
+
 /// A program or callback.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ProgDef {
