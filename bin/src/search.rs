@@ -182,7 +182,7 @@ fn scope(s: &Session, within: &BTreeMap<String, u64>, window_entered: Option<u64
         timing: "untimed order, every delay possible".to_string(),
         memory: "sequential; LKMM reordering is not modelled".to_string(),
         within: within.iter().map(|(k, v)| (k.clone(), *v)).collect(),
-        not_covered: ["NMI", "CPU hotplug", "memory pressure unless the scenario asks for it"]
+        not_covered: ["NMI", "CPU hotplug and memory pressure unless the scenario asks for them"]
             .map(str::to_string)
             .to_vec(),
         window_entered,

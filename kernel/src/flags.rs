@@ -41,6 +41,12 @@ pub(crate) struct Flags {
     pub bpf_wq: bool,
     /// 6d78b4473cdb: bpf_timer_init allocates without spinning in the memory cgroup.
     pub memcg_no_spin: bool,
+    /// 5c0930ccaad5: timers leave a dying CPU while it still runs tasks.
+    pub hrtimers_dying: bool,
+    /// 53dac3454182: a start on an offline CPU goes to another one.
+    pub migrate_dying: bool,
+    /// 469d638d1520: timer callbacks may not sleep, whichever program sets them.
+    pub callback_not_sleepable: bool,
     /// 5fb750e8a9ae: timers are allocated with kmalloc_nolock.
     pub kmalloc_nolock: bool,
     /// Flags that bpf_timer_start accepts.
@@ -82,6 +88,9 @@ impl Flags {
             rqspinlock_buckets: k.has(Fix::RqspinlockBuckets),
             bpf_wq: k.has(Fix::BpfWq),
             memcg_no_spin: k.has(Fix::MemcgNoSpin),
+            hrtimers_dying: k.has(Fix::HrtimersDying),
+            migrate_dying: k.has(Fix::HrtimerMigrateDying),
+            callback_not_sleepable: k.has(Fix::CallbackNotSleepable),
             kmalloc_nolock: k.has(Fix::KmallocNolock),
         }
     }

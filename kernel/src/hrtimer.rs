@@ -125,7 +125,7 @@ impl Kernel {
         let _f = cx.enter_leaf("hrtimer_start");
         loop {
             let at = self.timer_base(cx, t).await;
-            let target = self.base_here(cx, at);
+            let target = self.timer_target_cpu(cx).await * self.clocks + at % self.clocks;
             if self.cpus[self.bases[at].cpu].base_lock.is_some() {
                 if self.start_under_base_lock(cx, t, at, target, e).await == MOVED {
                     continue;
@@ -141,12 +141,6 @@ impl Kernel {
             }
             return;
         }
-    }
-
-    /// This CPU's base of the same clock.
-    fn base_here(&self, cx: Cx<'_>, at: usize) -> usize {
-        let here = cx.cpu().map_or(0, |c| c.index());
-        here * self.clocks + at % self.clocks
     }
 
     async fn start_locked(&self, cx: Cx<'_>, t: Timer, at: usize, target: usize, e: Expiry) -> i64 {

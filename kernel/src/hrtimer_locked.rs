@@ -17,21 +17,26 @@ const QUEUED: i64 = 1;
 
 impl Kernel {
     /// A section under the lock of a CPU's base that is one step: it waits for the lock where that is a lock of its own.
-    pub(crate) fn under_base_lock<'m>(&self, step: Decl<'m>, cpu: usize) -> Decl<'m> {
-        match self.cpus[cpu].base_lock {
+    /// `entry`: an interrupt or softirq begins, which on an offline CPU none does.
+    pub(crate) fn under_base_lock<'m>(&self, step: Decl<'m>, cpu: usize, entry: bool) -> Decl<'m> {
+        let step = match self.cpus[cpu].base_lock {
             Some(lock) => step.when(lock.obj(), Rel::Eq, 0),
             None => step,
+        };
+        match &self.cpus[cpu].hotplug {
+            Some(h) if entry => step.when(h.online.obj(), Rel::Ne, 0),
+            _ => step,
         }
     }
 
-    async fn lock_base(&self, cx: Cx<'_>, cpu: usize) {
+    pub(crate) async fn lock_base(&self, cx: Cx<'_>, cpu: usize) {
         cx.irq_save(site!("local_irq_save(flags)", Mask, quiet)).await;
         if let Some(lock) = self.cpus[cpu].base_lock {
             cx.lock(site!("raw_spin_lock(&cpu_base->lock)", Lock), lock).await;
         }
     }
 
-    async fn unlock_base(&self, cx: Cx<'_>, cpu: usize) {
+    pub(crate) async fn unlock_base(&self, cx: Cx<'_>, cpu: usize) {
         if let Some(lock) = self.cpus[cpu].base_lock {
             cx.unlock(site!("raw_spin_unlock(&cpu_base->lock)", Lock), lock).await;
         }

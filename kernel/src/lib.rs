@@ -17,6 +17,7 @@ pub mod errno;
 mod faults;
 mod finals;
 mod flags;
+mod hotplug;
 mod hrtimer;
 mod hrtimer_locked;
 mod interp;

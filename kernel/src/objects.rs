@@ -216,6 +216,8 @@ pub(crate) struct CpuVars {
     pub rcu_done: ListVar,
     /// `hrtimer_cpu_base.lock`, where programs run inside.
     pub base_lock: Option<Var<Option<CtxId>>>,
+    /// Where the CPU goes offline.
+    pub hotplug: Option<crate::hotplug::Hotplug>,
     /// `rq->__lock`, where programs run with it held.
     pub rq_lock: Option<Var<Option<CtxId>>>,
 }

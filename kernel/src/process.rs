@@ -165,9 +165,12 @@ impl Kernel {
                 Stop::Exit(code) => {
                     self.do_exit(cx, &mut p).await;
                     f.ret(code);
-                    return;
+                    return self.task_ends(cx).await;
                 }
-                Stop::End => return,
+                Stop::End => {
+                    drop(f);
+                    return self.task_ends(cx).await;
+                }
             }
         }
     }

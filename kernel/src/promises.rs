@@ -52,6 +52,7 @@ impl Kernel {
     /// A timer is reached by the slot of an element (the walk at the last user reference frees it), by a queue, or by
     /// work and callbacks that wait; an object of a raw type by a variable, a member of a reached object, or a callback.
     pub(crate) fn judge_end(&self, m: &mut Mem) {
+        self.judge_offline(m);
         let timers = m.living(self.ty.timer);
         let raw: Vec<Ptr> = self.ty.raw.iter().flat_map(|ty| m.living(*ty)).collect();
         if timers.is_empty() && raw.is_empty() {

@@ -27,7 +27,7 @@ impl Kernel {
                     site!("base->running = timer", SoftirqEntry),
                     CtxKind::Softirq,
                     |d| {
-                        self.under_base_lock(d, b.cpu)
+                        self.under_base_lock(d, b.cpu, true)
                             .when(b.queue.obj(), Rel::Ne, 0)
                             .writes(b.queue.obj())
                             .writes(b.running.obj())
@@ -44,7 +44,7 @@ impl Kernel {
             cx.exit_level(
                 site!("base->running = NULL", SoftirqExit),
                 CtxKind::Softirq,
-                |d| self.under_base_lock(d, b.cpu).writes(b.running.obj()),
+                |d| self.under_base_lock(d, b.cpu, false).writes(b.running.obj()),
                 move |m| m.store(b.running, None),
             )
             .await;
@@ -62,7 +62,7 @@ impl Kernel {
                 site!("raise_softirq_irqoff(HRTIMER_SOFTIRQ)", IrqEntry),
                 CtxKind::Hardirq,
                 |d| {
-                    self.under_base_lock(d, b.cpu)
+                    self.under_base_lock(d, b.cpu, true)
                         .when(raised.obj(), Rel::Eq, QUIET)
                         .when(b.queue.obj(), Rel::Ne, 0)
                         .writes(raised.obj())
@@ -92,7 +92,7 @@ impl Kernel {
                     site!("base->running = timer", SoftirqEntry),
                     CtxKind::Softirq,
                     |d| {
-                        let d = self.under_base_lock(d, cpu);
+                        let d = self.under_base_lock(d, cpu, true);
                         let d = d.when(raised.obj(), Rel::Eq, RAISED).writes(raised.obj());
                         q[..n].iter().fold(d.writes(now.obj()), |d, b| {
                             d.writes(b.queue.obj()).writes(b.running.obj())
@@ -121,7 +121,7 @@ impl Kernel {
                 site!("cpu_base->softirq_activated = 0", SoftirqExit),
                 CtxKind::Softirq,
                 |d| {
-                    let d = self.under_base_lock(d, cpu).writes(raised.obj());
+                    let d = self.under_base_lock(d, cpu, false).writes(raised.obj());
                     q[..n].iter().fold(d, |d, b| d.writes(b.running.obj()))
                 },
                 move |m| {
@@ -157,7 +157,7 @@ impl Kernel {
     async fn next_of_pass(&self, cx: Cx<'_>, q: &[ClockBase], now: Var<i64>) -> Option<Ptr> {
         let q = [q[0], q[q.len() - 1]];
         let step = cx.step(site!("base->running = NULL", Memory)).reads(now.obj());
-        let step = self.under_base_lock(step, q[0].cpu);
+        let step = self.under_base_lock(step, q[0].cpu, false);
         let step = q.iter().fold(step, |d, b| d.writes(b.queue.obj()).writes(b.running.obj()));
         step.run(move |m| {
             q.iter().for_each(|b| m.store(b.running, None));

@@ -27,6 +27,7 @@ pub(crate) enum Does {
     Takes(Ns),
     Body(Code),
     Packet(usize),
+    CpuDown,
 }
 
 /// The longest time after which an event "at any moment" comes in a timed run.
@@ -48,6 +49,7 @@ impl Kernel {
                 }
                 Does::Body(code) => self.run_source(cx, code).await,
                 Does::Packet(prog) => self.run_in_sections(cx, *prog).await,
+                Does::CpuDown => self.cpu_down(cx, cpu).await,
             }
             self.go(cx, s.kind).await;
             due = self.next_time(cx, s.when, due);

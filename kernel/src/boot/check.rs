@@ -1,12 +1,12 @@
 //! What the model does not have is refused here, with its place in the source.
 
-use super::BootError;
 use super::need::{each_op, source_body};
+use super::{BootError, hotplug};
 use crate::attach::Point;
 use crate::compile::{Code, MAX_LOCALS};
 use crate::world::{
     Call, Cond, Event, Fault, LineId, MapKind, MapRef, Memory, ObjRef, Op, OpKind, Operand, Place,
-    Preempt, ProgKind, Timing, ValueRef, World,
+    Preempt, ProgKind, Timing, ValueRef, When, World,
 };
 
 /// The most members of a struct.
@@ -70,7 +70,13 @@ pub(super) fn check(w: &World, timed: bool) -> Result {
         for s in &c.sources {
             match &s.what {
                 Event::Nmi(_) => return unsupported(w, "an NMI", s.at),
-                Event::CpuDown | Event::CpuUp => return unsupported(w, "CPU hotplug", s.at),
+                Event::CpuUp => return unsupported(w, "a CPU that comes online", s.at),
+                Event::CpuDown if s.when != When::Anytime => {
+                    return unsupported(w, "a CPU that goes offline at a time", s.at);
+                }
+                Event::CpuDown if hotplug::target(w).is_none() => {
+                    return unsupported(w, "the last CPU going offline", s.at);
+                }
                 _ => {}
             }
             if let Some(b) = source_body(&s.what) {
@@ -184,6 +190,7 @@ fn call_problem(call: &Call, who: Who) -> bool {
             who == Who::Source || in_task(&e.map)
         }
         Call::ProgRun(_) => who == Who::Program,
+        Call::CopyFromUser => who != Who::Program,
         Call::Pin(inner, _) => who != Who::Task || call_problem(inner, who),
         _ => who != Who::Task,
     }

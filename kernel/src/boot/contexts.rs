@@ -151,7 +151,8 @@ impl Builder<'_> {
                         let does = Does::Body(self.body(body, &name)?);
                         (CtxKind::Task, name, does)
                     }
-                    Event::Nmi(_) | Event::CpuDown | Event::CpuUp => continue,
+                    Event::CpuDown => (CtxKind::Task, format!("cpuhp{n}"), Does::CpuDown),
+                    Event::Nmi(_) | Event::CpuUp => continue,
                 };
                 self.source(usize::from(c.cpu), kind, &name, src.when, does, 1);
             }

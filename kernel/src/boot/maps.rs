@@ -61,13 +61,7 @@ fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, i: usize) -> Map {
         scalars: if d.kind.is_outer() { 0 } else { scalars },
         first_integer: fields.iter().position(integer).filter(|_| !d.kind.is_outer()),
         elems: (0..count).map(|k| element(s, ty, i, fields.len(), k)).collect(),
-        buckets: (0..buckets)
-            .map(|b| Bucket {
-                chain: s.list(&format!("{n}.bucket[{b}]")),
-                lock: s.lock(&format!("{n}.bucket[{b}].lock")),
-                waits: s.var(&format!("{n}.bucket[{b}].waits"), false),
-            })
-            .collect(),
+        buckets: (0..buckets).map(|b| bucket(s, n, b)).collect(),
         free: match hash && !lru {
             true => (0..cpus).map(|c| s.list(&format!("{n}.freelist.{c}"))).collect(),
             false => Vec::new(),
@@ -85,8 +79,17 @@ fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, i: usize) -> Map {
                 .collect(),
             false => Vec::new(),
         },
+        slot_lock: (d.kind == MapKind::HashOfMaps).then(|| bucket(s, n, 0)),
         inner: needs.inner[i],
         created_by_task: need::is_created(w, i),
+    }
+}
+
+fn bucket(s: &mut Setup, map: &str, b: usize) -> Bucket {
+    Bucket {
+        chain: s.list(&format!("{map}.bucket[{b}]")),
+        lock: s.lock(&format!("{map}.bucket[{b}].lock")),
+        waits: s.var(&format!("{map}.bucket[{b}].waits"), false),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod contexts;
+mod hotplug;
 mod maps;
 mod need;
 mod verify;
@@ -83,11 +84,12 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
     let clocks = if needs.boottime { 2 } else { 1 };
     let traced = |a: &Attach| Point::of(a).is_some_and(Point::is_under_base_lock);
     let locks = Locks {
-        base: world.progs.iter().filter_map(|p| p.attach.as_ref()).any(traced),
+        base: world.progs.iter().filter_map(|p| p.attach.as_ref()).any(traced)
+            || hotplug::is_needed(world),
         rq: world.progs.iter().any(ProgDef::is_sched_ext),
     };
     let cpus: Vec<CpuVars> =
-        (0..world.machine.cpus).map(|c| cpu_vars(&mut setup, c, locks)).collect();
+        (0..world.machine.cpus).map(|c| cpu_vars(&mut setup, world, c, locks)).collect();
     let bases = clock_bases(&mut setup, world.machine.cpus, clocks);
     let ty = types(&mut setup, world);
     let maps = maps::maps(&mut setup, world, &ty, &needs);
@@ -150,7 +152,7 @@ struct Locks {
     rq: bool,
 }
 
-fn cpu_vars(s: &mut Setup, cpu: u16, locks: Locks) -> CpuVars {
+fn cpu_vars(s: &mut Setup, w: &World, cpu: u16, locks: Locks) -> CpuVars {
     CpuVars {
         hrtimer_running: s.var(&format!("hrtimer_running.{cpu}"), None),
         now: s.var(&format!("now.{cpu}"), 0i64),
@@ -162,6 +164,7 @@ fn cpu_vars(s: &mut Setup, cpu: u16, locks: Locks) -> CpuVars {
         rcu_trace: s.list(&format!("rcu-tasks-trace callbacks.{cpu}")),
         rcu_done: s.list(&format!("rcu done.{cpu}")),
         base_lock: locks.base.then(|| s.lock(&format!("hrtimer_bases.{cpu}.lock"))),
+        hotplug: hotplug::of_cpu(s, w, cpu),
         rq_lock: locks.rq.then(|| s.lock(&format!("rq.{cpu}.lock"))),
     }
 }

@@ -24,7 +24,37 @@ pub(super) fn load_ret(w: &World, p: &ProgDef, flags: &Flags) -> i64 {
             ret = refused;
         }
     });
+    if sleeps_where_it_must_not(w, p, flags) {
+        ret = EINVAL;
+    }
     ret
+}
+
+/// Helpers that sleep are for sleepable programs. A timer callback runs in softirq, but was judged as the program that
+/// sets it (469d638d1520).
+fn sleeps_where_it_must_not(w: &World, p: &ProgDef, flags: &Flags) -> bool {
+    if matches!(p.kind, ProgKind::TimerCb | ProgKind::WqCb) {
+        // A subprogram: judged with each program that sets it.
+        return false;
+    }
+    let sleepable = p.sleepable || p.kind == ProgKind::Syscall;
+    let mut refused = !sleepable && sleeps(p);
+    each_op(&p.body.ops, &mut |op| {
+        if let OpKind::Call { call: Call::TimerSetCallback(_, f), .. } = &op.kind {
+            let accepted = sleepable && !flags.callback_not_sleepable;
+            refused |= !accepted && w.progs.get(f.index()).is_some_and(sleeps);
+        }
+    });
+    refused
+}
+
+/// Whether the body calls a helper that may sleep.
+fn sleeps(p: &ProgDef) -> bool {
+    let mut sleeps = false;
+    each_op(&p.body.ops, &mut |op| {
+        sleeps |= matches!(&op.kind, OpKind::Call { call: Call::CopyFromUser, .. });
+    });
+    sleeps
 }
 
 fn timer_of(call: &Call) -> Option<&ObjRef> {

@@ -3,6 +3,7 @@
 use crate::arg::Arg;
 use crate::kernel::Kernel;
 use crate::objects::Elem;
+use timerace_core::detect::Class;
 use timerace_core::mem::Ptr;
 use timerace_core::{Cx, Word, site};
 
@@ -102,6 +103,7 @@ impl Kernel {
         if left != 0 {
             return;
         }
+        self.bpf_map_free_id(cx).await;
         let site = site!("map->free_after_mult_rcu_gp", Memory);
         let deferred = self.flags.defer_inner_map_free && cx.read(site, o.free_after_gp()).await;
         if deferred {
@@ -111,6 +113,15 @@ impl Kernel {
         } else {
             let item = crate::work::map_free_work(map);
             self.queue_work(cx, site!("queue_work(.., &map->work)", Wakeup), item).await;
+        }
+    }
+
+    /// `bpf_map_free_id()`: takes `map_idr_lock`, a lock that sleeps on `PREEMPT_RT`; under a raw lock that is the wrong kind
+    /// on every configuration. Nothing else of it can be seen here.
+    async fn bpf_map_free_id(&self, cx: Cx<'_>) {
+        if cx.irqs_disabled() {
+            let site = site!("spin_lock(&map_idr_lock)", Lock);
+            cx.step(site).run(|m| m.report(Class::SleepInAtomic, None)).await;
         }
     }
 

@@ -48,6 +48,8 @@ pub(crate) struct Map {
     pub lru: Vec<Lru>,
     /// Outer maps: keys that the scenario names, and what their slots hold (index of a map plus one).
     pub slots: Vec<(u64, Var<u64>)>,
+    /// HASH_OF_MAPS: the lock of its buckets, of which the model has one.
+    pub slot_lock: Option<Bucket>,
     /// Whether it is, or may come to be, in the slot of an outer map.
     pub inner: bool,
     /// Whether a task creates it.

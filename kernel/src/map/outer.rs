@@ -2,6 +2,8 @@
 
 use crate::errno::{E2BIG, EINVAL, ENOENT};
 use crate::kernel::Kernel;
+use crate::world::MapKind;
+use timerace_core::step::Site;
 use timerace_core::{Cx, Var, site};
 
 impl Kernel {
@@ -16,7 +18,8 @@ impl Kernel {
         (word as usize).checked_sub(1)
     }
 
-    /// `bpf_fd_*_map_update_elem()`: a reference on the new map, then the slot, then the old one's reference.
+    /// `bpf_fd_array_map_update_elem()`, `bpf_fd_htab_map_update_elem()`: a reference on the new map, then the slot (of a
+    /// hash map under the bucket lock), then the old one's reference: see [`Kernel::exchange_slot`].
     pub(crate) async fn outer_update(
         &self,
         cx: Cx<'_>,
@@ -24,28 +27,65 @@ impl Kernel {
         key: u64,
         inner: usize,
     ) -> i64 {
-        let f = cx.enter("bpf_fd_array_map_update_elem");
+        let hash = self.maps[outer].kind == MapKind::HashOfMaps;
+        let (array, htab) = ("bpf_fd_array_map_update_elem", "bpf_fd_htab_map_update_elem");
+        let f = cx.enter(if hash { htab } else { array });
         let Some(v) = self.slot_of(outer, key) else { return f.ret(E2BIG) };
         if inner >= self.maps.len() {
             return f.ret(EINVAL);
         }
         self.bpf_map_inc(cx, inner).await;
-        let old =
-            cx.xchg(site!("old_ptr = xchg(slot, new_ptr)", Atomic), v, inner as u64 + 1).await;
-        if let Some(old) = (old as usize).checked_sub(1) {
-            self.map_fd_put(cx, old).await;
+        let label = site!("old_ptr = xchg(slot, new_ptr)", Atomic);
+        match self.exchange_slot(cx, outer, v, label, inner as u64 + 1).await {
+            Ok(_) => f.ret(0),
+            Err(code) => {
+                self.bpf_map_put(cx, inner).await;
+                f.ret(code)
+            }
         }
-        f.ret(0)
     }
 
     /// `fd_array_map_delete_elem()`, `htab_map_delete_elem()`
     pub(crate) async fn outer_delete(&self, cx: Cx<'_>, outer: usize, key: u64) -> i64 {
-        let f = cx.enter("fd_array_map_delete_elem");
+        let hash = self.maps[outer].kind == MapKind::HashOfMaps;
+        let f = cx.enter(if hash { "htab_map_delete_elem" } else { "fd_array_map_delete_elem" });
         let Some(v) = self.slot_of(outer, key) else { return f.ret(ENOENT) };
-        let old = cx.xchg(site!("old_ptr = xchg(slot, NULL)", Atomic), v, 0).await;
-        let Some(old) = (old as usize).checked_sub(1) else { return f.ret(ENOENT) };
-        self.map_fd_put(cx, old).await;
-        f.ret(0)
+        let label = site!("old_ptr = xchg(slot, NULL)", Atomic);
+        match self.exchange_slot(cx, outer, v, label, 0).await {
+            Ok(true) => f.ret(0),
+            Ok(false) => f.ret(ENOENT),
+            Err(code) => f.ret(code),
+        }
+    }
+
+    /// The slot gets another map or none, and the reference on the old one is dropped; whether there was one. In a hash map
+    /// all this happened under the bucket lock; with b9e9ed90b10c the reference is dropped after unlocking.
+    async fn exchange_slot(
+        &self,
+        cx: Cx<'_>,
+        outer: usize,
+        v: Var<u64>,
+        label: &'static Site,
+        new: u64,
+    ) -> Result<bool, i64> {
+        let lock = self.maps[outer].slot_lock;
+        if let Some(b) = lock {
+            self.lock_bucket(cx, b).await?;
+        }
+        let old = (cx.xchg(label, v, new).await as usize).checked_sub(1);
+        let after = self.flags.free_after_bucket_unlock;
+        if let (Some(b), Some(old), false) = (lock, old, after) {
+            self.map_fd_put(cx, old).await;
+            self.unlock_bucket(cx, b).await;
+            return Ok(true);
+        }
+        if let Some(b) = lock {
+            self.unlock_bucket(cx, b).await;
+        }
+        if let Some(old) = old {
+            self.map_fd_put(cx, old).await;
+        }
+        Ok(old.is_some())
     }
 
     /// `bpf_map_fd_put_ptr()`: with 876673364161 the inner map is from now on freed after a grace period only.

@@ -218,6 +218,8 @@ pub enum Call {
         /// Element.
         elem: Sp<ObjExpr>,
     },
+    /// `bpf_copy_from_user()`: stands for every helper that may sleep.
+    CopyFromUser,
     /// `prog_run("prog")`: `BPF_PROG_TEST_RUN`, or a hit of the attach point.
     ProgRun {
         /// The program.

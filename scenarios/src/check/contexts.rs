@@ -61,7 +61,8 @@ fn needs(step: &StepKind) -> Needs {
             | Call::TimerCancelAsync { .. }
             | Call::WqInit { .. }
             | Call::WqSetCallback { .. }
-            | Call::WqStart { .. } => Needs::Program,
+            | Call::WqStart { .. }
+            | Call::CopyFromUser => Needs::Program,
             Call::MapLookup { .. }
             | Call::MapUpdate { .. }
             | Call::MapDelete { .. }

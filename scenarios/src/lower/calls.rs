@@ -59,6 +59,7 @@ impl Lowering<'_> {
             ast::Call::MapLookupAndDelete { elem } => {
                 Some(Call::MapLookupAndDelete(self.elem(scope, elem)?))
             }
+            ast::Call::CopyFromUser => Some(Call::CopyFromUser),
             ast::Call::TimerInit { .. }
             | ast::Call::TimerSetCallback { .. }
             | ast::Call::TimerStart { .. }

@@ -85,7 +85,8 @@ fn call(call: &Call, f: &mut Look<'_>) {
         }
         Call::MapCreate { map } | Call::MapGetFdById { map } | Call::IterCreate { map } => map,
         Call::ObjPin { fd, .. } | Call::Dup { fd } | Call::Close { fd } => fd,
-        Call::ProgRun { .. }
+        Call::CopyFromUser
+        | Call::ProgRun { .. }
         | Call::ProgLoad { .. }
         | Call::LinkCreate { .. }
         | Call::ObjGet { .. }

@@ -22,6 +22,7 @@ pub(super) const CALLS: &[&str] = &[
     "bpf_map_update_elem",
     "bpf_map_delete_elem",
     "bpf_map_lookup_and_delete_elem",
+    "bpf_copy_from_user",
     "prog_run",
     "bpf_map_create",
     "bpf_prog_load",
@@ -69,6 +70,7 @@ impl Reader {
             | "bpf_map_update_elem"
             | "bpf_map_delete_elem"
             | "bpf_map_lookup_and_delete_elem" => self.map_call(form, args),
+            "bpf_copy_from_user" => Some(Call::CopyFromUser),
             _ => self.process_call(form, args),
         };
         Some(Sp::new(call?, node.span))
