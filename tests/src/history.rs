@@ -1,0 +1,82 @@
+//! Which kernels have which race, as history has it: from the fixes, the advisories and the source.
+//!
+//! B: the bug is there. F: it is not, or no more. N: what it needs does not exist in that kernel. P: part of the ways into
+//! it is closed. T: a stall of a quarter of a second instead of a deadlock.
+
+/// The kernels of the table.
+pub const KERNELS: [&str; 11] =
+    ["v5.15", "v6.1", "v6.6", "v6.8", "v6.10", "v6.11", "v6.12", "v6.13", "v6.15", "v6.18", "v7.0"];
+
+/// A race, or a variant of one.
+#[derive(Copy, Clone, Debug)]
+pub struct Row {
+    /// Its name in the table.
+    pub id: &'static str,
+    /// Beginnings of the names of its scenarios: all built-in races that begin so belong to it.
+    pub scenarios: &'static str,
+    /// Without this fix or feature the race cannot exist: N.
+    pub needs: &'static str,
+    /// By kernel.
+    pub cells: &'static str,
+}
+
+const fn row(
+    id: &'static str,
+    scenarios: &'static str,
+    needs: &'static str,
+    cells: &'static str,
+) -> Row {
+    Row { id, scenarios, needs, cells }
+}
+
+/// The table. Races that no scenario can show are not in it: `docs/races.md` says why.
+pub const HISTORY: &[Row] = &[
+    row("R01", "r01-", "", "B F F F F F F F F F F"),
+    row("R02", "r02-", "", "B F F F F F F F F F F"),
+    row("R03", "r03-", "", "B P P P P P P P P P F"),
+    row("R04", "r04-", "", "B F F F F F F F F F F"),
+    row("R05", "r05-", "bpf-mem-alloc", "N B F F F F F F F F F"),
+    row("R06", "r06-", "", "B B B F F F F F F F F"),
+    row("R07", "r07-", "", "B B B F F F F F F F F"),
+    row("R08", "r08-", "", "B B B F F F F F F F F"),
+    row("R09", "r09-", "", "B B B B F F F F F F F"),
+    row("R10", "r10-", "", "B B B B F F F F F F F"),
+    row("R11", "r11-", "", "B B B B F F F F F F F"),
+    row("R12", "r12-", "", "B B B B B B B B F N N"),
+    row("R13 replace", "r13-bucket-wait-replace", "", "B B B B B B B B T T F"),
+    row("R13 delete", "r13-bucket-wait-delete", "", "B B B B B B B F F F F"),
+    row("R13 lookup", "r13-bucket-wait-lookup", "", "B B B B B B B B F F F"),
+    row("R14", "r14-", "", "B B B B B B B B B B F"),
+    row("R15", "r15-", "", "B B B B B B B B B F F"),
+    row("R17", "r17-", "bpf-mem-alloc", "F B B B B B B B B B F"),
+    row("R22", "r22-", "", "B B B B B B B B B B F"),
+    row("R23", "r23-", "", "B F F F F F F F F F F"),
+    row("R24", "r24-", "", "F F F B B B B B F F F"),
+    row("R25", "r25-", "bpf-wq", "N N N N B B B B B B F"),
+    row("R26", "r26-", "", "B B B B B B B B B B F"),
+    row("R27", "r27-", "", "B B B B B B B B B B B"),
+    row("R28", "r28-", "", "B B B B B B B F F F F"),
+    row("R29", "r29-", "bpf-wq", "N N N N F F F F F F F"),
+    row("R30", "r30-", "", "B B B B B B B B B B F"),
+    row("H2", "h2-", "bpf-mem-alloc", "N B B B B B B B B B B"),
+    row("H3", "h3-", "", "N N N N B B B B T T F"),
+    row("H11", "h11-", "bpf-wq", "N N N N B B B B B B B"),
+    row("H12", "h12-", "", "B B B B B B B B B B B"),
+];
+
+/// A cell in which the program says something else, and the program is right. `docs/model.md` has the reasons.
+#[derive(Copy, Clone, Debug)]
+pub struct Difference {
+    /// The row.
+    pub id: &'static str,
+    /// The kernels.
+    pub kernels: &'static [&'static str],
+    /// What the program says.
+    pub program: char,
+}
+
+/// All of them.
+pub const DIFFERENCES: &[Difference] = &[
+    // Three CPUs wait for each other before the check of v6.10, too.
+    Difference { id: "H3", kernels: &["v5.15", "v6.1", "v6.6", "v6.8"], program: 'B' },
+];

@@ -1,0 +1,90 @@
+//! Each fix carries weight: without it, and nothing else changed, some race comes back.
+
+use timerace_kernel::versions::{FIXES, MAINLINE};
+use timerace_kernel::{Fix, KernelVersion};
+use timerace_scenarios::library::{Entry, find};
+use timerace_tests::search::search;
+
+/// A fix, the newest release that has it as steps of its own, and the scenario that fails there without it.
+const CARRIES: &[(&str, &str, &str)] = &[
+    // From v6.3 on the allocator zeroes.
+    ("timer-slot-zeroed", "v6.2", "r01-init-garbage"),
+    ("copy-skips-lock-and-timer", "v6.19", "r02-copy-overwrite"),
+    ("no-timers-in-tracing", "v6.19", "r03-trace-reentry-kprobe"),
+    ("no-lru-reinit", "v6.19", "r04-lru-reinit"),
+    ("no-reuse-reinit", "v6.19", "r05-htab-reinit"),
+    ("init-uref-recheck", "v6.19", "r06-timer-init-uref"),
+    ("cancel-free-rcu", "v6.19", "r07-cancel-free-uaf"),
+    ("defer-inner-map-free", "v6.19", "r08-inner-map-uaf"),
+    ("cancel-deadlk", "v6.19", "r09-mutual-cancel"),
+    ("defer-free-in-callback", "v6.19", "r10-self-arm-free"),
+    ("rqspinlock-buckets", "v6.19", "r13-bucket-wait-replace"),
+    ("lookup-delete-after-unlock", "v6.19", "r13-bucket-wait-lookup-and-delete"),
+    ("memcg-no-spin", "v6.19", "r15-memcg-spin"),
+    ("callback-not-sleepable", "v6.19", "r22-sleepable-callback"),
+    ("iter-holds-uref", "v6.19", "r23-iter-uref"),
+    ("hrtimer-migrate-dying", "v6.19", "r24-lost-on-dying-cpu"),
+    ("free-after-bucket-unlock", "v6.19", "r28-put-under-bucket"),
+];
+
+/// Rows of the table of fixes without which no race comes back, and why.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("bpf-mem-alloc", "a new allocator; it brought R05 and fixed nothing"),
+    ("map-free-fields", "map_free finds what the last user reference left, which is nothing"),
+    ("timer-abs", "a feature"),
+    ("timer-cpu-pin", "a feature"),
+    ("verifier-einval", "another error code"),
+    ("nested-fields", "a feature of the verifier"),
+    ("lookup-nullness", "a feature of the verifier"),
+    ("bpf-wq", "a feature"),
+    ("wq-no-recursion-check", "bpf_wq is not modelled yet"),
+    ("rt-two-step-cancel", "PREEMPT_RT is not modelled yet"),
+    ("rt-refused", "PREEMPT_RT is not modelled yet"),
+    ("hrtimers-dying", "brought R24, which hrtimer-migrate-dying ended"),
+    ("lru-free-after-bucket-unlock", "shortens R14: the lock of the LRU lists is still held"),
+    ("kmalloc-nolock", "R16: what it repairs is the bookkeeping of kmemleak"),
+];
+
+fn entry(name: &str) -> &'static Entry {
+    find(name).unwrap_or_else(|| panic!("{name} is built in"))
+}
+
+fn finds_bug(name: &str, k: KernelVersion) -> bool {
+    search(entry(name), k).is_some_and(|a| !a.classes.is_empty())
+}
+
+#[test]
+fn without_a_fix_a_race_comes_back() {
+    for (fix, kernel, scenario) in CARRIES {
+        let f = Fix::find(fix).unwrap_or_else(|| panic!("{fix} is in the table"));
+        let k = KernelVersion::parse(kernel).expect("in the table");
+        assert!(k.has(f), "{kernel} has {fix}");
+        assert!(!finds_bug(scenario, k), "{scenario} finds a bug on {kernel}");
+        assert!(finds_bug(scenario, k.without(f)), "{scenario} on {kernel} without {fix}");
+    }
+}
+
+#[test]
+fn in_newer_releases_other_steps_do_it() {
+    for (fix, kernel, scenario) in CARRIES {
+        let f = Fix::find(fix).expect("in the table");
+        let own = KernelVersion::parse(kernel).expect("in the table").release();
+        for r in MAINLINE.iter().filter(|r| **r > own) {
+            let k = KernelVersion::of(*r).expect("in the table");
+            let weight = !finds_bug(scenario, k) && finds_bug(scenario, k.without(f));
+            assert!(!weight, "{fix} carries weight on {r}, not only on {kernel}");
+        }
+    }
+}
+
+#[test]
+fn every_fix_is_accounted_for() {
+    for row in &FIXES {
+        let carries = CARRIES.iter().filter(|c| c.0 == row.name).count();
+        let excepted = EXCEPTIONS.iter().filter(|e| e.0 == row.name).count();
+        assert_eq!(carries + excepted, 1, "{}", row.name);
+    }
+    for (name, why) in EXCEPTIONS {
+        assert!(FIXES.iter().any(|f| f.name == *name), "{name}: {why}");
+    }
+}

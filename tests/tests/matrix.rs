@@ -1,0 +1,115 @@
+//! The program's answer to "which kernels have this race?", cell by cell against history's.
+
+use std::time::{Duration, Instant};
+
+use timerace_kernel::{Fix, KernelVersion};
+use timerace_scenarios::library::{Entry, LIBRARY};
+use timerace_tests::history::{DIFFERENCES, HISTORY, KERNELS, Row};
+use timerace_tests::search::{Answer, search, search_on};
+
+/// What one scenario says about a kernel.
+fn letter(answer: Option<&Answer>) -> char {
+    match answer {
+        None => 'N',
+        Some(a) if !a.classes.is_empty() => 'B',
+        Some(a) if a.timed_out => 'T',
+        Some(_) => 'F',
+    }
+}
+
+/// What all scenarios of a race say together.
+fn together(row: &Row, kernel: KernelVersion, letters: &[char]) -> char {
+    let absent = Fix::find(row.needs).is_some_and(|f| !kernel.has(f));
+    match letters {
+        _ if letters.iter().all(|l| *l == 'F') && absent => 'N',
+        [first, rest @ ..] if rest.iter().all(|l| l == first) => *first,
+        _ if letters.contains(&'B') => 'P',
+        _ if letters.contains(&'T') => 'T',
+        _ => 'F',
+    }
+}
+
+fn races() -> impl Iterator<Item = &'static Entry> {
+    LIBRARY.iter().filter(|e| e.path.starts_with("races/"))
+}
+
+fn scenarios_of(row: &Row) -> Vec<&'static Entry> {
+    races().filter(|e| e.name().starts_with(row.scenarios)).collect()
+}
+
+fn kernels() -> Vec<KernelVersion> {
+    KERNELS.iter().filter_map(|k| KernelVersion::parse(k).ok()).collect()
+}
+
+/// What history says, or where the program knows better, the program.
+fn expected(row: &Row, kernel: &str, history: char) -> char {
+    let knows_better = DIFFERENCES.iter().find(|d| d.id == row.id && d.kernels.contains(&kernel));
+    knows_better.map_or(history, |d| {
+        assert_ne!(d.program, history, "{} on {kernel} is listed but no difference", row.id);
+        d.program
+    })
+}
+
+#[test]
+fn the_program_and_history_agree_cell_by_cell() {
+    let kernels = kernels();
+    let mut wrong = Vec::new();
+    let mut table = format!("{:<12}", "race");
+    kernels.iter().for_each(|k| table += &format!("{:<6}", k.release().to_string()));
+    let (mut slowest_bug, mut slowest_complete) = (Duration::ZERO, Duration::ZERO);
+    for row in HISTORY {
+        let entries = scenarios_of(row);
+        if entries.is_empty() {
+            continue;
+        }
+        table += &format!("\n{:<12}", row.id);
+        let history = row.cells.chars().filter(|c| *c != ' ');
+        assert_eq!(history.clone().count(), KERNELS.len(), "{}", row.id);
+        for (kernel, said) in kernels.iter().zip(history) {
+            let mut letters = Vec::new();
+            for e in &entries {
+                let began = Instant::now();
+                let a = search(e, *kernel);
+                let took = began.elapsed();
+                let bug = a.as_ref().is_some_and(|a| !a.classes.is_empty());
+                let slowest = if bug { &mut slowest_bug } else { &mut slowest_complete };
+                *slowest = took.max(*slowest);
+                if let Some(a) = &a {
+                    assert!(a.failed.is_empty(), "{} on {kernel}: {:?}", e.name(), a.failed);
+                    assert!(bug || a.complete, "{} on {kernel} is cut off", e.name());
+                }
+                letters.push(letter(a.as_ref()));
+            }
+            let answer = together(row, *kernel, &letters);
+            let name = kernel.release().to_string();
+            let want = expected(row, &name, said);
+            if answer != want {
+                wrong.push(format!("{} on {name}: the program {answer}, history {want}", row.id));
+            }
+            table += &format!("{answer:<6}");
+        }
+    }
+    println!("{table}\nslowest bug {slowest_bug:?}, slowest complete search {slowest_complete:?}");
+    assert!(wrong.is_empty(), "{wrong:#?}\n{table}");
+    assert!(slowest_bug < Duration::from_secs(2), "a bug takes {slowest_bug:?}");
+    assert!(slowest_complete < Duration::from_secs(10), "a search takes {slowest_complete:?}");
+}
+
+#[test]
+fn every_race_is_in_the_table() {
+    for e in races() {
+        let rows = HISTORY.iter().filter(|r| e.name().starts_with(r.scenarios)).count();
+        assert_eq!(rows, 1, "{} belongs to {rows} rows", e.name());
+    }
+}
+
+/// A scenario that does not come into its window tests nothing: so not only where the bug is.
+#[test]
+fn every_race_enters_its_window_on_every_kernel() {
+    for e in races() {
+        for k in kernels() {
+            let Some(a) = search_on(e, k, true) else { continue };
+            assert!(a.window_entered > 0, "{} on {k}: {} schedules", e.name(), a.schedules);
+        }
+    }
+}
