@@ -101,6 +101,13 @@ impl Process {
         Some(self.files[(*self.fds.get(fd)?)?].0)
     }
 
+    /// Whether the task had descriptors of the file and has closed all of them. A task that never had one uses what another
+    /// one opened, as if it had inherited it.
+    pub fn has_closed(&self, file: File) -> bool {
+        let mut of = self.files.iter().filter(|f| f.0 == file).peekable();
+        of.peek().is_some() && of.all(|f| f.1 == 0)
+    }
+
     /// The index of the descriptor that an operation names.
     pub fn fd(&self, r: &FdRef) -> Option<usize> {
         let first =

@@ -1,7 +1,7 @@
 //! System calls of tasks: bpf(2), close, dup, unlink, kill (kernel/bpf/syscall.c, inode.c).
 
 use crate::arg::Arg;
-use crate::errno::{EBADF, EEXIST, EINVAL, ENOENT};
+use crate::errno::{EBADF, EEXIST, EINVAL, ENOENT, ENOTSUPP};
 use crate::kernel::{Kernel, Role};
 use crate::process::{File, Process};
 use crate::world::{Call, ElemRef, FdRef, KeyRef, MapRef, Operand};
@@ -39,7 +39,9 @@ impl Kernel {
             | Call::MapLookupBatch(_)
             | Call::MapLookupAndDeleteBatch(_)
             | Call::MapKeys(_) => self.map_syscall(cx, p, call).await,
-            Call::ProgRun(prog) => Outcome::of(self.bpf_prog_test_run(cx, prog.index()).await),
+            Call::ProgRun(prog) => {
+                Outcome::of(self.bpf_prog_test_run(cx, p, prog.index()).await)
+            }
             Call::Kill(task, signal) => {
                 let own = self.roles[cx.id().index()];
                 let me = matches!(own, Role::Task { task: t, .. } if t == task.index());
@@ -226,13 +228,14 @@ impl Kernel {
         f.ret(if file.is_some() { 0 } else { ENOENT })
     }
 
-    /// `BPF_PROG_TEST_RUN`
-    async fn bpf_prog_test_run(&self, cx: Cx<'_>, prog: usize) -> i64 {
+    /// `BPF_PROG_TEST_RUN`, through an open descriptor of the program.
+    async fn bpf_prog_test_run(&self, cx: Cx<'_>, p: &Process, prog: usize) -> i64 {
         let f = cx.enter_with("bpf_prog_test_run", Arg::Prog(prog).word());
         let label = site!("bpf_prog_test_run({})", Syscall).with(Arg::Prog(prog).word());
         let section = self.enter_kernel(cx, label).await;
         let counted = self.progs[prog].loaded_by_task;
-        if counted && !self.bpf_prog_inc_not_zero(cx, prog).await {
+        let closed = p.has_closed(File::Prog(prog));
+        if closed || counted && !self.bpf_prog_inc_not_zero(cx, prog).await {
             self.leave_kernel(cx, section).await;
             return f.ret(EBADF);
         }
@@ -259,6 +262,10 @@ impl Kernel {
         };
         let f = cx.enter(name);
         let section = self.enter_kernel(cx, label).await;
+        if map_of(call).is_some_and(|m| p.has_closed(File::Map(m))) {
+            self.leave_kernel(cx, section).await;
+            return Outcome::of(f.ret(EBADF));
+        }
         // bpf_disable_instrumentation() keeps only kprobe programs away; rcu_read_lock() spans the operation.
         self.rcu_read_lock(cx).await;
         let done = self.map_operation(cx, p, call).await;
@@ -280,7 +287,11 @@ impl Kernel {
             }
             Call::MapUpdate { elem, flag, value } => {
                 let Some((map, key)) = self.task_elem(p, elem) else { return Outcome::of(EBADF) };
-                let v = value.as_ref().map(|v| self.task_value(p, map, v));
+                if self.maps[map].kind.is_outer() {
+                    let inner = inner_map(p, value.as_ref());
+                    return Outcome::of(self.outer_update(cx, map, key, inner).await);
+                }
+                let v = value.as_ref().map(|v| p.act.operand(v));
                 Outcome::of(self.map_update(cx, map, key, *flag, v).await)
             }
             Call::MapDelete(e) => {
@@ -300,6 +311,11 @@ impl Kernel {
                     }
                 }
                 Outcome { ret: 0, data: vec![items.len() as i64], killed: false }
+            }
+            Call::MapDeleteBatch(MapRef::Map(m), _) | Call::MapLookupAndDeleteBatch(MapRef::Map(m))
+                if self.maps[m.index()].kind.is_array() =>
+            {
+                Outcome::of(ENOTSUPP)
             }
             Call::MapDeleteBatch(MapRef::Map(m), keys) => {
                 for (n, key) in keys.iter().enumerate() {
@@ -341,19 +357,6 @@ impl Kernel {
         Outcome { ret: 0, data: vec![v as i64], killed: false }
     }
 
-    /// What an update stores; for an outer map the inner one, which a local names by its descriptor.
-    fn task_value(&self, p: &Process, map: usize, v: &Operand) -> u64 {
-        if self.maps[map].kind.is_outer()
-            && let Operand::Local(l) = v
-        {
-            return match p.fd(&FdRef::Local(*l)).and_then(|fd| p.file(fd)) {
-                Some(File::Map(m)) => m as u64,
-                _ => u64::MAX,
-            };
-        }
-        p.act.operand(v)
-    }
-
     fn task_elem(&self, p: &Process, e: &ElemRef) -> Option<(usize, u64)> {
         let MapRef::Map(m) = e.map else { return None };
         let key = match e.key {
@@ -362,6 +365,40 @@ impl Kernel {
             KeyRef::Itself => return None,
         };
         Some((m.index(), key))
+    }
+}
+
+/// The inner map that an update of a slot is given, by descriptor: -EBADF for one that is not open, -EINVAL for one of
+/// something else.
+fn inner_map(p: &Process, value: Option<&Operand>) -> Result<usize, i64> {
+    match value {
+        Some(Operand::Local(l)) => match p.fd(&FdRef::Local(*l)).and_then(|fd| p.file(fd)) {
+            Some(File::Map(m)) => Ok(m),
+            Some(_) => Err(EINVAL),
+            None => Err(EBADF),
+        },
+        Some(Operand::Map(MapRef::Map(m))) if !p.has_closed(File::Map(m.index())) => Ok(m.index()),
+        _ => Err(EBADF),
+    }
+}
+
+/// The map that a command of bpf(2) is about.
+fn map_of(call: &Call) -> Option<usize> {
+    let (Call::MapLookup(ElemRef { map, .. })
+    | Call::MapUpdate { elem: ElemRef { map, .. }, .. }
+    | Call::MapDelete(ElemRef { map, .. })
+    | Call::MapLookupAndDelete(ElemRef { map, .. })
+    | Call::MapUpdateBatch(map, ..)
+    | Call::MapDeleteBatch(map, _)
+    | Call::MapLookupBatch(map)
+    | Call::MapLookupAndDeleteBatch(map)
+    | Call::MapKeys(map)) = call
+    else {
+        return None;
+    };
+    match map {
+        MapRef::Map(m) => Some(m.index()),
+        MapRef::Slot(..) => None,
     }
 }
 

@@ -129,7 +129,7 @@ impl Kernel {
         }
     }
 
-    /// `map->ops->map_update_elem()`. `value` becomes the first integer of the value; for outer maps it is the map.
+    /// `map->ops->map_update_elem()`. `value` becomes the first integer of the value.
     pub(crate) async fn map_update(
         &self,
         cx: Cx<'_>,
@@ -147,7 +147,8 @@ impl Kernel {
         match m.kind {
             MapKind::Array => self.array_update(cx, map, key, flags, value).await,
             MapKind::LruHash => self.lru_update(cx, map, key, flags, value).await,
-            k if k.is_outer() => self.outer_update(cx, map, key, value as usize).await,
+            // The verifier keeps programs from it; a task's update of a slot does not come here.
+            k if k.is_outer() => crate::errno::EINVAL,
             _ => self.htab_update(cx, map, key, flags, value).await,
         }
     }

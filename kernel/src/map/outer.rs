@@ -1,6 +1,6 @@
 //! ARRAY_OF_MAPS and HASH_OF_MAPS: slots that hold a reference (no user reference) on an inner map.
 
-use crate::errno::{E2BIG, EINVAL, ENOENT};
+use crate::errno::{E2BIG, ENOENT};
 use crate::kernel::Kernel;
 use crate::world::MapKind;
 use timerace_core::step::Site;
@@ -18,22 +18,24 @@ impl Kernel {
         (word as usize).checked_sub(1)
     }
 
-    /// `bpf_fd_array_map_update_elem()`, `bpf_fd_htab_map_update_elem()`: a reference on the new map, then the slot (of a
-    /// hash map under the bucket lock), then the old one's reference: see [`Kernel::exchange_slot`].
+    /// `bpf_fd_array_map_update_elem()`, `bpf_fd_htab_map_update_elem()`: the slot (-E2BIG), the inner map by descriptor, a
+    /// reference on it, then the slot (of a hash map under the bucket lock), then the old one's reference: see
+    /// [`Kernel::exchange_slot`].
     pub(crate) async fn outer_update(
         &self,
         cx: Cx<'_>,
         outer: usize,
         key: u64,
-        inner: usize,
+        inner: Result<usize, i64>,
     ) -> i64 {
         let hash = self.maps[outer].kind == MapKind::HashOfMaps;
         let (array, htab) = ("bpf_fd_array_map_update_elem", "bpf_fd_htab_map_update_elem");
         let f = cx.enter(if hash { htab } else { array });
         let Some(v) = self.slot_of(outer, key) else { return f.ret(E2BIG) };
-        if inner >= self.maps.len() {
-            return f.ret(EINVAL);
-        }
+        let inner = match inner {
+            Ok(inner) => inner,
+            Err(code) => return f.ret(code),
+        };
         self.bpf_map_inc(cx, inner).await;
         let label = site!("old_ptr = xchg(slot, new_ptr)", Atomic);
         match self.exchange_slot(cx, outer, v, label, inner as u64 + 1).await {
