@@ -33,6 +33,8 @@ pub(crate) struct Flags {
     pub defer_inner_map_free: bool,
     /// 45dc92c32a47: an evicted LRU element's timer is freed after its bucket is unlocked.
     pub lru_free_after_unlock: bool,
+    /// d4adf1c9ee77: a CPU takes fewer elements at once from a small LRU map.
+    pub lru_free_target: bool,
     /// 47363f1553e6: lookup_and_delete frees the element after the bucket is unlocked.
     pub lookup_delete_after_unlock: bool,
     /// 4fa8d68aa53e: bucket locks are rqspinlocks.
@@ -84,6 +86,7 @@ impl Flags {
             no_timers_in_tracing: k.has(Fix::NoTimersInTracing),
             verifier_einval: k.has(Fix::VerifierEinval),
             lru_free_after_unlock: k.has(Fix::LruFreeAfterBucketUnlock),
+            lru_free_target: k.has(Fix::LruFreeTarget),
             lookup_delete_after_unlock: k.has(Fix::LookupDeleteAfterUnlock),
             rqspinlock_buckets: k.has(Fix::RqspinlockBuckets),
             bpf_wq: k.has(Fix::BpfWq),

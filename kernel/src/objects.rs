@@ -104,7 +104,8 @@ impl Callback {
 pub(crate) struct Elem(pub Ptr);
 
 /// Names of the fields that each element has before those of its value's type.
-pub(crate) const ELEM_HEADER: &[&str] = &["key", "timer", "timer.lock", "owned", "lru.ref"];
+pub(crate) const ELEM_HEADER: &[&str] =
+    &["key", "timer", "timer.lock", "owned", "lru.ref", "lru.type", "lru.hash"];
 
 impl Elem {
     /// The key; for arrays the index.
@@ -126,6 +127,14 @@ impl Elem {
     /// The reference bit of the LRU list.
     pub fn lru_ref(self) -> Var<bool> {
         self.0.field(4)
+    }
+    /// `node->type`: which list of an LRU map the element is on, see [`crate::map`].
+    pub fn lru_type(self) -> Var<u64> {
+        self.0.field(5)
+    }
+    /// The hash that the lists keep, in the model the key.
+    pub fn lru_hash(self) -> Var<u64> {
+        self.0.field(6)
     }
     /// A member of the value.
     pub fn member(self, field: usize) -> Var<u64> {

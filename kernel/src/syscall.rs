@@ -39,9 +39,7 @@ impl Kernel {
             | Call::MapLookupBatch(_)
             | Call::MapLookupAndDeleteBatch(_)
             | Call::MapKeys(_) => self.map_syscall(cx, p, call).await,
-            Call::ProgRun(prog) => {
-                Outcome::of(self.bpf_prog_test_run(cx, p, prog.index()).await)
-            }
+            Call::ProgRun(prog) => Outcome::of(self.bpf_prog_test_run(cx, p, prog.index()).await),
             Call::Kill(task, signal) => {
                 let own = self.roles[cx.id().index()];
                 let me = matches!(own, Role::Task { task: t, .. } if t == task.index());
@@ -312,7 +310,8 @@ impl Kernel {
                 }
                 Outcome { ret: 0, data: vec![items.len() as i64], killed: false }
             }
-            Call::MapDeleteBatch(MapRef::Map(m), _) | Call::MapLookupAndDeleteBatch(MapRef::Map(m))
+            Call::MapDeleteBatch(MapRef::Map(m), _)
+            | Call::MapLookupAndDeleteBatch(MapRef::Map(m))
                 if self.maps[m.index()].kind.is_array() =>
             {
                 Outcome::of(ENOTSUPP)
@@ -351,7 +350,7 @@ impl Kernel {
     }
 
     async fn lookup_value(&self, cx: Cx<'_>, map: usize, key: u64) -> Outcome {
-        let Some(e) = self.map_lookup(cx, map, key).await else { return Outcome::of(ENOENT) };
+        let Some(e) = self.map_lookup_sys(cx, map, key).await else { return Outcome::of(ENOENT) };
         let Some(f) = self.maps[map].first_integer else { return Outcome::of(0) };
         let v = cx.read(site!("copy_map_value(value, ptr)", Memory), e.member(f)).await;
         Outcome { ret: 0, data: vec![v as i64], killed: false }

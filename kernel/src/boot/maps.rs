@@ -1,8 +1,9 @@
 //! Maps and their elements before the first step.
 
 use super::need::{self, Needs};
+use crate::flags::Flags;
 use crate::kernel::Kernel;
-use crate::map::{Bucket, Lru, Map};
+use crate::map::{Bucket, Map};
 use crate::objects::{Callback, ELEM_HEADER, Elem, MapObj, Timer, Types};
 use crate::promises;
 use crate::world::{Call, ElemInit, Fault, FieldKind, MapDef, MapKind, OpKind, World};
@@ -18,11 +19,18 @@ pub(super) fn elem_fields(w: &World, m: &MapDef) -> Vec<String> {
 }
 
 /// All maps, empty.
-pub(super) fn maps(s: &mut Setup, w: &World, ty: &Types, needs: &Needs) -> Vec<Map> {
-    (0..w.maps.len()).map(|i| map(s, w, ty, needs, i)).collect()
+pub(super) fn maps(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, flags: &Flags) -> Vec<Map> {
+    (0..w.maps.len()).map(|i| map(s, w, ty, needs, flags.lru_free_target, i)).collect()
 }
 
-fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, i: usize) -> Map {
+fn map(
+    s: &mut Setup,
+    w: &World,
+    ty: &Types,
+    needs: &Needs,
+    lru_free_target: bool,
+    i: usize,
+) -> Map {
     let d = &w.maps[i];
     let fields = w.types.get(d.value.index()).map_or(&[][..], |t| &t.fields);
     let is = |k: FieldKind| fields.iter().any(|f| f.kind == k);
@@ -71,7 +79,7 @@ fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, i: usize) -> Map {
             false => Vec::new(),
         },
         count: dynamic.then(|| s.var(&format!("{n}.count"), 0i64)),
-        lru: lru_lists(s, d, cpus),
+        lru: lru.then(|| super::lru::lists(s, d, cpus, lru_free_target)),
         slots: match d.kind.is_outer() {
             true => need::slot_keys(w, i)
                 .into_iter()
@@ -91,20 +99,6 @@ fn bucket(s: &mut Setup, map: &str, b: usize) -> Bucket {
         lock: s.lock(&format!("{map}.bucket[{b}].lock")),
         waits: s.var(&format!("{map}.bucket[{b}].waits"), false),
     }
-}
-
-fn lru_lists(s: &mut Setup, d: &MapDef, cpus: usize) -> Vec<Lru> {
-    let sets = match d.kind {
-        MapKind::LruHash if d.flags.no_common_lru => cpus,
-        MapKind::LruHash => 1,
-        _ => 0,
-    };
-    let mut list = |i: usize| Lru {
-        lock: s.lock(&format!("{}.lru_lock.{i}", d.name)),
-        used: s.list(&format!("{}.lru.used.{i}", d.name)),
-        free: s.list(&format!("{}.lru.free.{i}", d.name)),
-    };
-    (0..sets).map(&mut list).collect()
 }
 
 fn element(s: &mut Setup, ty: &Types, map: usize, fields: usize, key: usize) -> Elem {
@@ -151,12 +145,8 @@ pub(super) fn initial_state(s: &mut Setup, k: &Kernel) {
 /// Free elements: the lowest is taken first; each CPU has its share.
 fn fill_lists(s: &mut Setup, m: &Map, cpus: usize) {
     let max = m.max_entries as usize;
-    if !m.lru.is_empty() {
-        let share = m.elems.len().div_ceil(m.lru.len()).max(1);
-        for (elems, lru) in m.elems.chunks(share).zip(&m.lru) {
-            let words: Vec<u64> = elems.iter().rev().map(|e| e.0.to_word()).collect();
-            s.fill(|mem| words.iter().for_each(|w| mem.push_back(lru.free, *w)));
-        }
+    if let Some(lru) = &m.lru {
+        super::lru::populate(s, m, lru);
     } else if !m.extra.is_empty() {
         let share = max.div_ceil(cpus);
         for (c, list) in m.free.iter().enumerate() {
@@ -188,18 +178,14 @@ fn place(s: &mut Setup, k: &Kernel, map: usize, key: u64) -> Option<Elem> {
         }
         element(s, &k.ty, map, fields, 0)
     } else {
-        let lists: Vec<_> = m.free.iter().copied().chain(m.lru.iter().map(|l| l.free)).collect();
-        let word = s.fill(|mem| lists.iter().find_map(|l| mem.pop_back(*l)))?;
+        let word = match &m.lru {
+            Some(lru) => s.fill(|mem| super::lru::take(mem, lru, key))?,
+            None => s.fill(|mem| m.free.iter().find_map(|l| mem.pop_back(*l)))?,
+        };
         Elem(timerace_core::Ptr::from_word(word))
     };
     s.init(e.key(), key);
-    s.fill(|mem| {
-        mem.push_front(chain, e.0.to_word());
-        let share = m.elems.len().div_ceil(m.lru.len().max(1)).max(1);
-        if let Some(l) = m.index_of(e.0).and_then(|i| m.lru.get(i / share)) {
-            mem.push_back(l.used, e.0.to_word());
-        }
-    });
+    s.fill(|mem| mem.push_front(chain, e.0.to_word()));
     Some(e)
 }
 

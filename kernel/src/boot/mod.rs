@@ -3,6 +3,7 @@
 mod check;
 mod contexts;
 mod hotplug;
+mod lru;
 mod maps;
 mod need;
 mod verify;
@@ -92,7 +93,7 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
         (0..world.machine.cpus).map(|c| cpu_vars(&mut setup, world, c, locks)).collect();
     let bases = clock_bases(&mut setup, world.machine.cpus, clocks);
     let ty = types(&mut setup, world);
-    let maps = maps::maps(&mut setup, world, &ty, &needs);
+    let maps = maps::maps(&mut setup, world, &ty, &needs, &flags);
     let progs = programs(&mut setup, world, &ty, &flags)?;
     let vars = variables(&mut setup, world, &ty);
     let paths = world.paths.iter().map(|p| setup.var(p, 0u64)).collect();

@@ -164,13 +164,13 @@ impl Kernel {
         let old = self.lookup_elem_raw(cx, map, key).await;
         if let Some(old) = old {
             self.unlink_elem(cx, b, old).await;
-            if m.lru.is_empty() && !self.flags.free_after_bucket_unlock {
+            if m.lru.is_none() && !self.flags.free_after_bucket_unlock {
                 self.free_htab_elem(cx, map, old).await;
             }
         }
         self.unlock_bucket(cx, b).await;
         match old {
-            Some(old) if !m.lru.is_empty() => self.lru_push_free(cx, map, old).await,
+            Some(old) if m.lru.is_some() => self.lru_push_free(cx, map, old).await,
             Some(old) if self.flags.free_after_bucket_unlock => {
                 self.free_htab_elem(cx, map, old).await;
             }
@@ -196,13 +196,13 @@ impl Kernel {
                 out.data.push(cx.read(label, old.member(first)).await as i64);
             }
             self.unlink_elem(cx, b, old).await;
-            if m.lru.is_empty() && !self.flags.lookup_delete_after_unlock {
+            if m.lru.is_none() && !self.flags.lookup_delete_after_unlock {
                 self.free_htab_elem(cx, map, old).await;
             }
         }
         self.unlock_bucket(cx, b).await;
         match old {
-            Some(old) if !m.lru.is_empty() => self.lru_push_free(cx, map, old).await,
+            Some(old) if m.lru.is_some() => self.lru_push_free(cx, map, old).await,
             Some(old) if self.flags.lookup_delete_after_unlock => {
                 self.free_htab_elem(cx, map, old).await;
             }

@@ -1,20 +1,15 @@
-//! LRU_HASH (kernel/bpf/bpf_lru_list.c, hashtab.c).
+//! LRU_HASH (kernel/bpf/hashtab.c); its lists are in [`super::lru_list`].
 //!
-//! One list of used and one of free elements under one lock stand for the kernel's local and global lists (one such set
-//! per CPU with BPF_F_NO_COMMON_LRU, each with its share of the elements). A look-up sets
-//! an element's reference bit; eviction takes the least recently used element whose bit is not set. Which element the
-//! kernel evicts depends on its per-CPU lists and on batches of 128, and `max_entries` is no exact limit there; a
-//! scenario should not rely on either.
+//! Which element an insertion evicts depends on the CPU and on batches: `max_entries` is no exact limit, and a scenario
+//! should not rely on the victim.
 
-use super::Lru;
 use super::array::{BPF_EXIST, BPF_F_LOCK};
-use super::elem::Popped;
 use super::hash::check_flags;
+use super::lru_list::Lru;
 use crate::arg::Arg;
 use crate::errno::{EINVAL, ENOMEM};
 use crate::kernel::Kernel;
 use crate::objects::Elem;
-use timerace_core::mem::Ptr;
 use timerace_core::{Cx, Word, site};
 
 impl Kernel {
@@ -24,27 +19,8 @@ impl Kernel {
             .await;
     }
 
-    /// The lists that an update on this CPU uses.
-    fn lru_here(&self, cx: Cx<'_>, map: usize) -> Lru {
-        let all = &self.maps[map].lru;
-        all[cx.cpu().map_or(0, |c| c.index()) % all.len()]
-    }
-
-    /// The lists that an element belongs to.
-    fn lru_of(&self, map: usize, e: Elem) -> Lru {
-        let m = &self.maps[map];
-        let share = m.elems.len().div_ceil(m.lru.len()).max(1);
-        m.lru[m.index_of(e.0).unwrap_or(0) / share]
-    }
-
-    async fn lru_lock(&self, cx: Cx<'_>, lru: Lru) {
-        cx.irq_save(site!("local_irq_save(flags)", Mask, quiet)).await;
-        cx.lock(site!("raw_spin_lock(&l->lock)", Lock), lru.lock).await;
-    }
-
-    async fn lru_unlock(&self, cx: Cx<'_>, lru: Lru) {
-        cx.unlock(site!("raw_spin_unlock(&l->lock)", Lock), lru.lock).await;
-        cx.irq_restore(site!("local_irq_restore(flags)", Mask, quiet)).await;
+    fn lru(&self, map: usize) -> &Lru {
+        self.maps[map].lru.as_ref().expect("an LRU map has lists")
     }
 
     /// `htab_lru_map_update_elem()`: 1. an element, which may evict another, before the bucket lock; 2. copy; 3. lock, link
@@ -62,7 +38,7 @@ impl Kernel {
             return f.ret(EINVAL);
         }
         // 1.
-        let Some(new) = self.prealloc_lru_pop(cx, map).await else { return f.ret(ENOMEM) };
+        let Some(new) = self.prealloc_lru_pop(cx, map, key).await else { return f.ret(ENOMEM) };
         // 2.
         self.copy_map_value(cx, map, new, Some(key), value).await;
         // 3.
@@ -96,78 +72,28 @@ impl Kernel {
 
     /// `prealloc_lru_pop()`: a free element, or that of a victim. Up to v5.19 its timer is zeroed again, whoever may use it
     /// through an old pointer (275c30bcee66).
-    async fn prealloc_lru_pop(&self, cx: Cx<'_>, map: usize) -> Option<Elem> {
-        let lru = self.lru_here(cx, map);
-        let f = cx.enter("bpf_lru_pop_free");
-        self.lru_lock(cx, lru).await;
-        let e = match self.lru_pop(cx, lru).await {
-            Some(e) => Some(e),
-            None => self.evict(cx, map, lru).await,
-        };
-        if let Some(e) = e {
-            let word = e.0.to_word();
-            cx.step(site!("list_move(&node->list, active_list)", Map))
-                .writes(lru.used.obj())
-                .run(move |m| m.push_back(lru.used, word))
-                .await;
-        }
-        self.lru_unlock(cx, lru).await;
-        drop(f);
-        if !self.flags.no_lru_reinit
-            && self.maps[map].has_timer
-            && let Some(e) = e
-        {
+    async fn prealloc_lru_pop(&self, cx: Cx<'_>, map: usize, key: u64) -> Option<Elem> {
+        let e = self.bpf_lru_pop_free(cx, map, self.lru(map), key).await?;
+        if !self.flags.no_lru_reinit && self.maps[map].has_timer {
             self.zero_special(cx, e).await;
         }
-        e
-    }
-
-    async fn lru_pop(&self, cx: Cx<'_>, lru: Lru) -> Option<Elem> {
-        let step = cx.step(site!("node = list_first(free_list)", Map)).writes(lru.free.obj());
-        let word = step.run(move |m| Popped(m.pop_back(lru.free))).await.0?;
-        Some(Elem(Ptr::from_word(word)))
-    }
-
-    /// `__bpf_lru_list_shrink()`: the first element without its reference bit; those with it get a second chance.
-    async fn evict(&self, cx: Cx<'_>, map: usize, lru: Lru) -> Option<Elem> {
-        for _ in 0..=2 * self.maps[map].elems.len() {
-            let step =
-                cx.step(site!("node = list_last(inactive_list)", Map)).writes(lru.used.obj());
-            let word = step.run(move |m| Popped(m.pop_front(lru.used))).await.0?;
-            let e = Elem(Ptr::from_word(word));
-            let bit = cx.step(site!("bpf_lru_node_is_ref(node)", Memory));
-            let used = bit
-                .writes(e.lru_ref().obj())
-                .writes(lru.used.obj())
-                .run(move |m| {
-                    let used: bool = m.update(e.lru_ref(), |_| false);
-                    if used {
-                        m.push_back(lru.used, word);
-                    }
-                    used
-                })
-                .await;
-            if !used && self.evict_elem(cx, map, e).await {
-                return Some(e);
-            }
-        }
-        None
+        Some(e)
     }
 
     /// `htab_lru_map_delete_node()`: unlink the victim under its bucket lock, cancel and free its timer there, or with
-    /// 45dc92c32a47 after unlocking the bucket; all under the LRU lock. Without the bucket lock (an rqspinlock may not be
-    /// had) the element is no victim.
-    async fn evict_elem(&self, cx: Cx<'_>, map: usize, e: Elem) -> bool {
+    /// 45dc92c32a47 after unlocking the bucket; all under the locks of the lists. Without the bucket lock (an rqspinlock may
+    /// not be had) the element is no victim.
+    pub(crate) async fn evict_elem(&self, cx: Cx<'_>, map: usize, e: Elem) -> bool {
         let f = cx.enter("htab_lru_map_delete_node");
-        // The key of an element on the list is stable: it changes after this function has said so.
-        let key = cx.read(site!("b = __select_bucket(htab, l->hash)", Memory), e.key()).await;
-        let b = self.maps[map].bucket(key);
+        // What the list says of the element: its key may be that of another one until its user has copied it.
+        let hash = cx.read(site!("b = __select_bucket(htab, l->hash)", Memory), e.lru_hash()).await;
+        let b = self.maps[map].bucket(hash);
         if self.lock_bucket(cx, b).await.is_err() {
             f.ret(0);
             return false;
         }
         let (chain, word) = (b.chain, e.0.to_word());
-        let arg = Arg::Elem { map, key }.word();
+        let arg = Arg::Elem { map, key: hash }.word();
         let linked = cx
             .step(site!("hlist_nulls_del_rcu(l)", Map))
             .writes(chain.obj())
@@ -193,23 +119,14 @@ impl Kernel {
         linked
     }
 
-    /// `htab_lru_push_free()`: cancel and free the timer, then back onto the free list.
+    /// `htab_lru_push_free()`: cancel and free the timer, then back to the free elements.
     pub(crate) async fn lru_push_free(&self, cx: Cx<'_>, map: usize, e: Elem) {
         let _f = cx.enter_leaf("htab_lru_push_free");
-        if self.maps[map].has_timer {
+        let m = &self.maps[map];
+        if m.has_timer {
             self.bpf_timer_cancel_and_free(cx, e, map).await;
         }
-        let lru = self.lru_of(map, e);
-        self.lru_lock(cx, lru).await;
-        let word = e.0.to_word();
-        cx.step(site!("list_move(&node->list, free_list)", Map))
-            .writes(lru.used.obj())
-            .writes(lru.free.obj())
-            .run(move |m| {
-                m.list_remove(lru.used, word);
-                m.push_back(lru.free, word);
-            })
-            .await;
-        self.lru_unlock(cx, lru).await;
+        let lru = self.lru(map);
+        self.bpf_lru_push_free(cx, lru, m.lru_share(e), e).await;
     }
 }

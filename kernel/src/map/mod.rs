@@ -6,8 +6,11 @@ mod hash;
 mod life;
 mod lock;
 mod lru;
+mod lru_list;
 mod outer;
 mod uref;
+
+pub(crate) use lru_list::{FREE, INACTIVE, LOCAL_PENDING, LocalList, Lru, LruList, free_target};
 
 use crate::errno::ENOENT;
 use crate::kernel::Kernel;
@@ -44,8 +47,8 @@ pub(crate) struct Map {
     pub extra: Vec<Var<Option<Ptr>>>,
     /// Elements in use, counted where they are not preallocated.
     pub count: Option<Var<i64>>,
-    /// LRU lists: one set, or one per CPU with BPF_F_NO_COMMON_LRU; none in other maps.
-    pub lru: Vec<Lru>,
+    /// The lists of an LRU map.
+    pub lru: Option<Lru>,
     /// Outer maps: keys that the scenario names, and what their slots hold (index of a map plus one).
     pub slots: Vec<(u64, Var<u64>)>,
     /// HASH_OF_MAPS: the lock of its buckets, of which the model has one.
@@ -66,16 +69,6 @@ pub(crate) struct Bucket {
     pub waits: Var<bool>,
 }
 
-/// The lists of an LRU map, under one lock.
-#[derive(Copy, Clone, Debug)]
-pub(crate) struct Lru {
-    pub lock: Var<Option<CtxId>>,
-    /// Elements in use, least recently used first.
-    pub used: ListVar,
-    /// Free elements.
-    pub free: ListVar,
-}
-
 impl Map {
     /// The place of an element among those allocated with the map.
     pub fn index_of(&self, p: Ptr) -> Option<usize> {
@@ -87,6 +80,13 @@ impl Map {
         let off = p.to_word().checked_sub(first)?;
         let at = usize::try_from(off / stride).ok()?;
         (self.elems.get(at)?.0 == p).then_some(at)
+    }
+
+    /// Which of the lists of an LRU map with BPF_F_NO_COMMON_LRU an element belongs to.
+    pub fn lru_share(&self, e: Elem) -> usize {
+        let sets = self.lru.as_ref().map_or(1, |l| l.lists.len());
+        let share = self.elems.len().div_ceil(sets).max(1);
+        self.index_of(e.0).unwrap_or(0) / share
     }
 
     /// The bucket of a key. The kernel hashes with a random seed, so that any two keys may or may not collide; here keys
@@ -110,8 +110,17 @@ impl Map {
 }
 
 impl Kernel {
-    /// `map->ops->map_lookup_elem()`
+    /// `map->ops->map_lookup_elem()` in a program: in an LRU map the element counts as used.
     pub(crate) async fn map_lookup(&self, cx: Cx<'_>, map: usize, key: u64) -> Option<Elem> {
+        let e = self.map_lookup_sys(cx, map, key).await?;
+        if self.maps[map].lru.is_some() {
+            self.lru_used(cx, e).await;
+        }
+        Some(e)
+    }
+
+    /// `map->ops->map_lookup_elem_sys_only()`: a look-up by bpf(2) leaves no trace in an LRU map.
+    pub(crate) async fn map_lookup_sys(&self, cx: Cx<'_>, map: usize, key: u64) -> Option<Elem> {
         let m = &self.maps[map];
         let key = key & m.key_mask;
         if m.inner {
@@ -120,11 +129,6 @@ impl Kernel {
         match m.kind {
             // No shared memory is touched: the address is computed.
             MapKind::Array => m.elems.get(key as usize).copied(),
-            MapKind::LruHash => {
-                let e = self.htab_lookup(cx, map, key).await?;
-                self.lru_used(cx, e).await;
-                Some(e)
-            }
             _ => self.htab_lookup(cx, map, key).await,
         }
     }

@@ -59,6 +59,8 @@ pub enum Fix {
     LookupNullness,
     /// 4fa8d68aa53e
     RqspinlockBuckets,
+    /// d4adf1c9ee77
+    LruFreeTarget,
     /// 6d78b4473cdb
     MemcgNoSpin,
     /// e25ddfb388c8
@@ -96,7 +98,7 @@ const fn row(
 }
 
 /// All fixes, in the order of [`Fix`].
-pub const FIXES: [FixInfo; 31] = [
+pub const FIXES: [FixInfo; 32] = [
     row(
         Fix::TimerSlotZeroed,
         "5eaed6eedbe9",
@@ -287,6 +289,13 @@ pub const FIXES: [FixInfo; 31] = [
         "taking a bucket lock fails instead of waiting for ever",
     ),
     row(
+        Fix::LruFreeTarget,
+        "d4adf1c9ee77",
+        "lru-free-target",
+        (6, 16),
+        "a CPU takes at most its share of a small LRU map's elements at once",
+    ),
+    row(
         Fix::MemcgNoSpin,
         "6d78b4473cdb",
         "memcg-no-spin",
@@ -369,6 +378,7 @@ pub const STABLE: [(Release, &[Fix]); 3] = [
             Fix::FreeAfterBucketUnlock,
             Fix::RtTwoStepCancel,
             Fix::HrtimerMigrateDying,
+            Fix::LruFreeTarget,
             Fix::MemcgNoSpin,
             Fix::RtRefused,
         ],
