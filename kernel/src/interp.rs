@@ -130,7 +130,7 @@ impl Kernel {
             match &op.kind {
                 OpKind::Call { call, returns, bind } => {
                     let done = self.prog_call(cx, act, call).await;
-                    self.log_op(cx, op.at, done.ret, &[]);
+                    self.log_op(cx, op.at, done.ret, &self.read_data(cx, call, &done));
                     if let Some(l) = bind {
                         act.locals[local(*l)] = done.word;
                         act.maps[local(*l)] = done.map;
@@ -143,6 +143,15 @@ impl Kernel {
             }
         }
         self.set_line(cx, outer);
+    }
+
+    /// What a look-up read, for the log: the first integer of the value.
+    fn read_data(&self, cx: Cx<'_>, call: &Call, done: &Done) -> Vec<i64> {
+        let found = matches!(call, Call::MapLookup(_)) && done.word & TAG_ELEM != 0;
+        let first = (done.map as usize).checked_sub(1).and_then(|m| self.maps[m].first_integer);
+        let Some(first) = first.filter(|_| found && self.log.is_on()) else { return Vec::new() };
+        let member = Elem(Ptr::from_word(done.word)).member(first);
+        vec![cx.machine().with_mem(|m| m.peek(member.obj()) as i64)]
     }
 
     async fn prog_call(&self, cx: Cx<'_>, act: &Act, call: &Call) -> Done {

@@ -2,6 +2,7 @@
 
 use crate::arg::Arg;
 use crate::compile::{Code, local};
+use crate::errno::ETIMEDOUT;
 use crate::interp::Act;
 use crate::kernel::Kernel;
 use crate::syscall::Outcome;
@@ -58,7 +59,8 @@ pub(crate) struct Process {
 enum Stop {
     End,
     Exit(i64),
-    Move(usize),
+    /// To that part, for the operation there.
+    Move(usize, LineId),
 }
 
 impl Process {
@@ -164,8 +166,10 @@ impl Kernel {
         loop {
             let f = cx.enter_frame(FrameName::Body(t.code.name), 0, false);
             match self.run_task(cx, t, &mut p).await {
-                Stop::Move(to) => {
+                Stop::Move(to, at) => {
                     drop(f);
+                    // For the log only; the part of the task that arrives goes on with what comes after.
+                    self.log_op(cx, at, Some(0), &[]);
                     self.depart(cx, t, p, to).await;
                     p = self.arrive(cx, t, part).await;
                 }
@@ -225,16 +229,20 @@ impl Kernel {
                 OpKind::SetCpu(cpu) => {
                     let to = t.cpus.iter().position(|c| c == cpu).unwrap_or(0);
                     if t.cpus.get(to).copied() != cx.cpu().map(|c| c.0) {
-                        return Stop::Move(to);
+                        return Stop::Move(to, op.at);
                     }
+                    self.log_op(cx, op.at, Some(0), &[]);
                 }
-                _ => self.task_step(cx, p, op).await,
+                _ => {
+                    let ret = self.task_step(cx, p, op).await;
+                    self.log_op(cx, op.at, Some(ret), &[]);
+                }
             }
         }
     }
 
-    /// Steps that only tasks can take; the others are raw steps.
-    async fn task_step(&self, cx: Cx<'_>, p: &mut Process, op: &crate::world::Op) {
+    /// Steps that only tasks can take; the others are raw steps. 0, or -ETIMEDOUT of a wait for callbacks that did not come.
+    async fn task_step(&self, cx: Cx<'_>, p: &mut Process, op: &crate::world::Op) -> i64 {
         match &op.kind {
             OpKind::Sleep(ns) => {
                 self.may_sleep(cx).await;
@@ -257,27 +265,29 @@ impl Kernel {
                 }
             }
             OpKind::WaitCallbacks { count, timeout_ns } => {
-                self.wait_callbacks(cx, *count, *timeout_ns).await;
+                return self.wait_callbacks(cx, *count, *timeout_ns).await;
             }
             _ => self.raw(cx, &mut p.act, op).await,
         }
+        0
     }
 
-    async fn wait_callbacks(&self, cx: Cx<'_>, count: u64, timeout_ns: u64) {
-        let Some(v) = self.callbacks_begun else { return };
+    async fn wait_callbacks(&self, cx: Cx<'_>, count: u64, timeout_ns: u64) -> i64 {
+        let Some(v) = self.callbacks_begun else { return 0 };
         if !self.timed {
-            return cx
-                .step(site!("wait for callbacks", Free))
-                .when(v.obj(), Rel::Ge, count)
-                .asleep()
-                .run(|_| ())
-                .await;
+            let step = cx.step(site!("wait for callbacks", Free)).when(v.obj(), Rel::Ge, count);
+            step.asleep().run(|_| ()).await;
+            return 0;
         }
         let end = cx.now().plus(timeout_ns);
-        while cx.read(site!("callbacks", Free, quiet), v).await < count as i64 && cx.now() < end {
+        while cx.read(site!("callbacks", Free, quiet), v).await < count as i64 {
+            if cx.now() >= end {
+                return ETIMEDOUT;
+            }
             let until = cx.now().plus(POLL_NS);
             cx.step(site!("sleep", Free)).asleep().gate(Gate::At(until)).run(|_| ()).await;
         }
+        0
     }
 
     /// The task goes to another CPU: its state is handed over in one step.

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use timerace_scenarios::recording::{
-    By, Case, CaseReport, Content, Event, Options, Repeatable, Ret, Run, Runtime, Status, compare,
+    Case, CaseReport, Content, Event, Options, Repeatable, Ret, Run, Runtime, Status, compare,
     conform, judge, parse, play,
 };
 
@@ -122,7 +122,7 @@ fn each_operation_of_a_recording_counts() {
             if runtime.ops[i].result.count.is_some() {
                 check("count", &|r| r.ops[i].result.count = r.ops[i].result.count.map(|n| n + 1));
             }
-            if runtime.ops[i].result.data.is_some() && runtime.ops[i].by == By::User {
+            if runtime.ops[i].result.data.is_some() {
                 check("data", &|r| r.ops[i].result.data = Some(-1));
             }
             if runtime.ops[i].result.keys.is_some() {

@@ -276,14 +276,6 @@ impl Repeatable {
 }
 
 impl Action {
-    /// Whether it is no call in the model: then it cannot fail there.
-    pub(super) fn is_step(&self) -> bool {
-        matches!(
-            self,
-            Action::Sleep(_) | Action::SetCpu(_) | Action::WaitCallbacks(..) | Action::StepClock(_)
-        )
-    }
-
     /// Whether it takes time by its nature: then a long duration does not mean that it had to wait.
     pub(super) fn is_pause(&self) -> bool {
         matches!(

@@ -161,9 +161,7 @@ fn result(
     {
         all.push(differ(format!("{place}: count"), count.to_string(), first()));
     }
-    // Of a lookup in a program the log may leave out what was read: then only the address counts.
     if let Some(value) = wanted.data
-        && !(op.by != By::User && data.is_empty())
         && data.first() != Some(&value)
     {
         all.push(differ(format!("{place}: data"), value.to_string(), first()));
@@ -253,10 +251,7 @@ fn event(
             }
         };
         check(&what, ret_text(*ret), ret_text(model));
-        // Of a lookup in a program the log may leave out what was read: then only the address counts.
-        if let Some(data) = data
-            && read.is_some()
-        {
+        if let Some(data) = data {
             let read = read.map_or("none".to_string(), |d| d.to_string());
             check(&format!("{what}: data"), data.to_string(), read);
         }

@@ -187,7 +187,6 @@ fn of_runtime(run: &Runtime, logged: &Logged, cpu_of: impl Fn(CtxId) -> Option<u
     let task_op = |(i, op): (usize, &RecordedOp)| {
         let done = find(places.task_op(i))?;
         Some(match op.by {
-            By::User if op.action.is_step() => seen(Given::Code(0, Vec::new()), done),
             By::User => seen(given(done), done),
             By::Prog(_) => {
                 let call = find(places.prog_op(i)).map(given);

@@ -4,15 +4,13 @@
 //! looks at a variable that the task has written and does the one operation that it stands for. Every operation has a
 //! line of its own among [`World::lines`], by which its result is found again.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use timerace_kernel::KernelVersion;
 use timerace_kernel::world::{
-    At, Body, Call, CmpOp, Cond, ElemRef, FdRef, FieldDef, FieldKind, KeyRef, LineId, LocalId,
-    MapDef, MapFlags, MapId, MapKind, MapRef, Ns, Op, OpKind, Operand, Order, Place, Preempt,
-    ProgDef, ProgId, ProgKind, Returns, Sched, TaskDef, TypeDef, TypeIx, VarDef, VarId, VarKind,
-    World,
+    At, Body, Call, CmpOp, Cond, ElemRef, FieldDef, FieldKind, KeyRef, LineId, LocalId, MapDef,
+    MapFlags, MapId, MapKind, MapRef, Ns, Op, OpKind, Operand, Order, Place, Preempt, ProgDef,
+    ProgId, ProgKind, Returns, Sched, TaskDef, TypeDef, TypeIx, VarDef, VarId, VarKind, World,
 };
 
 use super::body;
@@ -180,7 +178,6 @@ fn value_type() -> TypeDef {
 
 fn runtime(mut w: World, run: &Runtime) -> Result<World, Unsupported> {
     readable(run)?;
-    evictions_are_known(run)?;
     let places = Places::of(run);
     let line = w.lines[0].line;
     w.lines.extend((1..places.end).map(|col| At { line, col }));
@@ -208,24 +205,6 @@ fn readable(run: &Runtime) -> Result<(), Unsupported> {
         if shown || run.ops[i..].iter().any(|o| o.result.data.is_some()) {
             return Err(Unsupported::because("it does not say which values a batch wrote"));
         }
-    }
-    Ok(())
-}
-
-/// A full LRU map evicts from lists of the CPU that inserts. Which CPU that was is only recorded where a case chose it;
-/// with lists of their own for each CPU no other CPU's matter as long as the task stays where it is.
-fn evictions_are_known(run: &Runtime) -> Result<(), Unsupported> {
-    let inserts = |a: &Action| match a {
-        Action::Update(e, ..) => e.key,
-        _ => None,
-    };
-    let keys: BTreeSet<u64> = run.ops.iter().filter_map(|o| inserts(&o.action)).collect();
-    let placed = run.ops.iter().any(|o| matches!(o.action, Action::SetCpu(_)));
-    let shared = run.map.kind == MapKind::LruHash && !run.map.flags.no_common_lru;
-    if shared && !placed && keys.len() > run.map.max_entries as usize {
-        let why =
-            "which CPU inserted into a full LRU map was not recorded, and evictions depend on it";
-        return Err(Unsupported::because(why));
     }
     Ok(())
 }
@@ -313,8 +292,6 @@ fn is(local: LocalId, n: i64) -> Cond {
 fn task(run: &Runtime, places: &Places) -> Result<TaskDef, Unsupported> {
     let mut body = Body::default();
     let dup = body.local("dup");
-    // Only calls leave a result in the model's log. A step that is none is followed by one that fails at once, in no time.
-    let nothing = body.local("nothing");
     body.ops.push(body::op(OpKind::Sleep(Ns::fixed(UPTIME_NS)), LineId(0), "boot"));
     // As the loader does it: inner maps before the outer one, programs after their maps.
     let inner = if run.map.outer.is_some() { INNER_MAPS } else { 0 };
@@ -329,11 +306,7 @@ fn task(run: &Runtime, places: &Places) -> Result<TaskDef, Unsupported> {
         match op.by {
             By::User => {
                 let step = body::of_user(&op.action, run, dup, at)?;
-                let is_call = matches!(step.kind, OpKind::Call { .. });
                 body.ops.push(step);
-                if !is_call {
-                    body.ops.push(create(Call::Dup(FdRef::Local(nothing)), at));
-                }
             }
             By::Prog(p) => {
                 let value = Operand::Int(i as i64);
