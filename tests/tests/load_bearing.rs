@@ -42,6 +42,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("rt-refused", "PREEMPT_RT is not modelled yet"),
     ("hrtimers-dying", "brought R24, which hrtimer-migrate-dying ended"),
     ("lru-free-after-bucket-unlock", "shortens R14: the lock of the LRU lists is still held"),
+    ("lru-free-target", "a small LRU map keeps more of its elements; no race"),
     ("kmalloc-nolock", "R16: what it repairs is the bookkeeping of kmemleak"),
 ];
 
