@@ -44,6 +44,16 @@ impl Point {
         }
     }
 
+    /// As pictures show it.
+    fn name(self) -> &'static str {
+        match self {
+            Point::TimerStart => "trace_hrtimer_start",
+            Point::TimerCancel => "trace_hrtimer_cancel",
+            Point::ExpireEntry => "trace_hrtimer_expire_entry",
+            Point::ExpireExit => "trace_hrtimer_expire_exit",
+        }
+    }
+
     /// Whether the code around it holds the lock of a timer base.
     pub fn is_under_base_lock(self) -> bool {
         matches!(self, Point::TimerStart | Point::TimerCancel)
@@ -77,6 +87,7 @@ impl Kernel {
             {
                 continue;
             }
+            let _f = cx.enter_leaf(point.name());
             let active = a.active[cx.cpu().map_or(0, |c| c.index())];
             let again = cx.xchg(site!("this_cpu_inc_return(*prog->active)", Memory), active, true);
             if again.await {

@@ -28,9 +28,7 @@ pub struct Answer {
     pub failed: Vec<String>,
     /// In some schedule a lock attempt gave up after its time.
     pub timed_out: bool,
-    /// The schedule of the first finding.
-    pub schedule: Option<String>,
-    /// That schedule with everything noted, and which of its findings is meant.
+    /// The schedule of the first finding with everything noted, and which of its findings is meant.
     pub shown: Option<(Record, usize)>,
 }
 
@@ -102,7 +100,6 @@ pub fn search_on(entry: &Entry, kernel: KernelVersion, all: bool) -> Option<Answ
         window_entered: judge.window_entered(),
         failed: judge.results(&found).iter().filter_map(failed).collect(),
         timed_out,
-        schedule: shown.as_ref().map(|(rec, _)| rec.text.clone()),
         shown,
     })
 }

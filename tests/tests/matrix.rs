@@ -1,5 +1,6 @@
 //! The program's answer to "which kernels have this race?", cell by cell against history's.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use timerace_kernel::{Fix, KernelVersion};
@@ -89,10 +90,30 @@ fn the_program_and_history_agree_cell_by_cell() {
             table += &format!("{answer:<6}");
         }
     }
-    println!("{table}\nslowest bug {slowest_bug:?}, slowest complete search {slowest_complete:?}");
+    println!("slowest bug {slowest_bug:?}, slowest complete search {slowest_complete:?}");
+    let table: String = table.lines().map(|l| format!("{}\n", l.trim_end())).collect();
+    is_documented(&table);
     assert!(wrong.is_empty(), "{wrong:#?}\n{table}");
     assert!(slowest_bug < Duration::from_secs(2), "a bug takes {slowest_bug:?}");
     assert!(slowest_complete < Duration::from_secs(10), "a search takes {slowest_complete:?}");
+}
+
+/// The table in `docs/model.md` is this one (`TIMERACE_BLESS=1` writes it), and each difference is explained there.
+fn is_documented(table: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/model.md");
+    let have = std::fs::read_to_string(&path).expect("docs/model.md is there");
+    let (head, rest) = have.split_once("<!-- matrix -->\n").expect("it has the matrix");
+    let (_, tail) = rest.split_once("<!-- end of the matrix -->").expect("which ends");
+    let want =
+        format!("{head}<!-- matrix -->\n```text\n{table}```\n<!-- end of the matrix -->{tail}");
+    if std::env::var_os("TIMERACE_BLESS").is_some() {
+        std::fs::write(&path, &want).expect("docs/model.md can be written");
+    } else {
+        assert_eq!(have, want, "docs/model.md is not up to date");
+    }
+    for d in DIFFERENCES {
+        assert!(tail.contains(&format!("\n| {} |", d.id)), "docs/model.md explains {}", d.id);
+    }
 }
 
 #[test]
