@@ -6,8 +6,9 @@ use crate::finals::Finals;
 use crate::session::Session;
 use std::collections::BTreeMap;
 use timerace_core::bounded::explore_bounded;
-use timerace_core::dpor::{MAX_EXPLORED, Observer, Options, View, explore};
+use timerace_core::dpor::{MAX_EXPLORED, Observer, Options, View};
 use timerace_core::exec::Exec;
+use timerace_core::exhaustive;
 use timerace_core::policy::{Pct, Random, Replay};
 use timerace_core::record::{Record, record};
 use timerace_core::result::{Exploration, Verdict};
@@ -60,6 +61,9 @@ impl Observer for Watching<'_, '_> {
     fn needs_marks(&self) -> bool {
         self.judge.needs_marks()
     }
+    fn needs_traces(&self) -> bool {
+        self.judge.needs_traces()
+    }
     fn execution(&mut self, view: &View<'_>) {
         self.judge.execution(view);
     }
@@ -109,7 +113,10 @@ pub fn search(
             (PolicyArg::Exhaustive, Some(n)) => {
                 explore_bounded(&mut exec, n, &options, &mut watching)
             }
-            (PolicyArg::Exhaustive, None) => explore(&mut exec, &options, &mut watching),
+            (PolicyArg::Exhaustive, None) => {
+                let symmetry = watching.judge.is_symmetric();
+                exhaustive::explore(&mut exec, symmetry, &options, &mut watching)
+            }
         }
     };
     let records = records(&mut exec, &exploration, &options);

@@ -5,7 +5,7 @@
 
 use crate::num::{count, grouped};
 use std::fmt::Write as _;
-use timerace_core::result::{Bound, Exploration};
+use timerace_core::result::{Bound, Engine, Exploration};
 
 /// What the scenario puts into the world, and what the model makes of it: the reach of a verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -73,6 +73,12 @@ fn reach(e: &Exploration, scope: &Scope) -> Reach {
 
 fn first_line(e: &Exploration, reach: Reach) -> String {
     let schedules = count(e.schedules, "schedule", "schedules");
+    if e.failing == 0 && reach == Reach::Complete && e.engine == Engine::States {
+        let states = count(e.states, "state", "states");
+        return format!(
+            "PASS  no bug in any schedule of this model ({states}, every reachable one)\n"
+        );
+    }
     match (e.failing, reach) {
         (0, Reach::Complete) => {
             format!("PASS  no bug in any schedule of this model ({schedules})\n")

@@ -185,6 +185,7 @@ pub fn explore(r: &ExploreResult) -> Value {
         "policy": e.policy,
         "verdict": r.verdict.name(),
         "complete": e.complete,
+        "engine": e.engine.name(),
         "schedules": e.schedules,
         "failing": e.failing,
         "steps": e.steps,
@@ -193,6 +194,9 @@ pub fn explore(r: &ExploreResult) -> Value {
         "bounds": bounds,
         "window_entered": r.window_entered,
     });
+    if e.states > 0 {
+        out["states"] = json!(e.states);
+    }
     if !r.within.is_empty() {
         out["within"] = json!(r.within);
     }

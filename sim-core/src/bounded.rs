@@ -10,13 +10,15 @@ use crate::exec::Exec;
 use crate::ids::CtxId;
 use crate::machine::Model;
 use crate::policy::Ended;
-use crate::result::{Bound, Exploration, Tally};
+use crate::result::{Bound, Engine, Exploration, Tally};
 use crate::schedule::Pick;
+use crate::states::Canon;
 use std::collections::HashSet;
 
 struct Search<'e, 'm, M> {
     exec: &'e mut Exec<'m, M>,
     options: &'e Options,
+    canon: Canon,
     seen: HashSet<u128>,
     layer: Vec<Vec<Pick>>,
     next: Vec<Vec<Pick>>,
@@ -39,6 +41,7 @@ pub fn explore_bounded<M: Model>(
     let mut s = Search {
         exec,
         options,
+        canon: Canon::plain(),
         seen: HashSet::new(),
         layer: vec![Vec::new()],
         next: Vec::new(),
@@ -62,6 +65,7 @@ pub fn explore_bounded<M: Model>(
     machine.mem.borrow_mut().marking = false;
     machine.learning.set(false);
     let mut e = s.tally.into_exploration("exhaustive", machine.names(), options);
+    e.engine = Engine::Layers;
     e.complete &= !cut_off;
     let bound = Bound { name: "preemptions", value: Some(u64::from(preemptions)), hit: cut_off };
     e.bounds.insert(0, bound);
@@ -105,7 +109,8 @@ impl<M: Model> Search<'_, '_, M> {
                 return Some(limit);
             }
             let last = self.last();
-            if !self.seen.insert(self.key(last)) {
+            let key = self.key(last);
+            if !self.seen.insert(key) {
                 return None;
             }
             let going = last.filter(|l| ready.contains(l) && !self.exec.is_idle(*l));
@@ -135,9 +140,9 @@ impl<M: Model> Search<'_, '_, M> {
         self.path.iter().rev().map(|p| p.ctx).find(|c| !self.exec.is_helper(*c))
     }
 
-    fn key(&self, last: Option<CtxId>) -> u128 {
+    fn key(&mut self, last: Option<CtxId>) -> u128 {
         let who = last.map_or(0, |l| u64::from(l.0) + 1);
-        self.exec.state_key() ^ u128::from(crate::mix::mix(who))
+        self.canon.key(self.exec, 0).0 ^ u128::from(crate::mix::mix(who))
     }
 
     fn judge(&mut self, ended: &Ended, observer: &mut dyn Observer) {

@@ -91,6 +91,14 @@ pub fn stack(word: u64) -> impl Iterator<Item = CtxId> {
     (0..depth(word)).map(move |l| CtxId(((word >> (ID_BITS * l)) & ID_MASK) as u16 - 1))
 }
 
+/// The word with other names for the contexts on its stack.
+pub fn renamed(word: u64, mut name: impl FnMut(CtxId) -> CtxId) -> u64 {
+    let names = stack(word).enumerate();
+    let put =
+        |w: u64, (l, c): (usize, CtxId)| w | (u64::from(name(c).0) + 1) << (ID_BITS * l as u32);
+    names.fold(word & !STACK_MASK, put)
+}
+
 /// Whether hard interrupts are masked.
 pub fn irqs_off(word: u64) -> bool {
     word & IRQ_OFF != 0

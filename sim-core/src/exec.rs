@@ -193,30 +193,29 @@ impl<'m, M: Model> Exec<'m, M> {
         self.machine.mem.borrow().is_unchanged()
     }
 
-    /// Identifies the state: shared memory, and what each context has learned (which must be switched on). 128 bits, of
-    /// bijective mixes per word.
-    pub(crate) fn state_key(&self) -> u128 {
-        use crate::mix::{mix, roll};
-        let (mut a, mut b) = (0u64, 0u64);
-        let mut add = |name: u64, word: u64| {
-            a = a.wrapping_add(roll(mix(name), word));
-            b = b.wrapping_add(roll(mix(word ^ 0x5851_f42d_4c95_7f2d), name));
-        };
-        let mem = self.machine.mem.borrow();
+    /// Every object that has another value than at the start, with the rule that says whom the value names.
+    pub(crate) fn each_change(&self, mem: &crate::Mem, f: &mut impl FnMut(Obj, u64, Holder)) {
         let initial = self.machine.initial.borrow();
         for o in &self.dirty {
             let v = mem.values[o.index()];
             if v != initial.values[o.index()] {
-                add(u64::from(o.0), v);
+                f(*o, v, mem.meta[o.index()].holder);
             }
         }
+    }
+
+    /// Every context that has learned something or made names since its named state, with a digest of that. Of one that
+    /// has ended it matters only that it has.
+    pub(crate) fn each_learned(&self, f: &mut impl FnMut(CtxId, u64)) {
         for c in &self.moved {
             let slot = self.machine.slots[c.index()].borrow();
-            if slot.learned != 0 {
-                add(1 << 40 | u64::from(c.0), slot.learned);
+            let made = u64::from(slot.allocs) << 32 | u64::from(slot.items);
+            if slot.status == Status::Done {
+                f(*c, 1);
+            } else if slot.learned != 0 || made != 0 {
+                f(*c, crate::mix::roll(slot.learned, made));
             }
         }
-        u128::from(a) << 64 | u128::from(b)
     }
 
     /// Contexts that have begun something and cannot go on.

@@ -21,6 +21,7 @@ pub mod ctx;
 pub mod detect;
 pub mod dpor;
 pub mod exec;
+pub mod exhaustive;
 pub mod ids;
 pub mod machine;
 pub mod mem;
@@ -35,6 +36,7 @@ pub mod sample;
 pub mod schedule;
 #[cfg(test)]
 mod soundness;
+pub mod states;
 pub mod step;
 pub mod timed;
 

@@ -84,6 +84,25 @@ pub struct CtxSpec {
     pub daemon: bool,
 }
 
+/// What a member of an [`Orbit`] has of its own. The lists of all members are alike: same length, same order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    /// Its contexts.
+    pub contexts: Vec<CtxId>,
+    /// Its objects, such as the word of its CPU.
+    pub objects: Vec<Obj>,
+}
+
+/// Interchangeable contexts: exchanging all that two members have of their own makes no difference to what can happen.
+///
+/// Values that name contexts are renamed where the machine knows that they do (locks, words of CPUs). Whoever declares
+/// an orbit promises that nothing else names a member: no context learns a name, no other value holds one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Orbit {
+    /// Two or more.
+    pub members: Vec<Member>,
+}
+
 /// Builds a [`Machine`]: objects, types, contexts. What it makes is there before the start of every execution.
 #[derive(Debug)]
 pub struct Setup {
@@ -92,6 +111,7 @@ pub struct Setup {
     names: Vec<String>,
     obj_names: BTreeMap<u32, String>,
     own: Vec<Obj>,
+    orbits: Vec<Orbit>,
 }
 
 impl Setup {
@@ -103,6 +123,7 @@ impl Setup {
             names: Vec::new(),
             obj_names: BTreeMap::new(),
             own: Vec::new(),
+            orbits: Vec::new(),
         };
         for c in 0..cpus {
             let obj = s.object(&format!("cpu{c}"), cpu::IDLE, Kind::Plain, Holder::Cpu);
@@ -210,6 +231,17 @@ impl Setup {
         of
     }
 
+    /// Declares contexts as interchangeable.
+    ///
+    /// # Panics
+    /// If the members do not have equally many contexts and objects each.
+    pub fn interchangeable(&mut self, orbit: Orbit) {
+        let shape = |m: &Member| (m.contexts.len(), m.objects.len());
+        let alike = orbit.members.windows(2).all(|m| shape(&m[0]) == shape(&m[1]));
+        assert!(alike, "members of an orbit are alike");
+        self.orbits.push(orbit);
+    }
+
     /// The number that the next context will get.
     pub fn next_context(&self) -> CtxId {
         CtxId(self.specs.len() as u16)
@@ -241,6 +273,7 @@ impl Setup {
             names: self.names,
             obj_names: self.obj_names,
             own: self.own,
+            orbits: self.orbits,
             initial: RefCell::new(initial),
             arena: RefCell::new(BTreeMap::new()),
             learning: Cell::new(false),
@@ -265,6 +298,7 @@ pub struct Machine {
     pub(crate) names: Vec<String>,
     obj_names: BTreeMap<u32, String>,
     pub(crate) own: Vec<Obj>,
+    orbits: Vec<Orbit>,
     pub(crate) initial: RefCell<Initial>,
     /// Where the n-th allocation of a context of some type lies; found once, kept between executions.
     arena: RefCell<BTreeMap<(u16, u32, u32), u32>>,
@@ -291,6 +325,11 @@ impl Machine {
     /// The contexts, by number.
     pub fn contexts(&self) -> &[CtxSpec] {
         &self.specs
+    }
+
+    /// Interchangeable contexts.
+    pub fn orbits(&self) -> &[Orbit] {
+        &self.orbits
     }
 
     /// Number of CPUs.

@@ -497,6 +497,13 @@ impl Mem {
         }
     }
 
+    /// Where a freed allocation was freed, if `obj` is what says that it is.
+    pub(crate) fn freed_at(&self, obj: Obj) -> Option<&Place> {
+        let alloc = self.meta[obj.index()].alloc.checked_sub(1)?;
+        let a = &self.allocs[alloc as usize];
+        if a.base == obj && self.values[obj.index()] == FREED { a.died.as_ref() } else { None }
+    }
+
     /// Whether the allocation is alive.
     pub fn is_alive(&self, p: Ptr) -> bool {
         self.values[p.0 as usize] == ALIVE

@@ -8,6 +8,7 @@ use crate::dpor::{Cut, Events};
 use crate::exec::Exec;
 use crate::ids::CtxId;
 use crate::machine::Model;
+use crate::policy::Limits;
 use crate::schedule::Pick;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -80,6 +81,20 @@ pub(crate) fn fewest_preemptions<M: Model>(
         }
     }
     None
+}
+
+/// Runs a schedule, in the default order from its end on, and puts it into the order with the fewest preemptions.
+pub(crate) fn improve<M: Model>(
+    exec: &mut Exec<'_, M>,
+    picks: &mut Vec<Pick>,
+    best: &mut Cost,
+    limits: Limits,
+) {
+    let events = Events::log(exec, picks, limits);
+    match fewest_preemptions(&events, exec, *best) {
+        Some((cost, better)) => (*best, *picks) = (cost, better),
+        None => *picks = events.picks().collect(),
+    }
 }
 
 /// The next event of a context after a cut, if all that happens before it is in the cut.

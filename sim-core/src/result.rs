@@ -59,11 +59,41 @@ impl Verdict {
     }
 }
 
+/// What made a search exhaustive.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
+pub enum Engine {
+    /// Every inequivalent schedule was run ([`crate::dpor`]).
+    #[default]
+    Traces,
+    /// Every reachable state was visited ([`crate::states`]).
+    States,
+    /// Every state within a number of preemptions was visited ([`crate::bounded`]).
+    Layers,
+    /// Executions were drawn ([`crate::sample`]).
+    Sample,
+}
+
+impl Engine {
+    /// As certificates name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Traces => "traces",
+            Engine::States => "states",
+            Engine::Layers => "layers",
+            Engine::Sample => "sample",
+        }
+    }
+}
+
 /// What a search covered and found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exploration {
     /// `exhaustive`, `random` or `pct`.
     pub policy: &'static str,
+    /// Which engine gave the answer.
+    pub engine: Engine,
+    /// States that were visited; 0 where no states were stored.
+    pub states: u64,
     /// Every inequivalent schedule was run: no bound was hit, and the search did not stop at a finding.
     pub complete: bool,
     /// It stopped at a finding.
@@ -134,7 +164,7 @@ pub(crate) struct Tally {
     pub failing: u64,
     pub blocked: u64,
     stuck: u64,
-    steps: u64,
+    pub steps: u64,
     longest: u32,
     pub stopped: bool,
     pub max_hit: bool,
@@ -171,6 +201,11 @@ impl Tally {
         kept
     }
 
+    /// The schedules that are kept, to be improved.
+    pub fn kept(&mut self) -> impl Iterator<Item = &mut Kept> {
+        self.found.values_mut()
+    }
+
     /// The least cost known for a finding.
     pub fn cost(&self, key: &FindingKey) -> Cost {
         self.found.get(key).map_or(Cost::MAX, |f| f.cost)
@@ -204,6 +239,8 @@ impl Tally {
         let limits = options.limits;
         Exploration {
             policy,
+            engine: if policy == "exhaustive" { Engine::Traces } else { Engine::Sample },
+            states: 0,
             complete: !hit && !self.stopped && policy == "exhaustive",
             stopped: self.stopped,
             schedules: self.schedules,

@@ -3,10 +3,12 @@
 
 mod common;
 
-use common::{Op, Program, boot};
+use common::{Op, Oracle, Program, boot};
 use timerace_core::dpor::{Ignore, Options, explore};
 use timerace_core::exec::Exec;
-use timerace_core::result::Exploration;
+use timerace_core::exhaustive;
+use timerace_core::result::{Engine, Exploration};
+use timerace_core::states::explore_states;
 
 fn all(p: &Program) -> Exploration {
     let (machine, toy) = boot(p);
@@ -44,7 +46,8 @@ fn uaf(n: usize, fixed: bool) -> Program {
         }
         tasks.push((i as u16, body));
     }
-    Program { cpus: n as u16, vars: n, locks: 1, tasks, ..Program::default() }
+    let orbit = if fixed { (1..n).map(|i| (i, i)).collect() } else { Vec::new() };
+    Program { cpus: n as u16, vars: n, locks: 1, tasks, orbit, ..Program::default() }
 }
 
 #[test]
@@ -71,4 +74,41 @@ fn the_repaired_pattern_never_fails() {
     }
     let r = all(&uaf(4, true));
     assert!(r.failing == 0 && r.blocked * 5 <= r.schedules, "{} blocked", r.blocked);
+}
+
+/// States of the repaired pattern: as many as there are, and fewer with interchangeable cancellers.
+#[test]
+fn states_and_interchangeable_cancellers() {
+    for (n, states, orbits) in [(2, 50, 50), (3, 350, 195)] {
+        let mut p = uaf(n, true);
+        // The oracle does not know the object's word.
+        for op in p.tasks.iter_mut().flat_map(|t| &mut t.1).filter(|op| **op == Op::UseAdd) {
+            *op = Op::Use;
+        }
+        assert_eq!(Oracle::new(&p).explore(10_000).unwrap().1, states, "n = {n}");
+        let (machine, toy) = boot(&p);
+        let mut exec = Exec::new(&machine, &toy);
+        let mut count = |symmetry| {
+            let r = explore_states(&mut exec, symmetry, &Options::default(), &mut Ignore);
+            assert!(r.complete && r.failing == 0);
+            r.states as usize
+        };
+        assert_eq!((count(false), count(true)), (states, orbits), "n = {n}");
+    }
+}
+
+/// What one engine cannot finish in its turn, the other can: the answer names it.
+#[test]
+fn the_engine_that_is_through_first_answers() {
+    let answer = |n: usize, keep_going| {
+        let (machine, toy) = boot(&uaf(n, true));
+        let mut exec = Exec::new(&machine, &toy);
+        let options = Options { keep_going, ..Options::default() };
+        exhaustive::explore(&mut exec, true, &options, &mut Ignore)
+    };
+    let small = answer(3, true);
+    assert_eq!((small.engine, small.schedules, small.complete), (Engine::Traces, 62, true));
+    let big = answer(6, true);
+    assert_eq!((big.engine, big.failing, big.complete), (Engine::States, 0, true));
+    assert!(big.states < 20_000, "{} states", big.states);
 }

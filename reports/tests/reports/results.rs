@@ -2,7 +2,7 @@
 
 use crate::golden;
 use std::path::{Path, PathBuf};
-use timerace_core::result::{Bound, Exploration, Verdict};
+use timerace_core::result::{Bound, Engine, Exploration, Verdict};
 use timerace_reports::cover::{Scope, cover};
 use timerace_reports::json::{
     self, ExpectationResult, ExploreResult, FindingLine, RunResult, TestCase,
@@ -14,6 +14,8 @@ use timerace_reports::table::{Case, CaseState, table};
 fn exploration() -> Exploration {
     Exploration {
         policy: "exhaustive",
+        engine: Engine::Traces,
+        states: 0,
         complete: true,
         stopped: false,
         schedules: 1284,

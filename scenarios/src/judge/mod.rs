@@ -120,6 +120,14 @@ impl<'a> Judge<'a> {
         })
     }
 
+    /// Whether the answer depends on what is the same for interchangeable contexts only: no expectation asks for values
+    /// by name.
+    #[must_use]
+    pub fn is_symmetric(&self) -> bool {
+        let mut predicates = self.plan.items.iter().filter_map(Item::predicate);
+        predicates.all(|p| matches!(p, predicate::Pred::Class(_) | predicate::Pred::Leaked(_)))
+    }
+
     /// Whether an expectation for this kernel says that there is a bug.
     #[must_use]
     pub fn bug_expected(&self) -> bool {
@@ -178,6 +186,19 @@ impl Observer for Judge<'_> {
     fn needs_marks(&self) -> bool {
         let mut predicates = self.plan.items.iter().filter_map(Item::predicate);
         predicates.any(predicate::Pred::needs_marks)
+    }
+
+    /// Findings and final states can be told from states; what is counted, and how things came about, cannot.
+    fn needs_traces(&self) -> bool {
+        use predicate::Pred;
+        let told = |item: &Item<'_>| match &item.asked {
+            Asked::Never(p) => matches!(p, Pred::Class(_) | Pred::Leaked(_) | Pred::Final(_)),
+            Asked::Sometimes(p) => matches!(p, Pred::Class(_) | Pred::Leaked(_)),
+            Asked::Always(p) => matches!(p, Pred::Final(_)),
+            Asked::Latency(_) | Asked::Unmeasured(_) => true,
+            Asked::Count(_) => false,
+        };
+        !self.plan.items.iter().all(told)
     }
 
     fn execution(&mut self, view: &View<'_>) {

@@ -3,10 +3,12 @@
 //! A set of events that is closed under happens-before is a *cut*: how many steps of each context it holds. Values after
 //! any cut are those of its last writers, so guards can be asked "what if" without running anything.
 
+use crate::exec::Exec;
 use crate::ids::{CtxId, Obj};
-use crate::machine::Machine;
+use crate::machine::{Machine, Model};
 use crate::mix::roll;
-use crate::schedule::Pick;
+use crate::policy::{Choice, Limits, Policy, Replay};
+use crate::schedule::{Pick, Schedule};
 use crate::step::{Access, Guard};
 
 /// How many steps of each context a happens-before-closed set of events holds.
@@ -69,6 +71,37 @@ impl Events {
                 .iter()
                 .map(|s| s.kind == crate::machine::CtxKind::Helper)
                 .collect(),
+        }
+    }
+
+    /// Runs a schedule, in the default order from its end on, and logs it.
+    pub fn log<M: Model>(exec: &mut Exec<'_, M>, picks: &[Pick], limits: Limits) -> Events {
+        let machine = exec.machine();
+        let mut events = Events::new(machine);
+        let schedule = Schedule { picks: picks.to_vec() };
+        let mut replay = Replay::new(&schedule);
+        let (mut ready, mut last) = (Vec::new(), None);
+        exec.restart();
+        loop {
+            exec.ready(&mut ready);
+            if ready.is_empty() {
+                exec.end();
+                return events;
+            }
+            if limits.reached(exec).is_some() {
+                return events;
+            }
+            let picked = replay.pick(&Choice {
+                ready: &ready,
+                idle: &|c| exec.is_idle(c),
+                last,
+                alternatives: &|c| exec.alternatives(c),
+            });
+            let pick = picked.expect("a schedule of a search fits its machine");
+            events.declare(machine, pick);
+            exec.step(pick.ctx, pick.alt);
+            events.happened(machine);
+            last = Some(pick.ctx);
         }
     }
 

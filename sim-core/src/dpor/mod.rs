@@ -98,6 +98,11 @@ impl<'a> View<'a> {
 pub trait Observer {
     /// Whether functions and events must be marked (it costs time).
     fn needs_marks(&self) -> bool;
+    /// Whether schedules are counted or the order of events is judged. If not, only final states and findings matter,
+    /// and an execution may be shown again.
+    fn needs_traces(&self) -> bool {
+        true
+    }
     /// A complete execution.
     fn execution(&mut self, view: &View<'_>);
     /// A progress report: schedules so far.
@@ -116,6 +121,9 @@ pub struct Ignore;
 
 impl Observer for Ignore {
     fn needs_marks(&self) -> bool {
+        false
+    }
+    fn needs_traces(&self) -> bool {
         false
     }
     fn execution(&mut self, _: &View<'_>) {}
@@ -147,58 +155,100 @@ pub fn explore<M: Model>(
     options: &Options,
     observer: &mut dyn Observer,
 ) -> Exploration {
-    assert!(exec.machine().contexts().len() <= MAX_EXPLORED, "too many contexts to explore");
-    let mut s = Search {
-        events: Events::new(exec.machine()),
-        exec,
-        options,
-        levels: Vec::new(),
-        races: Races::default(),
-        tally: Tally::default(),
-        ready: Vec::new(),
-    };
-    s.exec.machine().mem.borrow_mut().marking = observer.needs_marks();
-    s.run(observer);
-    s.exec.machine().mem.borrow_mut().marking = false;
-    let names = s.exec.machine().names();
-    s.tally.into_exploration("exhaustive", names, options)
+    let mut t = Traces::new(exec);
+    t.turn(exec, options, observer, u64::MAX);
+    t.into_exploration(exec, options)
+}
+
+/// How a turn of a search ended.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Turn {
+    /// Nothing is left, or the search is to stop.
+    Done,
+    /// There is more.
+    OutOfBudget,
+}
+
+/// A search that can be interrupted.
+pub(crate) struct Traces {
+    levels: Vec<Level>,
+    events: Events,
+    races: Races,
+    pub tally: Tally,
+    ready: Vec<CtxId>,
+    /// Steps so far, those of replays included.
+    pub steps: u64,
+}
+
+impl Traces {
+    pub fn new<M: Model>(exec: &Exec<'_, M>) -> Traces {
+        let machine = exec.machine();
+        assert!(machine.contexts().len() <= MAX_EXPLORED, "too many contexts to explore");
+        Traces {
+            levels: Vec::new(),
+            events: Events::new(machine),
+            races: Races::default(),
+            tally: Tally::default(),
+            ready: Vec::new(),
+            steps: 0,
+        }
+    }
+
+    pub fn into_exploration<M: Model>(self, exec: &Exec<'_, M>, options: &Options) -> Exploration {
+        self.tally.into_exploration("exhaustive", exec.machine().names(), options)
+    }
+
+    /// Goes on for about so many steps.
+    pub fn turn<M: Model>(
+        &mut self,
+        exec: &mut Exec<'_, M>,
+        options: &Options,
+        observer: &mut dyn Observer,
+        budget: u64,
+    ) -> Turn {
+        exec.machine().mem.borrow_mut().marking = observer.needs_marks();
+        let turn = Search { exec, options, t: self }.run(observer, budget);
+        exec.machine().mem.borrow_mut().marking = false;
+        turn
+    }
 }
 
 struct Search<'e, 'm, M> {
     exec: &'e mut Exec<'m, M>,
     options: &'e Options,
-    levels: Vec<Level>,
-    events: Events,
-    races: Races,
-    tally: Tally,
-    ready: Vec<CtxId>,
+    t: &'e mut Traces,
 }
 
 impl<M: Model> Search<'_, '_, M> {
-    fn run(&mut self, observer: &mut dyn Observer) {
+    fn run(&mut self, observer: &mut dyn Observer, budget: u64) -> Turn {
+        let until = self.t.steps.saturating_add(budget);
         loop {
             let changed = self.replay();
             let ended = self.extend();
+            self.t.steps += u64::from(self.exec.steps());
             if let Some(ended) = &ended {
                 self.judge(ended, observer);
-                if self.tally.stopped || !observer.go_on() {
-                    return;
+                if self.t.tally.stopped || !observer.go_on() {
+                    return Turn::Done;
                 }
-                if self.options.max_schedules.is_some_and(|m| self.tally.schedules >= m) {
+                if self.options.max_schedules.is_some_and(|m| self.t.tally.schedules >= m) {
                     // The bound is hit only if something is left; looking once more tells.
                     self.find_races(changed, true);
                     if self.backtrack() {
-                        self.tally.max_hit = true;
+                        self.t.tally.max_hit = true;
                     }
-                    return;
+                    return Turn::Done;
                 }
             } else {
-                self.tally.blocked += 1;
+                self.t.tally.blocked += 1;
             }
             let finished = !matches!(ended, Some(Ended::StepLimit | Ended::ExpiryLimit));
             self.find_races(changed, finished);
             if !self.backtrack() {
-                return;
+                return Turn::Done;
+            }
+            if self.t.steps >= until {
+                return Turn::OutOfBudget;
             }
         }
     }
@@ -206,17 +256,17 @@ impl<M: Model> Search<'_, '_, M> {
     /// Starts over and follows the choices of every level; logs the step of the deepest, which is new. Returns its index.
     fn replay(&mut self) -> usize {
         self.exec.restart();
-        let Some(deepest) = self.levels.len().checked_sub(1) else {
-            self.events.truncate(0);
+        let Some(deepest) = self.t.levels.len().checked_sub(1) else {
+            self.t.events.truncate(0);
             return 0;
         };
-        self.events.truncate(deepest);
+        self.t.events.truncate(deepest);
         for k in 0..deepest {
-            let l = &self.levels[k];
+            let l = &self.t.levels[k];
             debug_assert!(self.exec.enabled(l.cur), "a replayed step is enabled");
             self.exec.step(l.cur, l.alt);
         }
-        let l = &mut self.levels[deepest];
+        let l = &mut self.t.levels[deepest];
         l.alts = self.exec.alternatives(l.cur);
         assert!(
             self.exec.enabled(l.cur),
@@ -229,37 +279,37 @@ impl<M: Model> Search<'_, '_, M> {
     }
 
     fn step(&mut self, pick: Pick) {
-        self.events.declare(self.exec.machine(), pick);
+        self.t.events.declare(self.exec.machine(), pick);
         self.exec.step(pick.ctx, pick.alt);
-        self.events.happened(self.exec.machine());
+        self.t.events.happened(self.exec.machine());
     }
 
     /// Goes on from the last level to the end. `None`: given up, as all that can step is asleep.
     fn extend(&mut self) -> Option<Ended> {
         loop {
-            let mut ready = std::mem::take(&mut self.ready);
+            let mut ready = std::mem::take(&mut self.t.ready);
             self.exec.ready(&mut ready);
             let end = if ready.is_empty() { Some(Ended::Complete) } else { None };
             let end = end.or_else(|| self.options.limits.reached(self.exec));
             if let Some(end) = end {
-                self.ready = ready;
+                self.t.ready = ready;
                 if end == Ended::Complete {
                     self.exec.end();
                 }
                 return Some(end);
             }
             let (sleep, unchanged) = self.asleep();
-            let last = self.levels.last().map(|l| l.cur);
+            let last = self.t.levels.last().map(|l| l.cur);
             let awake = |c: &CtxId| sleep & bit(*c) == 0;
             let working = |c: &CtxId| awake(c) && !self.exec.is_idle(*c);
             let pick = last
                 .filter(|l| working(l) && ready.contains(l))
                 .or_else(|| ready.iter().copied().find(working))
                 .or_else(|| ready.iter().copied().find(awake));
-            self.ready = ready;
+            self.t.ready = ready;
             let cur = pick?;
             let alts = self.exec.alternatives(cur);
-            self.levels.push(Level {
+            self.t.levels.push(Level {
                 cur,
                 alt: 0,
                 alts,
@@ -275,7 +325,7 @@ impl<M: Model> Search<'_, '_, M> {
     /// Who sleeps at the next level: those asleep at the last one whose next step does not conflict with its step.
     /// And which of them would write nothing.
     fn asleep(&self) -> (CtxSet, CtxSet) {
-        let Some(l) = self.levels.last() else { return (0, 0) };
+        let Some(l) = self.t.levels.last() else { return (0, 0) };
         let mut sleep = l.sleep;
         let mut left = l.sleep;
         while left != 0 {
@@ -283,7 +333,7 @@ impl<M: Model> Search<'_, '_, M> {
             left &= left - 1;
             let slot = self.exec.machine().slots[c.index()].borrow();
             let unchanged = l.unchanged & bit(c) != 0;
-            if c == l.cur || self.events.last_conflicts(&slot.fp, unchanged) {
+            if c == l.cur || self.t.events.last_conflicts(&slot.fp, unchanged) {
                 sleep &= !bit(c);
             }
         }
@@ -291,9 +341,9 @@ impl<M: Model> Search<'_, '_, M> {
     }
 
     fn find_races(&mut self, changed: usize, finished: bool) {
-        self.events.grow(self.exec.machine());
-        for at in changed..self.events.len() {
-            self.races.of_event(&self.events, at);
+        self.t.events.grow(self.exec.machine());
+        for at in changed..self.t.events.len() {
+            self.t.races.of_event(&self.t.events, at);
             self.schedule_reversals();
         }
         if !finished || mutant::planted(Mutant::WaitingForgotten) {
@@ -305,15 +355,15 @@ impl<M: Model> Search<'_, '_, M> {
                 continue;
             }
             let slot = self.exec.machine().slots[c.index()].borrow();
-            self.races.of_waiting(&self.events, c, &slot.fp, &slot.guard);
+            self.t.races.of_waiting(&self.t.events, c, &slot.fp, &slot.guard);
             drop(slot);
             self.schedule_reversals();
         }
     }
 
     fn schedule_reversals(&mut self) {
-        for r in self.races.found.drain(..) {
-            let l = &mut self.levels[r.at];
+        for r in self.t.races.found.drain(..) {
+            let l = &mut self.t.levels[r.at];
             if r.initials & (l.chosen | l.sleep) == 0 {
                 let who = if r.initials & bit(r.wanted) != 0 {
                     bit(r.wanted)
@@ -328,14 +378,14 @@ impl<M: Model> Search<'_, '_, M> {
 
     /// To the next choice that is left; false when there is none.
     fn backtrack(&mut self) -> bool {
-        while let Some(deepest) = self.levels.len().checked_sub(1) {
-            let l = &mut self.levels[deepest];
+        while let Some(deepest) = self.t.levels.len().checked_sub(1) {
+            let l = &mut self.t.levels[deepest];
             if l.alt + 1 < l.alts {
                 l.alt += 1;
                 return true;
             }
             l.sleep |= bit(l.cur);
-            if self.events.is_unchanged(deepest) {
+            if self.t.events.is_unchanged(deepest) {
                 l.unchanged |= bit(l.cur);
             }
             l.rest &= !l.sleep;
@@ -345,7 +395,7 @@ impl<M: Model> Search<'_, '_, M> {
                 l.alt = 0;
                 return true;
             }
-            self.levels.pop();
+            self.t.levels.pop();
         }
         false
     }
@@ -353,12 +403,12 @@ impl<M: Model> Search<'_, '_, M> {
     fn judge(&mut self, ended: &Ended, observer: &mut dyn Observer) {
         let m = self.exec.machine();
         let stuck = self.exec.stuck();
-        let t = &mut self.tally;
+        let t = &mut self.t.tally;
         let mem = m.mem.borrow();
         t.count(&mem, ended, !stuck.is_empty());
-        t.traces = t.traces.wrapping_add(mix(self.events.digest()));
+        t.traces = t.traces.wrapping_add(mix(self.t.events.digest()));
         let keys = mem.finding_keys();
-        let events = Some(&self.events);
+        let events = Some(&self.t.events);
         observer.execution(&View { mem: &mem, machine: m, ended, stuck: &stuck, events });
         drop(mem);
         if t.schedules.is_multiple_of(1024) {
@@ -367,16 +417,16 @@ impl<M: Model> Search<'_, '_, M> {
         if keys.is_empty() {
             return;
         }
-        self.tally.failing += 1;
+        self.t.tally.failing += 1;
         self.keep_findings(&keys);
-        self.tally.stopped = !self.options.keep_going;
+        self.t.tally.stopped = !self.options.keep_going;
     }
 
     fn keep_findings(&mut self, keys: &[FindingKey]) {
-        let best = keys.iter().map(|k| self.tally.cost(k)).max().unwrap_or(order::Cost::MAX);
-        let better = order::fewest_preemptions(&self.events, self.exec, best);
+        let best = keys.iter().map(|k| self.t.tally.cost(k)).max().unwrap_or(order::Cost::MAX);
+        let better = order::fewest_preemptions(&self.t.events, self.exec, best);
         for k in keys {
-            let kept = self.tally.found(*k, || self.events.picks().collect());
+            let kept = self.t.tally.found(*k, || self.t.events.picks().collect());
             if let Some((cost, picks)) = &better
                 && *cost < kept.cost
             {

@@ -25,6 +25,12 @@ pub(crate) enum Mutant {
     ReadersNotRead,
     /// A writer does not read the readers of a reader-writer lock.
     WriterIgnoresReaders,
+    /// A sleeping context sleeps on when its step conflicts with the one that was taken (in the search by states).
+    NeverWoken,
+    /// What contexts have learned is no part of a state.
+    LearnedForgotten,
+    /// Names of contexts in values are not renamed with their contexts.
+    NamesKept,
 }
 
 #[cfg(test)]

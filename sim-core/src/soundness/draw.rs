@@ -51,6 +51,41 @@ pub fn program(seed: u64) -> Program {
     p
 }
 
+/// A random program with two or three interchangeable tasks. Each has a variable of its own, the one with its number
+/// from 3 on; another task may wait for all of these together, or for none.
+pub fn symmetric(seed: u64) -> Program {
+    let d = &mut Draw(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
+    let n = 2 + d.index(2);
+    let own = 3..3 + n;
+    let mut p = Program { cpus: n as u16 + 1, vars: 3, locks: 2, ..Program::default() };
+    let paired = d.below(2) == 0;
+    let mut other = if paired { paired_body(d, &p) } else { body(d, &p, 0) };
+    other.retain(|op| *op != Op::Sync);
+    let at = d.index(other.len() + 1);
+    if d.below(2) == 0 {
+        other.insert(at, Op::WaitAllZero(own.start, own.end - 1));
+    }
+    let mut member = if paired { paired_body(d, &p) } else { body(d, &p, 1) };
+    member.retain(|op| *op != Op::Sync);
+    member.truncate(5);
+    let at = d.index(member.len() + 1);
+    let mine = [Op::Write(99, 1), Op::Write(99, 0), Op::Add(99, 1), Op::Read(99)];
+    member.insert(at, mine[d.index(4)].clone());
+    p.vars = own.end;
+    p.tasks.push((0, other));
+    for (i, v) in own.enumerate() {
+        let body = member.iter().map(|op| match op {
+            Op::Write(99, x) => Op::Write(v, *x),
+            Op::Add(99, x) => Op::Add(v, *x),
+            Op::Read(99) => Op::Read(v),
+            op => op.clone(),
+        });
+        p.tasks.push((i as u16 + 1, body.collect()));
+        p.orbit.push((i + 1, v));
+    }
+    p
+}
+
 fn body(d: &mut Draw, p: &Program, me: usize) -> Vec<Op> {
     let len = 2 + d.index(4);
     (0..len).map(|_| step(d, p, true, me)).collect()

@@ -7,17 +7,20 @@ mod brute;
 mod common;
 mod draw;
 mod mutants;
+mod orbits;
 
 use brute::Brute;
 use common::{Oracle, Outcome, Program, Toy, boot, outcome};
 use draw::program;
 use std::collections::BTreeSet;
+use timerace_core::Class;
 use timerace_core::bounded::explore_bounded;
 use timerace_core::dpor::{Ignore, Observer, Options, View, explore};
 use timerace_core::exec::Exec;
 use timerace_core::policy::{Ended, Limits, Replay};
 use timerace_core::record::record;
 use timerace_core::result::Exploration;
+use timerace_core::states::explore_states;
 
 /// How many programs: other numbers on request (`TIMERACE_PROGRAMS=1000000`).
 const PROGRAMS: u64 = 20_000;
@@ -90,6 +93,38 @@ fn check_traces(p: &Program, truth: &Truth) -> Exploration {
     r
 }
 
+/// Every reachable final state, by states.
+fn check_states(p: &Program, truth: &Truth) {
+    let (machine, toy) = boot(p);
+    let mut exec = Exec::new(&machine, &toy);
+    let mut seen = Collect::new(&toy);
+    let r = explore_states(&mut exec, false, &keep_going(), &mut seen);
+    assert!(r.complete);
+    let (ends, classes) = of_states(&truth.outcomes);
+    assert_eq!(of_states(&seen.outcomes).0, ends, "final states lost by states on {p:#?}");
+    assert_eq!(classes_of(&r), classes, "findings lost by states on {p:#?}");
+}
+
+/// What a state shows of outcomes: how they end, and the classes of findings that there are. Who broke what on the way is
+/// no part of a state.
+fn of_states(outcomes: &BTreeSet<Outcome>) -> (BTreeSet<Outcome>, BTreeSet<Class>) {
+    let mut classes = BTreeSet::new();
+    for o in outcomes {
+        let class = |double| if double { Class::DoubleFree } else { Class::UseAfterFree };
+        classes.extend(o.bugs.iter().map(|b| class(b.1)));
+        if !o.stuck.is_empty() {
+            classes.insert(Class::Deadlock);
+        }
+    }
+    let bare = |o: &Outcome| Outcome { bugs: BTreeSet::new(), ..o.clone() };
+    (outcomes.iter().map(bare).collect(), classes)
+}
+
+fn classes_of(r: &Exploration) -> BTreeSet<Class> {
+    let all = r.findings.iter().map(|f| f.class);
+    all.map(|c| if c == Class::SelfDeadlock { Class::Deadlock } else { c }).collect()
+}
+
 fn check_preemptions(p: &Program, r: &Exploration) {
     let (machine, toy) = boot(p);
     let mut exec = Exec::new(&machine, &toy);
@@ -118,6 +153,7 @@ fn check(seed: u64) -> bool {
     let p = program(seed);
     let Some(truth) = Truth::of(&p) else { return false };
     let r = check_traces(&p, &truth);
+    check_states(&p, &truth);
     if seed.is_multiple_of(4) {
         check_preemptions(&p, &r);
     }

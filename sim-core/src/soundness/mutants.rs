@@ -1,13 +1,13 @@
 //! Planted errors: the comparison with brute force finds each of them.
 
-use super::{Truth, check_traces, program};
+use super::{Truth, check_states, check_traces, program};
 use crate::dpor::mutant::{Mutant, with};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
 /// Each error, and how many programs suffice to find it.
-const LIST: [(Mutant, u64); 9] = [
+const LIST: [(Mutant, u64); 11] = [
     (Mutant::WaitingForgotten, 400),
     (Mutant::ImmediateRacesOnly, 400),
     (Mutant::GuardNotAsked, 400),
@@ -17,6 +17,8 @@ const LIST: [(Mutant, u64); 9] = [
     (Mutant::UndeclaredVariable, 400),
     (Mutant::ReadersNotRead, 400),
     (Mutant::WriterIgnoresReaders, 400),
+    (Mutant::NeverWoken, 400),
+    (Mutant::LearnedForgotten, 400),
 ];
 
 #[test]
@@ -30,7 +32,13 @@ fn planted_errors_are_found() {
                 continue;
             }
             let wrong = with(Some(*mutant), || {
-                quietly(|| catch_unwind(AssertUnwindSafe(|| check_traces(&p, &truth))).is_err())
+                quietly(|| {
+                    let compare = || {
+                        check_traces(&p, &truth);
+                        check_states(&p, &truth);
+                    };
+                    catch_unwind(AssertUnwindSafe(compare)).is_err()
+                })
             });
             if wrong {
                 *caught = Some(seed);
@@ -46,7 +54,7 @@ fn planted_errors_are_found() {
 }
 
 /// Without the messages of panics, which are what is wanted here.
-fn quietly<R>(f: impl FnOnce() -> R) -> R {
+pub fn quietly<R>(f: impl FnOnce() -> R) -> R {
     thread_local! {
         static QUIET: Cell<bool> = const { Cell::new(false) };
     }

@@ -80,4 +80,6 @@ pub struct Program {
     pub tasks: Vec<(u16, Vec<Op>)>,
     pub lines: Vec<Line>,
     pub worker: bool,
+    /// Tasks that are interchangeable, each with the variable that is its own. Each is alone on its CPU.
+    pub orbit: Vec<(usize, usize)>,
 }

@@ -123,7 +123,11 @@ impl<'a> Oracle<'a> {
         }
         loop {
             let ops = self.ops(c);
-            let Some(op) = ops.get(s.ctx[c].at) else { return };
+            let Some(op) = ops.get(s.ctx[c].at) else {
+                // Nobody asks for it any more.
+                s.ctx[c].r = 0;
+                return;
+            };
             let x = &mut s.ctx[c];
             match op {
                 Op::SkipUnless(v, n) => {
@@ -407,6 +411,11 @@ impl<'a> Oracle<'a> {
 
     /// All outcomes, by visiting every reachable state; `None` if there are more states than `max`.
     pub fn outcomes(&self, max: usize) -> Option<BTreeSet<Outcome>> {
+        self.explore(max).map(|e| e.0)
+    }
+
+    /// All outcomes, and how many states are reachable.
+    pub fn explore(&self, max: usize) -> Option<(BTreeSet<Outcome>, usize)> {
         let mut seen = HashSet::new();
         let mut open = vec![self.start()];
         let mut out = BTreeSet::new();
@@ -441,7 +450,7 @@ impl<'a> Oracle<'a> {
                 return None;
             }
         }
-        Some(out)
+        Some((out, seen.len()))
     }
 
     /// The fewest preemptions with which some outcome with a bug or a stuck context is reached.

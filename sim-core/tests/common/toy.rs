@@ -2,7 +2,7 @@
 
 use super::{Op, Outcome, Program};
 use std::collections::BTreeSet;
-use timerace_core::machine::{Body, CtxKind, CtxSpec};
+use timerace_core::machine::{Body, CtxKind, CtxSpec, Member, Orbit};
 use timerace_core::mem::{Mem, Ptr, TypeId};
 use timerace_core::rcu::GracePeriods;
 use timerace_core::step::{Cmp, Gate, Rel, Term};
@@ -28,12 +28,12 @@ pub struct Toy {
 /// Builds machine and model.
 pub fn boot(prog: &Program) -> (Machine, Toy) {
     let mut s = Setup::new(prog.cpus);
-    let vars = (0..prog.vars).map(|i| s.var(&format!("v{i}"), 0i64)).collect();
+    let vars: Vec<Var<i64>> = (0..prog.vars).map(|i| s.var(&format!("v{i}"), 0i64)).collect();
     let locks = (0..prog.locks).map(|i| s.lock(&format!("L{i}"))).collect();
     let ty = s.struct_type("obj", &["word"]);
     let object = s.preallocated(ty);
     s.init(object.field::<u64>(0), 0);
-    let mut rcu = Vec::new();
+    let mut rcu: Vec<Var<bool>> = Vec::new();
     for (i, (c, _)) in prog.tasks.iter().enumerate() {
         s.context(spec(&format!("t{i}"), *c, CtxKind::Task, false));
         rcu.push(s.var(&format!("rcu{i}"), false));
@@ -66,7 +66,17 @@ pub fn boot(prog: &Program) -> (Machine, Toy) {
         .collect();
     let writer = s.lock("W");
     let bodies = prog.tasks.len() + prog.lines.len();
-    let readers = (0..bodies).map(|i| s.var(&format!("reader{i}"), false)).collect();
+    let readers: Vec<Var<bool>> =
+        (0..bodies).map(|i| s.var(&format!("reader{i}"), false)).collect();
+    if !prog.orbit.is_empty() {
+        let members = prog.orbit.iter().map(|(t, v)| {
+            let own = s.own(CpuId(prog.tasks[*t].0));
+            let objects = [vars[*v].obj(), rcu[*t].obj(), readers[*t].obj(), own];
+            Member { contexts: vec![CtxId(*t as u16)], objects: objects.to_vec() }
+        });
+        let members = members.collect();
+        s.interchangeable(Orbit { members });
+    }
     let prog = prog.clone();
     let toy =
         Toy { prog, vars, locks, rcu, writer, readers, grace, running, queues, work, object, ty };
@@ -206,11 +216,20 @@ impl Toy {
                 return Some(u64::from(cx.trylock(site!("trylock", Lock), self.locks[l]).await));
             }
             Op::Free => cx.free(site!("free", Alloc), self.object).await,
+            // What is read is not looked at: nothing is learned.
             Op::Use => {
-                cx.read(site!("use", Memory), word).await;
+                let step = cx.step(site!("use", Memory)).reads(word.obj());
+                step.run(move |m: &mut Mem| {
+                    m.load(word);
+                })
+                .await;
             }
             Op::UseAdd => {
-                cx.fetch_add(site!("use add", Atomic), self.object.field(0), 1).await;
+                let step = cx.step(site!("use add", Atomic)).writes(word.obj());
+                step.run(move |m: &mut Mem| {
+                    m.update(word, |w| w + 1);
+                })
+                .await;
             }
             Op::RcuLock if rcu.is_some() => cx.rcu_read_lock(rcu).await,
             Op::RcuUnlock if rcu.is_some() => cx.rcu_read_unlock(rcu).await,
