@@ -24,8 +24,8 @@ fn blocks<'t>(text: &'t str, language: &str) -> Vec<(&'t str, &'t str)> {
 
 /// The last file that a text names in backquotes.
 fn last_file<'t>(text: &'t str, ending: &str) -> &'t str {
-    let names = text.split('`').filter(|t| t.ends_with(ending) && t.contains('/'));
-    names.last().expect("a file is named before its code")
+    let mut names = text.split('`').filter(|t| t.ends_with(ending) && t.contains('/'));
+    names.next_back().expect("a file is named before its code")
 }
 
 #[test]
