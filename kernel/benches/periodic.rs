@@ -101,6 +101,7 @@ fn model(w: &World) -> u64 {
         until: None,
         expiries: Some(EXPIRIES),
         max_steps: u64::MAX,
+        goes_on: true,
     };
     let (run, _) = run_timed(&machine, &kernel, &options, &mut Unwatched);
     assert_eq!((run.ended, run.expiries), (TimedEnd::Expiries, EXPIRIES));

@@ -23,42 +23,41 @@ pub struct Cx<'m> {
 #[must_use = "a declared step happens when run(..) is awaited"]
 pub struct Decl<'m> {
     cx: Cx<'m>,
+    slot: RefMut<'m, Slot>,
 }
 
 impl<'m> Decl<'m> {
-    fn slot(&self) -> RefMut<'m, Slot> {
-        self.cx.machine.slots[self.cx.id.index()].borrow_mut()
-    }
-
-    fn access(self, a: Access) -> Self {
+    #[inline]
+    fn access(mut self, a: Access) -> Self {
         // A timed run asks a footprint only for what is written; debug builds check it all the same.
         if self.cx.machine.timed.get() && !cfg!(debug_assertions) {
             if a.is_write() {
-                self.slot().fp.push(a);
+                self.slot.fp.push(a);
             }
             return self;
         }
         let life = self.cx.machine.mem.borrow().life[a.obj().index()];
-        let mut slot = self.slot();
-        slot.fp.push(a);
+        self.slot.fp.push(a);
         if let Some(base) = life.checked_sub(1) {
-            slot.fp.push(Access::read(Obj(base)));
+            self.slot.fp.push(Access::read(Obj(base)));
         }
-        drop(slot);
         self
     }
 
     /// The step reads `obj`.
+    #[inline]
     pub fn reads(self, obj: Obj) -> Self {
         self.access(Access::read(obj))
     }
 
     /// The step writes (or reads and writes) `obj`.
+    #[inline]
     pub fn writes(self, obj: Obj) -> Self {
         self.access(Access::write(obj))
     }
 
     /// The step accesses `obj` without any marking, as plain C does.
+    #[inline]
     pub fn plain(self, obj: Obj, write: bool) -> Self {
         let a = if write { Access::write(obj) } else { Access::read(obj) };
         self.access(a.plain())
@@ -66,14 +65,16 @@ impl<'m> Decl<'m> {
 
     /// The step may happen only while `obj rel value`. The object is read. Several conditions must all hold, or any
     /// after [`Decl::any`].
-    pub fn when(self, obj: Obj, rel: Rel, value: u64) -> Self {
-        self.slot().guard.cmps.push(Cmp::new(obj, rel, value));
+    #[inline]
+    pub fn when(mut self, obj: Obj, rel: Rel, value: u64) -> Self {
+        self.slot.guard.cmps.push(Cmp::new(obj, rel, value));
         self.access(Access::read(obj))
     }
 
     /// A condition between two terms; objects in it are read.
-    pub fn when_cmp(self, cmp: Cmp) -> Self {
-        self.slot().guard.cmps.push(cmp);
+    #[inline]
+    pub fn when_cmp(mut self, cmp: Cmp) -> Self {
+        self.slot.guard.cmps.push(cmp);
         let mut this = self;
         for o in cmp.objs() {
             this = this.access(Access::read(o));
@@ -82,15 +83,17 @@ impl<'m> Decl<'m> {
     }
 
     /// One of the conditions suffices.
-    pub fn any(self) -> Self {
-        self.slot().guard.any = true;
+    #[inline]
+    pub fn any(mut self) -> Self {
+        self.slot.guard.any = true;
         self
     }
 
     /// The step enters or leaves a level of its CPU: it writes the CPU's word, under this rule.
-    pub fn on_cpu(self, rule: CpuRule) -> Self {
+    #[inline]
+    pub fn on_cpu(mut self, rule: CpuRule) -> Self {
         let own = self.cx.machine.own_of(self.cx.id);
-        let mut slot = self.slot();
+        let slot = &mut *self.slot;
         slot.guard.cpu = rule;
         if let Some(own) = own {
             match slot.fp.first_mut() {
@@ -98,45 +101,61 @@ impl<'m> Decl<'m> {
                 _ => slot.fp.insert(0, Access::write(own)),
             }
         }
-        drop(slot);
         self
     }
 
     /// In timed runs the step happens no earlier than this.
-    pub fn gate(self, gate: Gate) -> Self {
-        self.slot().gate = gate;
+    #[inline]
+    pub fn gate(mut self, gate: Gate) -> Self {
+        self.slot.gate = gate;
         self
     }
 
     /// In timed runs the step takes this many nanoseconds, drawn evenly from the range.
-    pub fn takes(self, min_ns: u64, max_ns: u64) -> Self {
-        self.slot().cost = Cost::Range(min_ns, max_ns);
+    #[inline]
+    pub fn takes(mut self, min_ns: u64, max_ns: u64) -> Self {
+        self.slot.cost = Cost::Range(min_ns, max_ns);
         self
     }
 
     /// While it waits, the context does not keep its CPU.
-    pub fn asleep(self) -> Self {
-        self.slot().waiting = Waiting::Sleep;
+    #[inline]
+    pub fn asleep(mut self) -> Self {
+        self.slot.waiting = Waiting::Sleep;
         self
     }
 
     /// The schedule chooses among `n` alternatives ([`Mem::chosen`]).
-    pub fn choices(self, n: u8) -> Self {
-        self.slot().alts = n.max(1);
+    #[inline]
+    pub fn choices(mut self, n: u8) -> Self {
+        self.slot.alts = n.max(1);
         self
     }
 
     /// The context is a daemon that waits for work here and carries no local state past this point.
-    pub fn idle(self) -> Self {
-        let mut slot = self.slot();
-        slot.status = Status::Idle;
+    #[inline]
+    pub fn idle(mut self) -> Self {
+        self.slot.status = Status::Idle;
         // Back at its named state: what it learned before no longer matters to it.
-        slot.learned = 0;
-        drop(slot);
+        self.slot.learned = 0;
+        self
+    }
+
+    /// Until this context has gone on, no other can touch what the step touches: it belongs to the CPU, or a lock that
+    /// the context holds protects it. The step always happens, without conditions or alternatives. A timed run then
+    /// takes it together with the one before; exploration makes no difference.
+    #[inline]
+    pub fn exclusive(self) -> Self {
+        self.exclusive_if(true)
+    }
+
+    fn exclusive_if(mut self, yes: bool) -> Self {
+        self.slot.exclusive = yes;
         self
     }
 
     /// The step: `act` sees shared memory, and what it returns is all that the context learns.
+    #[inline]
     pub fn run<R: Learn, F: FnOnce(&mut Mem) -> R + Unpin + 'static>(
         self,
         act: F,
@@ -172,6 +191,7 @@ impl Drop for Entered<'_> {
 
 impl<'m> Cx<'m> {
     /// The context's number.
+    #[inline]
     pub fn id(self) -> CtxId {
         self.id
     }
@@ -182,25 +202,30 @@ impl<'m> Cx<'m> {
     }
 
     /// The CPU that the context is on; `None` for helpers.
+    #[inline]
     pub fn cpu(self) -> Option<CpuId> {
         self.machine.specs[self.id.index()].cpu
     }
 
     /// The virtual time on the context's CPU at its last step; 0 in explored runs, which have no clock.
+    #[inline]
     pub fn now(self) -> crate::Nanos {
         self.machine.mem.borrow().now
     }
 
     /// The level of the context.
+    #[inline]
     pub fn kind(self) -> CtxKind {
         self.machine.specs[self.id.index()].kind
     }
 
+    #[inline]
     fn slot(self) -> RefMut<'m, Slot> {
         self.machine.slots[self.id.index()].borrow_mut()
     }
 
     /// Declares a step. Contexts on a CPU step under [`CpuRule::Run`] unless said otherwise.
+    #[inline]
     pub fn step(self, label: impl Into<Label>) -> Decl<'m> {
         let own = self.machine.own_of(self.id);
         let mut slot = self.slot();
@@ -210,6 +235,7 @@ impl<'m> Cx<'m> {
         slot.cost = Cost::Class(label.site.cost);
         slot.gate = Gate::Open;
         slot.waiting = Waiting::Spin;
+        slot.exclusive = false;
         slot.alts = 1;
         slot.fp.clear();
         slot.guard.cmps.clear();
@@ -219,8 +245,7 @@ impl<'m> Cx<'m> {
             slot.guard.cpu = CpuRule::Run;
             slot.fp.push(Access::read(own));
         }
-        drop(slot);
-        Decl { cx: self }
+        Decl { cx: self, slot }
     }
 
     // Variables.
@@ -310,8 +335,11 @@ impl<'m> Cx<'m> {
         let Some(own) = self.machine.own_of(self.id) else { return };
         let word: Var<u64> = Var::at(own);
         let me = self.id;
+        // Grace periods watch whether a CPU's stack is empty.
+        let nested = self.depth() > 1;
         self.step(label)
             .on_cpu(CpuRule::Run)
+            .exclusive_if(nested)
             .run(move |m| {
                 m.update(word, |w| cpu::push(w, me, mask));
             })
@@ -325,6 +353,7 @@ impl<'m> Cx<'m> {
         let leave = self.depth() == 0;
         self.step(label)
             .on_cpu(CpuRule::Run)
+            .exclusive_if(!leave)
             .run(move |m| {
                 m.update(word, |w| cpu::pop(w, me, mask, leave));
             })

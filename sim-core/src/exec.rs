@@ -142,17 +142,10 @@ impl<'m, M: Model> Exec<'m, M> {
             if slot.taken == 0 {
                 self.moved.push(c);
             }
-            slot.taken += 1;
-            mem.cur = c;
-            mem.label = slot.label;
-            mem.alt = alt;
-            mem.step_no += 1;
-            mem.taken = slot.taken;
+            slot.begin(c, alt, mem);
             if !self.machine.timed.get() {
                 self.note_writes(&slot.fp, mem, c);
             }
-            #[cfg(debug_assertions)]
-            mem.declared.clone_from(&slot.fp);
         }
         let body = self.bodies[c.index()].as_mut().expect("an enabled context has a body");
         if body.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {

@@ -278,6 +278,7 @@ impl Setup {
             arena: RefCell::new(BTreeMap::new()),
             learning: Cell::new(false),
             timed: Cell::new(false),
+            clock: RefCell::default(),
         }
     }
 }
@@ -304,6 +305,7 @@ pub struct Machine {
     arena: RefCell<BTreeMap<(u16, u32, u32), u32>>,
     pub(crate) learning: Cell<bool>,
     pub(crate) timed: Cell<bool>,
+    pub(crate) clock: RefCell<crate::timed::Clock>,
 }
 
 fn add_alloc(mem: &mut Mem, ty: TypeId, owner: CtxId, seq: u32) -> Ptr {

@@ -352,11 +352,13 @@ impl Mem {
     }
 
     /// The word of an object, without any check: for detectors and dumps at the end of a run.
+    #[inline]
     pub fn peek(&self, obj: Obj) -> u64 {
         self.values[obj.index()]
     }
 
     /// Reads a variable. A read of freed or fresh memory is a finding, and gives the last value.
+    #[inline]
     pub fn load<T: Word>(&mut self, var: Var<T>) -> T {
         self.check(var.obj, false);
         let v = self.values[var.obj.index()];
@@ -367,12 +369,14 @@ impl Mem {
     }
 
     /// Writes a variable. A write to freed memory is a finding, and is performed.
+    #[inline]
     pub fn store<T: Word>(&mut self, var: Var<T>, v: T) {
         self.check(var.obj, true);
         self.values[var.obj.index()] = v.to_word();
     }
 
     /// Reads the variable, then writes what `f` makes of the value; returns the old value.
+    #[inline]
     pub fn update<T: Word>(&mut self, var: Var<T>, f: impl FnOnce(T) -> T) -> T {
         let old = self.load(var);
         self.store(var, f(old));
@@ -416,6 +420,7 @@ impl Mem {
         self.samples.push(expiry);
     }
 
+    #[inline]
     fn check(&mut self, obj: Obj, write: bool) {
         #[cfg(debug_assertions)]
         debug_assert!(
@@ -600,6 +605,7 @@ impl Mem {
     // Timer queues.
 
     /// A queue, to look at.
+    #[inline]
     pub fn queue(&mut self, q: QueueVar) -> &TimerQueue {
         self.check(q.0, false);
         &self.queues[q.1 as usize]
@@ -611,6 +617,7 @@ impl Mem {
     }
 
     /// Changes a queue.
+    #[inline]
     pub fn with_queue<R>(&mut self, q: QueueVar, f: impl FnOnce(&mut TimerQueue) -> R) -> R {
         self.check(q.0, true);
         let queue = &mut self.queues[q.1 as usize];

@@ -316,6 +316,8 @@ pub(crate) struct Slot {
     pub gate: Gate,
     pub cost: Cost,
     pub waiting: Waiting,
+    /// Nobody else can touch what the step touches until the context has gone on.
+    pub exclusive: bool,
     /// Number of alternatives among which the schedule chooses (1: none).
     pub alts: u8,
     /// Depths of preempt-off, irq-off and BH-off sections of this context.
@@ -357,6 +359,7 @@ impl Slot {
             gate: Gate::Open,
             cost: Cost::Class(CostClass::Free),
             waiting: Waiting::Spin,
+            exclusive: false,
             alts: 1,
             preempt: 0,
             irq: 0,
@@ -367,6 +370,18 @@ impl Slot {
             taken: 0,
             learned: 0,
         }
+    }
+
+    /// The declared step begins.
+    pub fn begin(&mut self, ctx: CtxId, alt: u8, mem: &mut Mem) {
+        self.taken += 1;
+        mem.cur = ctx;
+        mem.label = self.label;
+        mem.alt = alt;
+        mem.step_no += 1;
+        mem.taken = self.taken;
+        #[cfg(debug_assertions)]
+        mem.declared.clone_from(&self.fp);
     }
 
     /// Forgets the execution, keeps the declared step (for daemons at their idle point) and the buffers.
@@ -431,7 +446,9 @@ impl<R: Learn, F: FnOnce(&mut Mem) -> R + Unpin + 'static> Future for StepFut<'_
         let this = self.get_mut();
         if !this.declared {
             this.declared = true;
-            return Poll::Pending;
+            if !this.machine.timed.get() || !this.machine.goes_on(this.ctx) {
+                return Poll::Pending;
+            }
         }
         let act = this.act.take().expect("a step is polled once after its declaration");
         let r = act(&mut this.machine.mem.borrow_mut());

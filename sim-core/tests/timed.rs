@@ -16,7 +16,7 @@ struct Bench {
     log: RefCell<Vec<(String, u64)>>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Do {
     Work(u64),
     Arm(u64),
@@ -25,6 +25,10 @@ enum Do {
     Sleep(u64),
     IrqOff,
     IrqOn,
+    BhOff,
+    BhOn,
+    /// Work on something that is the CPU's own.
+    Local(u64),
 }
 
 fn boot(cpus: u16, tasks: &[(u16, Vec<Do>)]) -> (Machine, Bench) {
@@ -71,7 +75,12 @@ impl Bench {
                     let at = *at as i64;
                     cx.step(site!("arm", Free))
                         .writes(q.obj())
-                        .run(move |m: &mut Mem| m.with_queue(q, |q| q.insert(1, 1, at, at)))
+                        .run(move |m: &mut Mem| {
+                            m.with_queue(q, |q| {
+                                q.remove(1);
+                                q.insert(1, 1, at, at);
+                            });
+                        })
                         .await;
                 }
                 Do::Set(v) => cx.write(site!("set", Free), flag, *v).await,
@@ -84,6 +93,11 @@ impl Bench {
                 }
                 Do::IrqOff => cx.irq_save(site!("off", Free)).await,
                 Do::IrqOn => cx.irq_restore(site!("on", Free)).await,
+                Do::BhOff => cx.bh_disable(site!("off", Free)).await,
+                Do::BhOn => cx.bh_enable(site!("on", Free)).await,
+                Do::Local(ns) => {
+                    cx.step(site!("local", Free)).takes(*ns, *ns).exclusive().run(|_| ()).await;
+                }
             }
         }
         // A last step, so that its time is that at which all work is over.
@@ -119,13 +133,23 @@ impl Bench {
 }
 
 fn run(cpus: u16, tasks: &[(u16, Vec<Do>)]) -> (TimedRun, Vec<(String, u64)>) {
+    run_with(cpus, tasks, Costs::default(), true)
+}
+
+fn run_with(
+    cpus: u16,
+    tasks: &[(u16, Vec<Do>)],
+    costs: Costs,
+    goes_on: bool,
+) -> (TimedRun, Vec<(String, u64)>) {
     let (machine, model) = boot(cpus, tasks);
     let options = TimedOptions {
         seed: 1,
-        costs: Costs::default(),
+        costs,
         until: Some(Nanos(1_000_000_000)),
         expiries: None,
         max_steps: 100_000,
+        goes_on,
     };
     let (r, _) = run_timed(&machine, &model, &options, &mut Unwatched);
     let log = model.log.borrow().clone();
@@ -196,6 +220,7 @@ fn a_hang_ends_the_run_as_a_finding() {
         until: None,
         expiries: None,
         max_steps: 1_000,
+        goes_on: true,
     };
     let (r, _) = run_timed(&machine, &model, &options, &mut Unwatched);
     assert_eq!(r.ended, TimedEnd::Idle);
@@ -212,4 +237,50 @@ fn the_same_seed_gives_the_same_digest() {
         [(0, vec![Do::Arm(50_001), Do::Work(100_000)]), (1, vec![Do::Sleep(3), Do::Set(1)])];
     assert_ne!(run(2, &tasks).0.digest, run(2, &other).0.digest);
     let _ = CtxId(0);
+}
+
+/// Two to four tasks on two CPUs that mask, arm, work and sleep.
+fn drawn(mut x: u64) -> Vec<(u16, Vec<Do>)> {
+    let mut draw = |n: u64| {
+        x = timerace_core::mix::mix(x);
+        x % n
+    };
+    let mut tasks = Vec::new();
+    for _ in 0..2 + draw(3) {
+        let (mut body, mut open) = (Vec::new(), Vec::new());
+        for _ in 0..draw(16) {
+            body.push(match draw(9) {
+                0 => Do::Work(draw(3_000)),
+                1 => Do::Arm(draw(40_000)),
+                2 if open.is_empty() => Do::Sleep(draw(20_000)),
+                3 if !open.is_empty() => open.remove(open.len() - 1),
+                4 => {
+                    open.push(Do::BhOn);
+                    Do::BhOff
+                }
+                5 => {
+                    open.push(Do::IrqOn);
+                    Do::IrqOff
+                }
+                _ => Do::Local(draw(5_000)),
+            });
+        }
+        body.extend(open.into_iter().rev());
+        tasks.push((draw(2) as u16, body));
+    }
+    tasks
+}
+
+#[test]
+fn steps_that_nobody_can_see_between_may_happen_at_once() {
+    let mut steps = 0;
+    for seed in 0..3_000 {
+        let tasks = drawn(seed);
+        let costs = Costs { slice_ns: 8_000, ..Costs::default() };
+        let fast = run_with(2, &tasks, costs.clone(), true);
+        let slow = run_with(2, &tasks, costs, false);
+        assert_eq!(fast, slow, "program {seed}: {tasks:?}");
+        steps += fast.0.steps;
+    }
+    assert!(steps > 50_000, "{steps} steps show little");
 }

@@ -14,7 +14,6 @@ use timerace_core::dpor::{Observer, View};
 use timerace_core::policy::Ended;
 use timerace_core::result::{Expiry, Verdict};
 use timerace_core::timed::{Costs, TimedEnd, TimedOptions, TimedRun, Watch, run_timed};
-use timerace_kernel::Kernel;
 use timerace_kernel::world::Stop;
 use timerace_reports::json::{self, ExpectationResult, FindingLine, RunResult};
 use timerace_reports::latency::{Histogram, Latencies};
@@ -56,7 +55,7 @@ struct Collect {
     expired: Option<Vec<Expiry>>,
 }
 
-impl Watch<Kernel> for Collect {
+impl Watch for Collect {
     fn expiry(&mut self, e: &Expiry) {
         self.latencies.record(e);
         if let Some(rows) = &mut self.expired {
@@ -80,6 +79,7 @@ pub fn once(s: &Session, seed: u64, rows: Option<Vec<Expiry>>) -> Result<Timed, 
         until,
         expiries: [expiries, limits.expiries].into_iter().flatten().min(),
         max_steps: limits.steps.unwrap_or(MAX_STEPS),
+        goes_on: true,
     };
     let end = Finals(&model);
     let mut judge = Judge::new(&s.scenario, &s.source.text, &s.world, Some(&end));

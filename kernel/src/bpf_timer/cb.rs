@@ -81,7 +81,7 @@ impl Kernel {
         let cpu = self.cpu(cx);
         let (running, irq_at, pass) = (cpu.hrtimer_running, cpu.irq_at, cpu.now);
         let mut step = cx.step(site!("this_cpu_write(hrtimer_running, NULL)", Memory));
-        step = step.writes(running.obj());
+        step = step.writes(running.obj()).exclusive();
         if !self.timed {
             return step.run(move |m| m.store(running, None)).await;
         }

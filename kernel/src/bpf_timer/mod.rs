@@ -35,7 +35,7 @@ impl Kernel {
     /// `t = timer->timer`, under the lock.
     async fn slot(&self, cx: Cx<'_>, e: Elem) -> Option<Timer> {
         let t = cx.step(site!("t = timer->timer", Memory)).reads(e.slot().obj());
-        t.run(move |m| load_slot(m, e)).await.map(Timer)
+        t.exclusive().run(move |m| load_slot(m, e)).await.map(Timer)
     }
 
     /// `drop_prog_refcnt()` under the timer lock: 1. `prog` NULL: nothing. 2. `bpf_prog_put(prog)`. 3. `prog = NULL`,
@@ -53,16 +53,18 @@ impl Kernel {
             .await;
     }
 
-    /// `t->prog`, as an index.
+    /// `t->prog`, as an index, under the lock.
     async fn timer_prog(&self, cx: Cx<'_>, t: Timer) -> Option<usize> {
-        let prog = cx.read(site!("prog = t->prog", Memory), t.prog()).await;
+        let prog = cx.step(site!("prog = t->prog", Memory)).reads(t.prog().obj());
+        let prog = prog.exclusive().run(move |m| m.load(t.prog())).await;
         (prog as usize).checked_sub(1)
     }
 
     /// `this_cpu_read(hrtimer_running)`
     async fn hrtimer_running(&self, cx: Cx<'_>) -> Option<Timer> {
         let v = self.cpu(cx).hrtimer_running;
-        cx.read(site!("this_cpu_read(hrtimer_running)", Memory), v).await.map(Timer)
+        let running = cx.step(site!("this_cpu_read(hrtimer_running)", Memory)).reads(v.obj());
+        running.exclusive().run(move |m| m.load(v)).await.map(Timer)
     }
 
     /// Frees the heap object: `kfree_rcu` with 0281b919e175 (`call_rcu` with 5fb750e8a9ae), `kfree` at once before.

@@ -5,16 +5,18 @@
 //! and not masked, comes in between and prolongs it. A context that spins keeps its CPU until a step elsewhere makes its
 //! guard true. Nothing depends on the machine that simulates.
 
+mod clock;
+mod matches;
+
+pub(crate) use clock::Clock;
+
 use crate::exec::Exec;
 use crate::ids::{CtxId, Nanos, Obj};
 use crate::machine::{CtxKind, Model};
 use crate::result::Expiry;
-use crate::schedule::Pick;
-use crate::step::{COST_CLASSES, Cost, CostClass, Gate, Status, Waiting};
+use crate::step::{COST_CLASSES, CostClass, Gate, Status, Waiting};
 use crate::{Machine, cpu};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
-use sha2::{Digest, Sha256};
+use matches::Matches;
 
 /// What steps cost: nanoseconds per class, drawn evenly from a range with both ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub struct TimedOptions {
     pub expiries: Option<u64>,
     /// Bound on steps; reaching it is never a pass.
     pub max_steps: u64,
+    /// Steps that nobody else can see happen right after the one before them (the result is the same, only sooner).
+    pub goes_on: bool,
 }
 
 /// Why a timed run ended.
@@ -79,7 +83,7 @@ pub enum TimedEnd {
 }
 
 /// What a timed run did.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TimedRun {
     /// Virtual time at its end.
     pub virtual_ns: u64,
@@ -89,27 +93,23 @@ pub struct TimedRun {
     pub expiries: u64,
     /// Why it ended.
     pub ended: TimedEnd,
-    /// SHA-256 over every step (who, when): equal digests mean equal runs.
+    /// SHA-256 over every step (who, when), lane by lane: equal digests mean equal runs.
     pub digest: [u8; 32],
 }
 
 /// Looks at a timed run as it goes.
-pub trait Watch<M: Model> {
-    /// Before each step.
-    fn step(&mut self, exec: &Exec<'_, M>, pick: Pick) {
-        let _ = (exec, pick);
-    }
+pub trait Watch {
     /// After an expiry.
-    fn expiry(&mut self, expiry: &Expiry) {
-        let _ = expiry;
-    }
+    fn expiry(&mut self, expiry: &Expiry);
 }
 
 /// Watches nothing.
 #[derive(Copy, Clone, Debug, Default)]
 pub struct Unwatched;
 
-impl<M: Model> Watch<M> for Unwatched {}
+impl Watch for Unwatched {
+    fn expiry(&mut self, _: &Expiry) {}
+}
 
 const NEVER: u64 = u64::MAX;
 
@@ -123,6 +123,8 @@ struct Lane {
     /// Its tasks, in the order of their numbers.
     tasks: Vec<CtxId>,
     own: Option<Obj>,
+    /// The top of its stack.
+    top: Option<CtxId>,
     /// The task that has the CPU while its stack is empty.
     cur: Option<CtxId>,
     /// When that task got it.
@@ -145,26 +147,27 @@ struct Driver<'e, 'm, M, W> {
     /// Nanoseconds that each context must still burn before its next step.
     left: Vec<u64>,
     blocked: Vec<bool>,
+    is_task: Vec<bool>,
     /// By object: who waits for a change of it. By context: the objects that it is registered with.
     watchers: Vec<Vec<CtxId>>,
     watching: Vec<Vec<Obj>>,
-    rng: Vec<ChaCha8Rng>,
-    record: Vec<u8>,
-    hash: Sha256,
-    steps: u64,
+    /// Steps may happen right away, see [`Clock`].
+    goes_on: bool,
     woken: Vec<CtxId>,
+    to_block: Vec<CtxId>,
     matches: Matches,
     blamed: Vec<Obj>,
 }
 
 /// Runs a machine that was booted for timed runs, from the start.
-pub fn run_timed<'m, M: Model, W: Watch<M>>(
+pub fn run_timed<'m, M: Model, W: Watch>(
     machine: &'m Machine,
     model: &'m M,
     options: &TimedOptions,
     watch: &mut W,
 ) -> (TimedRun, Exec<'m, M>) {
     machine.timed.set(true);
+    *machine.clock.borrow_mut() = Clock::default();
     {
         let mut mem = machine.mem.borrow_mut();
         mem.quarantine = Some(Vec::new());
@@ -179,7 +182,7 @@ pub fn run_timed<'m, M: Model, W: Watch<M>>(
     (run, exec)
 }
 
-impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
+impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
     fn new(exec: &'e mut Exec<'m, M>, options: &'e TimedOptions, watch: &'e mut W) -> Self {
         let machine = exec.machine();
         let mut lanes: Vec<Lane> = machine.own.iter().map(|o| Lane::new(Some(*o))).collect();
@@ -206,17 +209,14 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
         for l in &mut lanes {
             l.daemons.sort_by_key(|c| std::cmp::Reverse(machine.specs[c.index()].kind));
         }
-        let rng = (0..lanes.len())
-            .map(|l| {
-                let mut r = ChaCha8Rng::seed_from_u64(options.seed);
-                r.set_stream(l as u64 + 1);
-                r
-            })
-            .collect();
         let n = machine.specs.len();
-        let matches = Matches::new(lanes.len());
+        *machine.clock.borrow_mut() = Clock::new(options, &lanes);
+        let is_task = |c: usize| lanes[lane_of[c]].tasks.contains(&CtxId(c as u16));
         Driver {
-            matches,
+            is_task: (0..n).map(is_task).collect(),
+            matches: Matches::new(lanes.len()),
+            // Marks are in the order of time, so steps must be too.
+            goes_on: options.goes_on && !machine.mem.borrow().marking,
             exec,
             machine,
             options,
@@ -227,11 +227,8 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
             blocked: vec![false; n],
             watchers: Vec::new(),
             watching: vec![Vec::new(); n],
-            rng,
-            record: Vec::with_capacity(RECORD),
-            hash: Sha256::new(),
-            steps: 0,
             woken: Vec::new(),
+            to_block: Vec::new(),
             blamed: Vec::new(),
         }
     }
@@ -241,7 +238,8 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
             self.block_if_disabled(c);
         }
         for l in 0..self.lanes.len() {
-            self.plan(l, true);
+            self.refresh(l);
+            self.plan(l);
         }
     }
 
@@ -250,8 +248,7 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
         let expiries = self.options.expiries.unwrap_or(u64::MAX);
         let mut last = 0;
         let ended = loop {
-            let l = self.matches.first();
-            let at = self.lanes[l].next;
+            let (at, l) = self.matches.first();
             if at == NEVER {
                 break TimedEnd::Idle;
             }
@@ -259,94 +256,109 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
                 last = until;
                 break TimedEnd::Time;
             }
-            last = last.max(at);
-            self.step(l);
+            self.step(l, at);
+            last = last.max(self.lanes[l].t);
             if !self.woken.is_empty() {
-                self.wake_others(l);
+                self.wake_others(l, at);
             }
-            if self.steps >= self.options.max_steps {
+            if self.machine.clock.borrow().steps >= self.options.max_steps {
                 break TimedEnd::StepLimit;
             }
-            if self.machine.mem.borrow().expiries >= expiries {
+            let mem = self.machine.mem.borrow();
+            if mem.expiries >= expiries {
                 break TimedEnd::Expiries;
+            }
+            if mem.samples.len() >= SAMPLES {
+                drop(mem);
+                self.drain_samples();
             }
         };
         self.drain_samples();
         if ended == TimedEnd::Idle {
             self.exec.end();
         }
-        self.hash.update(&self.record);
+        let clock = &mut *self.machine.clock.borrow_mut();
         let mem = self.machine.mem.borrow();
         TimedRun {
             virtual_ns: last,
-            steps: self.steps,
+            steps: clock.steps,
             expiries: mem.expiries,
             ended,
-            digest: std::mem::take(&mut self.hash).finalize().into(),
+            digest: clock.digest(),
         }
     }
 
-    fn step(&mut self, lane: usize) {
-        let (at, c) = (self.lanes[lane].next, self.lanes[lane].who);
+    fn step(&mut self, lane: usize, at: u64) {
+        let c = self.lanes[lane].who;
         self.burn(lane, at);
         self.lanes[lane].t = at;
-        let entry = self.declared(lane, c, at);
-        self.watch.step(self.exec, Pick { ctx: c, alt: entry.alt });
-        self.exec.step(c, entry.alt);
-        self.steps += 1;
-        self.note(c, at);
-        self.left[c.index()] = entry.cost;
-        let l = &mut self.lanes[lane];
-        if l.cur != Some(c) && l.tasks.contains(&c) {
-            l.cur = Some(c);
-            l.since = at;
+        if self.lanes[lane].cur != Some(c) && self.is_task[c.index()] {
+            self.lanes[lane].cur = Some(c);
+            self.lanes[lane].since = at;
         }
+        let alt = self.begin(lane, c, at);
+        self.exec.step(c, alt);
+        let masks = {
+            let clock = &mut *self.machine.clock.borrow_mut();
+            clock.stop();
+            self.lanes[lane].t = clock.at;
+            self.left[c.index()] = clock.cost;
+            clock.masks || !self.woken.is_empty()
+        };
         if self.blocked[c.index()] {
             self.unblock(c);
         }
-        self.block_if_disabled(c);
-        self.plan(lane, entry.masks);
+        if masks {
+            self.refresh(lane);
+        }
+        if !self.plan_next(lane, c) {
+            self.block_if_disabled(c);
+            self.plan(lane);
+        }
     }
 
-    /// What the declared step says: its cost, whether it changes who may enter, and what it will wake.
-    fn declared(&mut self, lane: usize, c: CtxId, at: u64) -> Entry {
+    /// The declared step begins: what it costs, and whom it will wake.
+    fn begin(&mut self, lane: usize, c: CtxId, at: u64) -> u8 {
         let slot = self.machine.slots[c.index()].borrow();
-        let mut mem = self.machine.mem.borrow_mut();
-        mem.now = Nanos(at);
-        let own = self.lanes[lane].own;
-        let mut masks = false;
+        let clock = &mut *self.machine.clock.borrow_mut();
+        self.machine.mem.borrow_mut().now = Nanos(at);
         for a in slot.fp.iter().filter(|a| a.is_write()) {
-            let o = a.obj();
-            masks |= Some(o) == own;
-            if let Some(w) = self.watchers.get(o.index())
-                && !w.is_empty()
-            {
-                masks = true;
-                self.woken.extend(w);
+            if clock.is_watched(a.obj()) {
+                self.woken.extend(&self.watchers[a.obj().index()]);
             }
         }
-        let rng = &mut self.rng[lane];
-        let (lo, hi) = match slot.cost {
-            Cost::Class(class) => {
-                let (lo, hi) = self.options.costs.range[class as usize];
-                (u64::from(lo), u64::from(hi))
-            }
-            Cost::Range(lo, hi) => (lo, hi),
-        };
-        let cost = if lo >= hi { lo } else { lo + crate::policy::below(rng, hi - lo + 1) };
-        let alt =
-            if slot.alts > 1 { crate::policy::below(rng, u64::from(slot.alts)) as u8 } else { 0 };
-        Entry { cost, alt, masks }
+        let l = &self.lanes[lane];
+        let mut horizon = 0;
+        if self.goes_on && self.woken.is_empty() {
+            let slice = if l.tasks.len() > 1 { self.slice_end(lane) } else { NEVER };
+            let until = self.options.until.map_or(NEVER, |n| n.0.saturating_add(1));
+            horizon = l.irq_at.min(slice).min(until);
+        }
+        clock.begin(lane, at, c, &slot, horizon)
     }
 
-    fn note(&mut self, c: CtxId, at: u64) {
-        self.record.extend_from_slice(&c.0.to_le_bytes());
-        self.record.extend_from_slice(&at.to_le_bytes());
-        if self.record.len() + 16 > RECORD {
-            self.hash.update(&self.record);
-            self.record.clear();
-            self.drain_samples();
+    /// The common case: the context that has the CPU to itself can go on.
+    fn plan_next(&mut self, lane: usize, c: CtxId) -> bool {
+        let slot = self.machine.slots[c.index()].borrow();
+        let l = &mut self.lanes[lane];
+        let alone = l.top == Some(c) || l.top.is_none() && l.cur == Some(c) && l.tasks.len() == 1;
+        if !alone || slot.status != Status::Waiting || slot.gate != Gate::Open {
+            return false;
         }
+        if !slot.guard.cmps.is_empty() {
+            let values = &self.machine.mem.borrow().values;
+            if !slot.guard.holds(c, None, &|o: Obj| values[o.index()]) {
+                return false;
+            }
+        }
+        let at = l.t + self.left[c.index()];
+        (l.next, l.who) = if at < l.irq_at { (at, c) } else { (l.irq_at, l.irq) };
+        self.matches.play(lane, l.next);
+        true
+    }
+
+    fn slice_end(&self, lane: usize) -> u64 {
+        self.lanes[lane].since.saturating_add(self.options.costs.slice_ns)
     }
 
     fn drain_samples(&mut self) {
@@ -365,17 +377,11 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
         let l = &self.lanes[lane];
         let passed = to - l.t;
         if passed > 0
-            && let Some(x) = self.top(lane).or(self.lanes[lane].cur)
+            && let Some(x) = l.top.or(l.cur)
         {
             let left = &mut self.left[x.index()];
             *left = left.saturating_sub(passed);
         }
-    }
-
-    /// The top of a CPU's stack.
-    fn top(&self, lane: usize) -> Option<CtxId> {
-        let own = self.lanes[lane].own?;
-        cpu::top(self.machine.mem.borrow().values[own.index()])
     }
 
     /// Registers a context that cannot step with the objects that keep it from it: one that fails of a conjunction. A
@@ -405,14 +411,14 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
             if !w.contains(&c) {
                 w.push(c);
                 self.watching[c.index()].push(*o);
+                self.machine.clock.borrow_mut().watch(*o, true);
             }
         }
         self.blamed = blamed;
     }
 
     /// Contexts that watch what the last step of `lane` wrote: what keeps them, and when they can step, is found anew.
-    fn wake_others(&mut self, lane: usize) {
-        let now = self.lanes[lane].t;
+    fn wake_others(&mut self, lane: usize, now: u64) {
         let mut woken = std::mem::take(&mut self.woken);
         for c in woken.drain(..) {
             let l = self.lane_of[c.index()];
@@ -427,7 +433,8 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
                 self.burn(l, at);
                 self.lanes[l].t = at;
             }
-            self.plan(l, true);
+            self.refresh(l);
+            self.plan(l);
         }
         self.woken = woken;
     }
@@ -441,17 +448,18 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
     fn unblock(&mut self, c: CtxId) {
         self.blocked[c.index()] = false;
         for o in self.watching[c.index()].drain(..) {
-            self.watchers[o.index()].retain(|x| *x != c);
+            let w = &mut self.watchers[o.index()];
+            w.retain(|x| *x != c);
+            if w.is_empty() {
+                self.machine.clock.borrow_mut().watch(o, false);
+            }
         }
     }
 
-    /// When and whose the next step of a lane is. `masks`: who may enter may have changed.
-    fn plan(&mut self, lane: usize, masks: bool) {
-        if masks {
-            self.plan_entries(lane);
-        }
+    /// When and whose the next step of a lane is. [`Driver::refresh`] comes first if who may enter may have changed.
+    fn plan(&mut self, lane: usize) {
         let (mut next, mut who) = (self.lanes[lane].irq_at, self.lanes[lane].irq);
-        let top = self.top(lane);
+        let top = self.lanes[lane].top;
         let holder = top.or(self.lanes[lane].cur);
         let keeps = holder.is_some_and(|x| self.keeps_cpu(x, top.is_some()));
         if let Some(x) = holder.filter(|_| keeps) {
@@ -466,12 +474,12 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
             let (mut at, task) = self.next_task(lane, holder, !keeps);
             if keeps && at != NEVER {
                 // Another task gets its turn when the slice is over.
-                at = at.max(self.lanes[lane].since.saturating_add(self.options.costs.slice_ns));
+                at = at.max(self.slice_end(lane));
             } else if at != NEVER && !self.exec.enabled(task) {
                 // It gets the CPU and spins: no step, but others must wait for the end of its slice.
                 self.lanes[lane].cur = Some(task);
                 self.lanes[lane].since = at;
-                return self.plan(lane, false);
+                return self.plan(lane);
             }
             if at < next {
                 (next, who) = (at, task);
@@ -480,8 +488,7 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
         let l = &mut self.lanes[lane];
         l.next = next;
         l.who = who;
-        let lanes = &self.lanes;
-        self.matches.play(lane, |l| lanes.get(l).map_or(NEVER, |x| x.next));
+        self.matches.play(lane, next);
     }
 
     /// Whether the context that has the CPU goes on, or spins there: on top of the stack it always does.
@@ -490,24 +497,33 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
         slot.status == Status::Waiting && (on_stack || slot.waiting == Waiting::Spin)
     }
 
-    fn plan_entries(&mut self, lane: usize) {
-        let (mut at, mut who) = (NEVER, NOBODY);
-        for i in 0..self.lanes[lane].daemons.len() {
-            let c = self.lanes[lane].daemons[i];
-            if !self.exec.is_idle(c) {
+    /// Who is on top of the CPU's stack, and which daemon may enter it first.
+    fn refresh(&mut self, lane: usize) {
+        let l = &mut self.lanes[lane];
+        let Some(own) = l.own else { return };
+        let mem = self.machine.mem.borrow();
+        let word = mem.values[own.index()];
+        l.top = cpu::top(word);
+        (l.irq_at, l.irq) = (NEVER, NOBODY);
+        for c in &l.daemons {
+            let slot = self.machine.slots[c.index()].borrow();
+            // What the CPU's word keeps out is found anew when the word changes.
+            if slot.status != Status::Idle || !slot.guard.cpu.allows(word, *c) {
                 continue;
             }
-            if self.exec.enabled(c) {
-                let g = self.gate(c).max(self.lanes[lane].t);
-                if g < at {
-                    (at, who) = (g, c);
+            if slot.guard.holds(*c, None, &|o: Obj| mem.values[o.index()]) {
+                let at = slot.gate.opens(&mem).max(l.t);
+                if at < l.irq_at {
+                    (l.irq_at, l.irq) = (at, *c);
                 }
-            } else {
-                self.block_if_disabled(c);
+            } else if !self.blocked[c.index()] {
+                self.to_block.push(*c);
             }
         }
-        let l = &mut self.lanes[lane];
-        (l.irq_at, l.irq) = (at, who);
+        drop(mem);
+        while let Some(c) = self.to_block.pop() {
+            self.block_if_disabled(c);
+        }
     }
 
     /// When the context could take its next step if it keeps the CPU; `None` while its guard is false.
@@ -548,63 +564,13 @@ impl<'e, 'm, M: Model, W: Watch<M>> Driver<'e, 'm, M, W> {
     }
 
     fn gate(&self, c: CtxId) -> u64 {
-        match self.machine.slots[c.index()].borrow().gate {
-            Gate::Open => 0,
-            Gate::At(t) => t.0,
-            Gate::Queues(from, to) => {
-                let mem = self.machine.mem.borrow();
-                let due = |q: &crate::queue::TimerQueue| q.first().map(|e| q.due(e.expires));
-                mem.queues[from as usize..=to as usize]
-                    .iter()
-                    .filter_map(due)
-                    .min()
-                    .unwrap_or(NEVER)
-            }
-        }
+        self.machine.slots[c.index()].borrow().gate.opens(&self.machine.mem.borrow())
     }
-}
-
-/// A tree of matches between lanes: its root is the lane whose step comes first, the lower number among equals.
-#[derive(Debug)]
-struct Matches {
-    /// The winner of each match; the root has index 1, leaves are in the second half.
-    winners: Vec<u32>,
-}
-
-impl Matches {
-    fn new(lanes: usize) -> Matches {
-        let leaves = lanes.next_power_of_two().max(2);
-        let mut winners: Vec<u32> = vec![0; 2 * leaves];
-        winners[leaves..].iter_mut().enumerate().for_each(|(i, w)| *w = i as u32);
-        // All lanes are equal at first: the lower number wins.
-        (1..leaves).rev().for_each(|n| winners[n] = winners[2 * n]);
-        Matches { winners }
-    }
-
-    fn first(&self) -> usize {
-        self.winners[1] as usize
-    }
-
-    /// A lane's time has changed: its matches are played again. `time` of a number that is no lane is the last of all.
-    fn play(&mut self, lane: usize, time: impl Fn(usize) -> u64) {
-        let mut at = (self.winners.len() / 2 + lane) / 2;
-        while at > 0 {
-            let (a, b) = (self.winners[2 * at], self.winners[2 * at + 1]);
-            let key = |l: u32| (time(l as usize), l);
-            self.winners[at] = if key(b) < key(a) { b } else { a };
-            at /= 2;
-        }
-    }
-}
-
-struct Entry {
-    cost: u64,
-    alt: u8,
-    masks: bool,
 }
 
 const NOBODY: CtxId = CtxId(u16::MAX);
-const RECORD: usize = 8 * 1024;
+/// Expiries that are kept before the watcher sees them.
+const SAMPLES: usize = 512;
 
 impl Lane {
     fn new(own: Option<Obj>) -> Lane {
@@ -613,35 +579,13 @@ impl Lane {
             daemons: Vec::new(),
             tasks: Vec::new(),
             own,
+            top: None,
             cur: None,
             since: 0,
             irq_at: NEVER,
             irq: NOBODY,
             next: NEVER,
             who: NOBODY,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_root_of_the_matches_is_always_the_first() {
-        for n in 1..=70usize {
-            let mut times = vec![NEVER; n];
-            let mut m = Matches::new(n);
-            let mut x = 7u64;
-            for _ in 0..300 {
-                x = crate::mix::mix(x);
-                let lane = (x % n as u64) as usize;
-                times[lane] = if x & 64 == 0 { NEVER } else { x >> 60 };
-                m.play(lane, |l| times.get(l).copied().unwrap_or(NEVER));
-                let best = (0..n).min_by_key(|l| (times[*l], *l)).unwrap_or(0);
-                assert_eq!(times[m.first()], times[best], "{n} lanes");
-                assert!(times[best] == NEVER || m.first() == best, "{n} lanes");
-            }
         }
     }
 }

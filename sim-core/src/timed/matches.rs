@@ -1,0 +1,64 @@
+//! Whose step comes first.
+
+const NEVER: u64 = u64::MAX;
+
+/// A tree of matches between lanes: its root is the lane whose step comes first, the lower number among equals.
+#[derive(Debug)]
+pub(super) struct Matches {
+    /// The winner of each match with its time; the root has index 1, leaves are in the second half.
+    winners: Vec<(u64, u32)>,
+}
+
+impl Matches {
+    /// All lanes wait for ever.
+    pub fn new(lanes: usize) -> Matches {
+        let leaves = lanes.next_power_of_two().max(2);
+        let mut winners = vec![(NEVER, 0); 2 * leaves];
+        winners[leaves..].iter_mut().enumerate().for_each(|(i, w)| w.1 = i as u32);
+        // All lanes are equal at first: the lower number wins.
+        (1..leaves).rev().for_each(|n| winners[n] = winners[2 * n]);
+        Matches { winners }
+    }
+
+    /// When the first step comes, and on which lane.
+    pub fn first(&self) -> (u64, usize) {
+        let (at, lane) = self.winners[1];
+        (at, lane as usize)
+    }
+
+    /// A lane's next step comes at `at`: its matches are played again.
+    pub fn play(&mut self, lane: usize, at: u64) {
+        let mut n = self.winners.len() / 2 + lane;
+        self.winners[n].0 = at;
+        n /= 2;
+        while n > 0 {
+            // On the left are the lower numbers: they win among equals.
+            let (left, right) = (self.winners[2 * n], self.winners[2 * n + 1]);
+            self.winners[n] = if right.0 < left.0 { right } else { left };
+            n /= 2;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_of_the_matches_is_always_the_first() {
+        for n in 1..=70usize {
+            let mut times = vec![NEVER; n];
+            let mut m = Matches::new(n);
+            let mut x = 7u64;
+            for _ in 0..300 {
+                x = crate::mix::mix(x);
+                let lane = (x % n as u64) as usize;
+                times[lane] = if x & 64 == 0 { NEVER } else { x >> 60 };
+                m.play(lane, times[lane]);
+                let best = (0..n).min_by_key(|l| (times[*l], *l)).unwrap_or(0);
+                assert_eq!(m.first().0, times[best], "{n} lanes");
+                assert!(times[best] == NEVER || m.first().1 == best, "{n} lanes");
+            }
+        }
+    }
+}
