@@ -27,6 +27,7 @@ fn keys(w: &World) -> Vec<i64> {
         until: None,
         expiries: None,
         max_steps: 100_000,
+        goes_on: true,
     };
     kernel.log().begin();
     run_timed(&machine, &kernel, &options, &mut Unwatched);
