@@ -50,7 +50,7 @@ pub(crate) fn edge_text(facts: &Facts<'_>, w: &Wait) -> String {
 fn waiting_depth(facts: &Facts<'_>, w: &Wait, column: usize, il: &mut Interleaving) -> u32 {
     let call = format!("{}(", w.func);
     let bare = function(&w.func);
-    if il.columns[column].role == bare || w.text.starts_with(&call) {
+    if il.columns[column].role == bare && !w.nested || w.text.starts_with(&call) {
         let last = il.rows.iter().rfind(|r| r.column == column && r.ctx == w.waiter);
         return match last {
             Some(r) if il.columns[column].role != bare => r.depth,

@@ -129,6 +129,8 @@ pub struct Wait {
     pub holder: CtxId,
     /// In which function.
     pub func: String,
+    /// The waiter has come to that function from within itself.
+    pub nested: bool,
     /// At which line.
     pub text: String,
     /// Because it is not on top of its CPU.
@@ -448,15 +450,20 @@ fn findings<M: Model>(exec: &Exec<'_, M>) -> Vec<FindingRecord> {
         let stuck = exec.stuck();
         let mem = m.mem.borrow();
         let edges = if stuck.is_empty() { Vec::new() } else { exec.waits_for(&stuck) };
-        let blamed: Vec<FrameName> = edges.iter().map(|e| mem.blamed(e.0)).collect();
+        let in_function = |e: &(CtxId, CtxId, bool)| {
+            let f = mem.blamed(e.0);
+            (f, mem.frames(e.0).iter().filter(|x| x.name == f).count() > 1)
+        };
+        let blamed: Vec<(FrameName, bool)> = edges.iter().map(in_function).collect();
         drop(mem);
         edges
             .iter()
             .zip(blamed)
-            .map(|((w, h, cpu), f)| Wait {
+            .map(|((w, h, cpu), (f, nested))| Wait {
                 waiter: *w,
                 holder: *h,
                 func: frame_name(exec, f),
+                nested,
                 text: exec.model().render(m.slots[w.index()].borrow().label),
                 through_cpu: *cpu,
             })

@@ -118,6 +118,7 @@ fn finding() -> impl Strategy<Value = FindingRecord> {
             Wait {
                 waiter: CtxId(a),
                 holder: CtxId(b),
+                nested: false,
                 func: "hrtimer_cancel".to_string(),
                 text: text.to_string(),
                 through_cpu,

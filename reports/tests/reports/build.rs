@@ -299,6 +299,7 @@ pub fn mutual_cancel() -> Record {
     let wait = |waiter, holder| Wait {
         waiter,
         holder,
+        nested: false,
         func: "bpf_timer_cancel".to_string(),
         text: text.clone(),
         through_cpu: false,
