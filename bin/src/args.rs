@@ -171,6 +171,9 @@ pub enum Command {
         file: FileArgs,
         #[command(flatten)]
         kernel: KernelArgs,
+        /// What steps cost, instead of the generic costs.
+        #[arg(long, value_name = "FILE")]
+        costs: Option<PathBuf>,
         /// All draws follow from it.
         #[arg(long, default_value_t = 1, conflicts_with = "seeds")]
         seed: u64,

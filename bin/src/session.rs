@@ -7,11 +7,12 @@ use std::io::Read;
 use std::path::Path;
 use timerace_core::Machine;
 use timerace_core::policy::Limits;
+use timerace_core::timed::Costs;
 use timerace_kernel::{Kernel, KernelVersion, World};
 use timerace_reports::origin::Origin;
 use timerace_scenarios::ast::Scenario;
 use timerace_scenarios::diag::{self, Diagnostic};
-use timerace_scenarios::{load, lower};
+use timerace_scenarios::{costs, load, lower};
 
 /// A scenario file as it was read.
 pub struct Source {
@@ -47,6 +48,8 @@ pub struct Session {
     pub kernel: KernelVersion,
     /// The resolved form.
     pub world: World,
+    /// What steps cost in timed runs.
+    pub costs: Costs,
     /// Arguments that select the kernel again, beside `--kernel`.
     options: Vec<String>,
 }
@@ -83,7 +86,16 @@ impl Session {
         options.extend(version.added().flat_map(|f| ["--with".to_string(), name(f)]));
         options.extend(version.removed().flat_map(|f| ["--without".to_string(), name(f)]));
         options.extend(set.iter().flat_map(|(k, v)| ["--set".to_string(), format!("{k}={v}")]));
-        Ok(Session { source, scenario, kernel: version, world, options })
+        let costs = Costs::default();
+        Ok(Session { source, scenario, kernel: version, world, costs, options })
+    }
+
+    /// The same with the costs of a file, if one is given.
+    pub fn with_costs(mut self, file: Option<&Path>) -> Result<Session, Fail> {
+        if let Some(file) = file {
+            self.costs = costs::read(file).map_err(|e| Fail::usage(e.to_string()))?;
+        }
+        Ok(self)
     }
 
     /// The machine and the model, for explored or for timed runs.

@@ -48,10 +48,62 @@ pub enum CostClass {
     Wakeup,
     /// A grace period of RCU.
     GracePeriod,
+    /// On top of an interrupt's entry when its CPU was idle.
+    IdleExit,
+    /// From a write until another CPU that spins on it sees it: the transfer of a cache line.
+    Handover,
 }
 
 /// How many classes there are; the cost model has one entry for each.
-pub const COST_CLASSES: usize = CostClass::GracePeriod as usize + 1;
+pub const COST_CLASSES: usize = CostClass::Handover as usize + 1;
+
+impl CostClass {
+    /// All classes.
+    pub const ALL: [CostClass; COST_CLASSES] = [
+        CostClass::Free,
+        CostClass::Memory,
+        CostClass::Atomic,
+        CostClass::Lock,
+        CostClass::Mask,
+        CostClass::Hrtimer,
+        CostClass::IrqEntry,
+        CostClass::IrqExit,
+        CostClass::SoftirqEntry,
+        CostClass::SoftirqExit,
+        CostClass::Syscall,
+        CostClass::Call,
+        CostClass::Alloc,
+        CostClass::Map,
+        CostClass::Wakeup,
+        CostClass::GracePeriod,
+        CostClass::IdleExit,
+        CostClass::Handover,
+    ];
+
+    /// The name in files of costs.
+    pub fn name(self) -> &'static str {
+        match self {
+            CostClass::Free => "free",
+            CostClass::Memory => "memory",
+            CostClass::Atomic => "atomic",
+            CostClass::Lock => "lock",
+            CostClass::Mask => "mask",
+            CostClass::Hrtimer => "hrtimer",
+            CostClass::IrqEntry => "irq_entry",
+            CostClass::IrqExit => "irq_exit",
+            CostClass::SoftirqEntry => "softirq_entry",
+            CostClass::SoftirqExit => "softirq_exit",
+            CostClass::Syscall => "syscall",
+            CostClass::Call => "call",
+            CostClass::Alloc => "alloc",
+            CostClass::Map => "map",
+            CostClass::Wakeup => "wakeup",
+            CostClass::GracePeriod => "grace_period",
+            CostClass::IdleExit => "idle_exit",
+            CostClass::Handover => "handover",
+        }
+    }
+}
 
 /// The source line of a step, as people will read it: the kernel's own expression.
 #[derive(Debug, PartialEq, Eq)]

@@ -133,7 +133,7 @@ impl Bench {
 }
 
 fn run(cpus: u16, tasks: &[(u16, Vec<Do>)]) -> (TimedRun, Vec<(String, u64)>) {
-    run_with(cpus, tasks, Costs::default(), true)
+    run_with(cpus, tasks, Costs::free(), true)
 }
 
 fn run_with(
@@ -276,7 +276,8 @@ fn steps_that_nobody_can_see_between_may_happen_at_once() {
     let mut steps = 0;
     for seed in 0..3_000 {
         let tasks = drawn(seed);
-        let costs = Costs { slice_ns: 8_000, ..Costs::default() };
+        let mut costs = Costs::default();
+        costs.slice_ns = 8_000;
         let fast = run_with(2, &tasks, costs.clone(), true);
         let slow = run_with(2, &tasks, costs, false);
         assert_eq!(fast, slow, "program {seed}: {tasks:?}");

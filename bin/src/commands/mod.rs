@@ -14,6 +14,7 @@ mod test;
 use crate::args::{Cli, Command};
 use crate::fail::{Fail, code};
 use crate::output;
+use crate::session::Session;
 
 /// Runs the command; its exit code.
 pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
@@ -30,10 +31,13 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
         }
         Command::Demo { list: true, .. } => demo::list(),
         Command::Demo { name, .. } => demo::demo(common, name.as_deref()),
-        Command::Run { file, kernel, seeds: Some(seeds), .. } => {
-            run::seeds(common, file, kernel, *seeds)
+        Command::Run { file, kernel, costs, seed, seeds } => {
+            let s = Session::open(common, file, kernel)?.with_costs(costs.as_deref())?;
+            match seeds {
+                Some(seeds) => run::seeds(common, &s, *seeds),
+                None => run::run(common, &s, *seed),
+            }
         }
-        Command::Run { file, kernel, seed, .. } => run::run(common, file, kernel, *seed),
         Command::Replay { file, kernel, schedule, until, full } => {
             let show = replay::Show { until: *until, full: *full };
             replay::replay(common, file, kernel, schedule, &show)

@@ -1,6 +1,6 @@
 //! `timerace run`: one timed, deterministic execution, or the same for many seeds.
 
-use crate::args::{Common, FileArgs, Format, KernelArgs};
+use crate::args::{Common, Format};
 use crate::commands::explore::expectations;
 use crate::fail::{Fail, code};
 use crate::finals::Finals;
@@ -13,7 +13,7 @@ use timerace_core::Nanos;
 use timerace_core::dpor::{Observer, View};
 use timerace_core::policy::Ended;
 use timerace_core::result::{Expiry, Verdict};
-use timerace_core::timed::{Costs, TimedEnd, TimedOptions, TimedRun, Watch, run_timed};
+use timerace_core::timed::{TimedEnd, TimedOptions, TimedRun, Watch, run_timed};
 use timerace_kernel::world::Stop;
 use timerace_reports::json::{self, ExpectationResult, FindingLine, RunResult};
 use timerace_reports::latency::{Histogram, Latencies};
@@ -75,7 +75,7 @@ pub fn once(s: &Session, seed: u64, rows: Option<Vec<Expiry>>) -> Result<Timed, 
     let limits = &s.world.limits;
     let options = TimedOptions {
         seed,
-        costs: Costs::default(),
+        costs: s.costs.clone(),
         until,
         expiries: [expiries, limits.expiries].into_iter().flatten().min(),
         max_steps: limits.steps.unwrap_or(MAX_STEPS),
@@ -161,20 +161,19 @@ fn distinct(found: &[timerace_core::Finding], kernel: &str) -> Vec<FindingLine> 
 }
 
 /// Runs a scenario with one seed.
-pub fn run(common: &Common, file: &FileArgs, kernel: &KernelArgs, seed: u64) -> Result<u8, Fail> {
-    let s = Session::open(common, file, kernel)?;
+pub fn run(common: &Common, s: &Session, seed: u64) -> Result<u8, Fail> {
     let rows = common.out.is_some().then(Vec::new);
-    let t = once(&s, seed, rows)?;
-    let result = result(&s, seed, &t);
+    let t = once(s, seed, rows)?;
+    let result = result(s, seed, &t);
     if let Some(dir) = &common.out {
-        let files = files(&s, seed, &t, &result)?;
+        let files = files(s, seed, &t, &result)?;
         write_dir(dir, &files).map_err(|e| Fail::usage(format!("error: {e}")))?;
         output::note(common, &format!("wrote {}", dir.display()));
     }
     if common.format == Format::Json {
         output::print(&json::text(&json::run(&result)));
     } else {
-        output::print(&human(&s, seed, &t));
+        output::print(&human(s, seed, &t));
     }
     Ok(t.exit_code)
 }
@@ -214,7 +213,8 @@ fn human(s: &Session, seed: u64, t: &Timed) -> String {
     if t.cut_off {
         out.push_str("\nINCONCLUSIVE: the run was cut off by a limit of steps or expiries\n");
     }
-    out.push_str("\nCosts: generic (not calibrated). Times are simulated.\n");
+    let how = if s.costs.calibrated { "calibrated" } else { "not calibrated" };
+    let _ = writeln!(out, "\nCosts: {} ({how}). Times are simulated.", s.costs.name);
     out
 }
 
@@ -274,15 +274,9 @@ fn plot<'t>(s: &Session, seed: u64, t: &'t Timed) -> LatencyPlot<'t> {
 }
 
 /// Runs a scenario once per seed.
-pub fn seeds(
-    common: &Common,
-    file: &FileArgs,
-    kernel: &KernelArgs,
-    (from, to): (u64, u64),
-) -> Result<u8, Fail> {
-    let s = Session::open(common, file, kernel)?;
+pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8, Fail> {
     let seeds: Vec<u64> = (from..=to).collect();
-    let runs = parallel::map(&seeds, common.jobs, |seed| once(&s, *seed, None));
+    let runs = parallel::map(&seeds, common.jobs, |seed| once(s, *seed, None));
     let runs: Vec<Timed> = runs.into_iter().collect::<Result<_, _>>()?;
     let mut merged = Latencies::default();
     let mut findings: BTreeMap<String, (u64, u64)> = BTreeMap::new();
@@ -322,7 +316,7 @@ pub fn seeds(
             let _ = writeln!(out, "\nBUG   {m}  in {count} of {n} runs, first with seed {first}");
         }
         if let Some(seed) = first_failing {
-            let _ = writeln!(out, "\nrepeat: {}", command(&s, seed));
+            let _ = writeln!(out, "\nrepeat: {}", command(s, seed));
         }
         output::print(&out);
     }

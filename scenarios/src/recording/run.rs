@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use timerace_core::step::CostClass;
-use timerace_core::timed::{Costs, TimedEnd, TimedOptions, Unwatched, run_timed};
+use timerace_core::timed::{Costs, Dist, TimedEnd, TimedOptions, Unwatched, run_timed};
 use timerace_core::{CtxId, Finding, Nanos};
 use timerace_kernel::KernelVersion;
 use timerace_kernel::log::{Logged, OpResult as ModelResult};
@@ -31,7 +31,7 @@ impl Default for Options {
         // Half of the callbacks on an idle machine came later than this on the recorded one that was not emulated: so long
         // takes the interrupt of a virtual machine's timer. Timers that are armed one after the other share a softirq
         // then. It is always the same, so that timers of two CPUs expire in the order in which they were armed.
-        costs.range[CostClass::IrqEntry as usize] = (31_591, 31_591);
+        costs.set(CostClass::IrqEntry, Dist::Const(31_591));
         Options { seed: 0, costs, max_steps: 2_000_000, kernel: None }
     }
 }

@@ -6,11 +6,11 @@
 //! in between on its own CPU. This saves the way out of and back into the context's nested functions. A test compares
 //! the digests with and without it.
 
-use super::{Costs, NEVER, TimedOptions};
+use super::{Costs, Dist, NEVER, TimedOptions};
 use crate::ids::{CtxId, Obj};
 use crate::machine::Machine;
 use crate::mem::Mem;
-use crate::step::{Access, Cost, Gate, Slot, Status};
+use crate::step::{Access, Cost, CostClass, Gate, Slot, Status};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use sha2::{Digest, Sha256};
@@ -106,6 +106,11 @@ impl Clock {
         if slot.alts > 1 { crate::policy::below(rng, u64::from(slot.alts)) as u8 } else { 0 }
     }
 
+    /// A draw of a cost that comes on top of a step's own.
+    pub(super) fn draw(&mut self, lane: usize, class: CostClass) -> u64 {
+        self.costs.get(class).draw(&mut self.lanes[lane].rng)
+    }
+
     /// No step follows right away any more.
     pub(super) fn stop(&mut self) {
         self.horizon = 0;
@@ -113,16 +118,11 @@ impl Clock {
 
     fn note(&mut self, at: u64, ctx: CtxId, cost: Cost, fp: &[Access]) {
         let lane = &mut self.lanes[self.lane];
-        let (lo, hi) = match cost {
-            Cost::Class(class) => {
-                let (lo, hi) = self.costs.range[class as usize];
-                (u64::from(lo), u64::from(hi))
-            }
-            Cost::Range(lo, hi) => (lo, hi),
-        };
         self.at = at;
-        self.cost =
-            if lo >= hi { lo } else { lo + crate::policy::below(&mut lane.rng, hi - lo + 1) };
+        self.cost = match cost {
+            Cost::Class(class) => self.costs.get(class).draw(&mut lane.rng),
+            Cost::Range(lo, hi) => Dist::Uniform(lo, hi).draw(&mut lane.rng),
+        };
         // A step that writes its CPU's word has it as its first access.
         self.masks |= lane.own.is_some()
             && fp.first().is_some_and(|a| a.is_write() && Some(a.obj()) == lane.own);

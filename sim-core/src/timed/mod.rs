@@ -6,51 +6,19 @@
 //! guard true. Nothing depends on the machine that simulates.
 
 mod clock;
+pub mod costs;
 mod matches;
 
 pub(crate) use clock::Clock;
+pub use costs::{Costs, Dist};
 
 use crate::exec::Exec;
 use crate::ids::{CtxId, Nanos, Obj};
 use crate::machine::{CtxKind, Model};
 use crate::result::Expiry;
-use crate::step::{COST_CLASSES, CostClass, Gate, Status, Waiting};
+use crate::step::{CostClass, Gate, Status, Waiting};
 use crate::{Machine, cpu};
 use matches::Matches;
-
-/// What steps cost: nanoseconds per class, drawn evenly from a range with both ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Costs {
-    /// Smallest and largest cost, by [`CostClass`].
-    pub range: [(u32, u32); COST_CLASSES],
-    /// After so many nanoseconds another task of the CPU gets its turn.
-    pub slice_ns: u64,
-}
-
-impl Default for Costs {
-    /// Generic costs of a current x86-64 server core. Not calibrated.
-    fn default() -> Costs {
-        let mut range = [(0, 0); COST_CLASSES];
-        let mut set = |c: CostClass, lo, hi| range[c as usize] = (lo, hi);
-        set(CostClass::Free, 0, 0);
-        set(CostClass::Memory, 2, 8);
-        set(CostClass::Atomic, 15, 35);
-        set(CostClass::Lock, 15, 40);
-        set(CostClass::Mask, 3, 8);
-        set(CostClass::Hrtimer, 60, 140);
-        set(CostClass::IrqEntry, 300, 600);
-        set(CostClass::IrqExit, 60, 140);
-        set(CostClass::SoftirqEntry, 120, 320);
-        set(CostClass::SoftirqExit, 30, 70);
-        set(CostClass::Syscall, 80, 180);
-        set(CostClass::Call, 10, 30);
-        set(CostClass::Alloc, 40, 120);
-        set(CostClass::Map, 30, 90);
-        set(CostClass::Wakeup, 900, 2_600);
-        set(CostClass::GracePeriod, 4_000_000, 20_000_000);
-        Costs { range, slice_ns: 4_000_000 }
-    }
-}
 
 /// How a timed run is made, and when it stops.
 #[derive(Clone, Debug)]
@@ -129,6 +97,8 @@ struct Lane {
     cur: Option<CtxId>,
     /// When that task got it.
     since: u64,
+    /// Nobody has anything to do on it.
+    idle: bool,
     /// The first daemon that may enter: when, and who.
     irq_at: u64,
     irq: CtxId,
@@ -297,6 +267,13 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             self.lanes[lane].since = at;
         }
         let alt = self.begin(lane, c, at);
+        if std::mem::take(&mut self.lanes[lane].idle)
+            && self.lanes[lane].own.is_some()
+            && !self.is_task[c.index()]
+        {
+            let clock = &mut *self.machine.clock.borrow_mut();
+            clock.cost += clock.draw(lane, CostClass::IdleExit);
+        }
         self.exec.step(c, alt);
         let masks = {
             let clock = &mut *self.machine.clock.borrow_mut();
@@ -433,6 +410,10 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
                 self.burn(l, at);
                 self.lanes[l].t = at;
             }
+            if l != lane && !self.blocked[c.index()] && self.spins(c) {
+                let mut clock = self.machine.clock.borrow_mut();
+                self.left[c.index()] += clock.draw(l, CostClass::Handover);
+            }
             self.refresh(l);
             self.plan(l);
         }
@@ -462,6 +443,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         let top = self.lanes[lane].top;
         let holder = top.or(self.lanes[lane].cur);
         let keeps = holder.is_some_and(|x| self.keeps_cpu(x, top.is_some()));
+        let mut idle = !keeps;
         if let Some(x) = holder.filter(|_| keeps) {
             match self.earliest(lane, x) {
                 Some(at) if at < next => (next, who) = (at, x),
@@ -481,11 +463,14 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
                 self.lanes[lane].since = at;
                 return self.plan(lane);
             }
+            // A task that wakes up later does not keep the CPU from idling until then.
+            idle &= at > self.lanes[lane].t;
             if at < next {
                 (next, who) = (at, task);
             }
         }
         let l = &mut self.lanes[lane];
+        l.idle = idle;
         l.next = next;
         l.who = who;
         self.matches.play(lane, next);
@@ -582,6 +567,7 @@ impl Lane {
             top: None,
             cur: None,
             since: 0,
+            idle: true,
             irq_at: NEVER,
             irq: NOBODY,
             next: NEVER,
