@@ -196,7 +196,7 @@ fn result(s: &Session, seed: u64, t: &Timed) -> RunResult {
 
 fn human(s: &Session, seed: u64, t: &Timed) -> String {
     let mut out = format!(
-        "{}  {}  seed {seed}  {} expiries in {}\n\n",
+        "{}  {}  seed {seed}  {} expiries in {} s\n\n",
         s.scenario.name.node,
         s.kernel_name(),
         grouped(t.run.expiries),
