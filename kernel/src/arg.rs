@@ -208,6 +208,7 @@ impl Kernel {
             }
             Some(Role::Softirq(cpu)) => format!("HRTIMER softirq of CPU{cpu}"),
             Some(Role::Worker { cpu, .. }) => format!("kworker of CPU{cpu}"),
+            Some(Role::IrqWork(cpu)) => format!("irq_work of CPU{cpu}"),
             Some(Role::RcuSoftirq(cpu)) => format!("RCU softirq of CPU{cpu}"),
             Some(Role::Source { cpu, .. }) => format!("interrupt of CPU{cpu}"),
             _ => format!("context {ctx}"),

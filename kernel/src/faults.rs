@@ -23,6 +23,8 @@ pub(crate) enum FaultPlan {
 pub(crate) struct Faults {
     /// `bpf_timer_init`
     pub timer_init: FaultPlan,
+    /// `bpf_async_schedule_op` (v7.0 and later)
+    pub schedule_op: FaultPlan,
     /// `bpf_map_update_elem`: elements that are not preallocated.
     pub map_update: FaultPlan,
 }

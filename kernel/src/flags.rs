@@ -51,20 +51,22 @@ pub(crate) struct Flags {
     pub callback_not_sleepable: bool,
     /// 5fb750e8a9ae: timers are allocated with kmalloc_nolock.
     pub kmalloc_nolock: bool,
-    /// 64e8ee814819: a timer in a nested struct or in an array of one is found.
-    pub nested_fields: bool,
-    /// d2102f2f5d75: a look-up with a constant index inside an array is not NULL.
-    pub lookup_nullness: bool,
-    /// c4bcfb38a95e: there are maps of type BPF_MAP_TYPE_CGRP_STORAGE.
-    pub cgrp_storage: bool,
-    /// fd9c663b9ad6: there are netfilter programs.
-    pub netfilter_progs: bool,
-    /// e25ddfb388c8, on PREEMPT_RT: programs with timers are refused.
-    pub rt_refused: bool,
     /// Flags that bpf_timer_start accepts.
     pub start_flags: u64,
     /// 5e0bc3082e2e: classic tracing programs may not use timers.
     pub no_timers_in_tracing: bool,
+    /// 1bfbc267ec91: no lock in the map value.
+    pub lock_free: bool,
+    /// 8bb1e32b3fac: program and callback are exchanged without a lock.
+    pub lock_free_update: bool,
+    /// a7e172aa4ca2: bpf_timer_cancel_async().
+    pub cancel_async: bool,
+    /// 7d49635e3775: operations are deferred wherever interrupts are off.
+    pub defer_irqs_off: bool,
+    /// 64873307e888: no command of a timer from within its own handler.
+    pub async_recursion_check: bool,
+    /// 1ace9bac1ad2: no call_rcu_tasks_trace() with interrupts off.
+    pub rcu_not_irqs_off: bool,
     /// ac50fe51ce87: the verifier says -EINVAL where it said -EACCES.
     pub verifier_einval: bool,
 }
@@ -75,8 +77,7 @@ pub(crate) const BPF_F_TIMER_ABS: u64 = 1;
 pub(crate) const BPF_F_TIMER_CPU_PIN: u64 = 2;
 
 impl Flags {
-    /// The flags of a kernel, built for PREEMPT_RT or not.
-    pub fn of(k: KernelVersion, rt: bool) -> Flags {
+    pub fn of(k: KernelVersion) -> Flags {
         let abs = if k.has(Fix::TimerAbs) { BPF_F_TIMER_ABS } else { 0 };
         let pin = if k.has(Fix::TimerCpuPin) { BPF_F_TIMER_CPU_PIN } else { 0 };
         Flags {
@@ -94,13 +95,14 @@ impl Flags {
             iter_holds_uref: k.has(Fix::IterHoldsUref),
             defer_inner_map_free: k.has(Fix::DeferInnerMapFree),
             start_flags: abs | pin,
-            no_timers_in_tracing: k.has(Fix::NoTimersInTracing),
+            no_timers_in_tracing: k.has(Fix::NoTimersInTracing) && !k.has(Fix::TimersInTracing),
+            lock_free: k.has(Fix::LockFree),
+            lock_free_update: k.has(Fix::LockFreeUpdate),
+            cancel_async: k.has(Fix::CancelAsync),
+            defer_irqs_off: k.has(Fix::DeferIrqsOff),
+            async_recursion_check: k.has(Fix::AsyncRecursionCheck),
+            rcu_not_irqs_off: k.has(Fix::RcuNotIrqsOff),
             verifier_einval: k.has(Fix::VerifierEinval),
-            nested_fields: k.has(Fix::NestedFields),
-            lookup_nullness: k.has(Fix::LookupNullness),
-            cgrp_storage: k.has(Fix::CgrpStorage),
-            netfilter_progs: k.has(Fix::NetfilterProgs),
-            rt_refused: rt && k.has(Fix::RtRefused),
             lru_free_after_unlock: k.has(Fix::LruFreeAfterBucketUnlock),
             lru_free_target: k.has(Fix::LruFreeTarget),
             lookup_delete_after_unlock: k.has(Fix::LookupDeleteAfterUnlock),

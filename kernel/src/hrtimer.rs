@@ -79,6 +79,18 @@ impl Kernel {
         }
     }
 
+    /// `hrtimer_try_to_cancel()`: 1 if it was queued, 0 if not, -1 while its function runs.
+    pub(crate) async fn hrtimer_try_to_cancel(&self, cx: Cx<'_>, t: Timer, promise: u64) -> i64 {
+        let f = cx.enter_leaf("hrtimer_try_to_cancel");
+        loop {
+            let at = self.timer_base(cx, t).await;
+            let ret = self.try_to_cancel(cx, t, at, promise).await;
+            if ret != MOVED {
+                return f.ret(ret);
+            }
+        }
+    }
+
     async fn try_to_cancel(&self, cx: Cx<'_>, t: Timer, at: usize, promise: u64) -> i64 {
         let b = self.bases[at];
         if self.cpus[b.cpu].base_lock.is_some() {

@@ -82,6 +82,8 @@ pub(crate) enum Role {
     Worker { cpu: usize, second: bool },
     /// Grace periods for a CPU's callbacks; `trace`: of RCU-tasks-trace.
     Rcu { cpu: usize, trace: bool },
+    /// The interrupt of a CPU for irq_work.
+    IrqWork(usize),
     /// RCU_SOFTIRQ of a CPU.
     RcuSoftirq(usize),
     /// Sees one reader outside, for the grace periods that a context waits for.
@@ -101,9 +103,13 @@ impl Kernel {
         &self.log
     }
 
-    /// Variables of the CPU that the context is on; helpers are said to be on CPU 0.
+    /// Variables of the CPU that the context is on; what waits for grace periods is on the CPU that it does so for.
     pub(crate) fn cpu(&self, cx: Cx<'_>) -> &CpuVars {
-        &self.cpus[cx.cpu().map_or(0, |c| c.index())]
+        let here = match self.roles[cx.id().index()] {
+            Role::Rcu { cpu, .. } => cpu,
+            _ => cx.cpu().map_or(0, |c| c.index()),
+        };
+        &self.cpus[here]
     }
 
     /// The argument of a frame that is about an element.
@@ -130,6 +136,7 @@ impl Model for Kernel {
             Role::Worker { cpu, second } => Box::pin(self.worker(cx, cpu, second)),
             Role::Rcu { cpu, trace } => Box::pin(self.rcu_helper(cx, cpu, trace)),
             Role::Watcher { ctx, watcher } => Box::pin(self.watch_reader(cx, ctx, watcher)),
+            Role::IrqWork(cpu) => Box::pin(self.irq_work_run(cx, cpu)),
             Role::RcuSoftirq(cpu) => Box::pin(self.rcu_softirq(cx, cpu)),
             Role::Source { cpu, source } => Box::pin(self.source(cx, cpu, source)),
         }

@@ -5,12 +5,13 @@
 //! that runs on it, and the model makes the steps.
 //!
 //! Where to start reading: [`world`] (what can be said), [`versions`] (which kernel does what), then the functions of the
-//! kernel, a file for each idea: `bpf_timer/` (the helpers), `hrtimer` and `softirq` (expiry), `map/` (maps, user
+//! kernel, a file for each idea: `bpf_timer/` (the helpers up to v6.19) and `bpf_async/` (from v7.0 on), `hrtimer` and `softirq` (expiry), `map/` (maps, user
 //! references), `prog`, `rcu`, `work`; `interp` and `raw` run what a scenario says; `promises` has the detectors.
 
 pub mod arg;
 mod attach;
 mod boot;
+mod bpf_async;
 mod bpf_timer;
 mod compile;
 pub mod errno;
@@ -21,6 +22,7 @@ mod hotplug;
 mod hrtimer;
 mod hrtimer_locked;
 mod interp;
+mod irq_work;
 mod kernel;
 pub mod log;
 mod map;

@@ -10,7 +10,7 @@ use timerace_core::{CtxId, Obj, Ptr, Var, Word};
 /// Marks a pointer to a map element in the words that bodies carry; the rest of the word is the pointer's.
 pub(crate) const TAG_ELEM: u64 = 1 << 34;
 
-/// `struct bpf_hrtimer` (v5.15 to v6.19): the heap object of a timer.
+/// `struct bpf_hrtimer`: the heap object of a timer. The last four fields exist from v7.0 on and are never touched before.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Timer(pub Ptr);
 
@@ -26,6 +26,10 @@ pub(crate) const TIMER_FIELDS: &[&str] = &[
     "promise",
     "expires",
     "armed",
+    "refcnt",
+    "worker",
+    "worker.func",
+    "async_cmds",
 ];
 
 impl Timer {
@@ -72,6 +76,56 @@ impl Timer {
     /// Ghost: when it was armed, in timed runs.
     pub fn armed(self) -> Var<u64> {
         self.0.field(9)
+    }
+    /// `refcnt`: the map's reference, and those of operations in progress.
+    pub fn refcnt(self) -> Var<i64> {
+        self.0.field(10)
+    }
+    /// The flags of `worker`, see [`crate::irq_work`].
+    pub fn worker(self) -> Var<u64> {
+        self.0.field(11)
+    }
+    /// The function of `worker`, see [`crate::irq_work`].
+    pub fn worker_func(self) -> Var<u64> {
+        self.0.field(12)
+    }
+    /// `async_cmds`: the newest command, which leads to the others.
+    pub fn async_cmds(self) -> Var<Option<Ptr>> {
+        self.0.field(13)
+    }
+}
+
+/// `struct bpf_async_cmd` (v7.0 and later): a start or cancel that an irq_work is to perform.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct AsyncCmd(pub Ptr);
+
+/// Names of the fields of [`AsyncCmd`], in order.
+pub(crate) const CMD_FIELDS: &[&str] = &["node.next", "op", "nsec", "mode", "round"];
+
+impl AsyncCmd {
+    /// `node.next`: the command that was added before.
+    pub fn next(self) -> Var<Option<Ptr>> {
+        self.0.field(0)
+    }
+    /// `op`, see [`crate::bpf_async`].
+    pub fn op(self) -> Var<u64> {
+        self.0.field(1)
+    }
+    /// `nsec`
+    pub fn nsec(self) -> Var<u64> {
+        self.0.field(2)
+    }
+    /// `mode`: 1 for an absolute time.
+    pub fn mode(self) -> Var<u64> {
+        self.0.field(3)
+    }
+    /// Ghost: how many commands led to this one, each while the one before was being performed.
+    pub fn round(self) -> Var<u64> {
+        self.0.field(4)
+    }
+    /// All its fields.
+    pub fn fields(self) -> impl Iterator<Item = Obj> {
+        (0..CMD_FIELDS.len() as u32).map(move |f| self.0.field::<u64>(f).obj())
     }
 }
 
@@ -229,12 +283,21 @@ pub(crate) struct CpuVars {
     pub hotplug: Option<crate::hotplug::Hotplug>,
     /// `rq->__lock`, where programs run with it held.
     pub rq_lock: Option<Var<Option<CtxId>>>,
+    /// The lock of this CPU's part of RCU-tasks-trace, where an NMI can come while a callback is queued.
+    pub rcu_trace_lock: Option<Var<Option<CtxId>>>,
+    /// `raised_list`: irq_work that waits for its interrupt.
+    pub irq_work: ListVar,
+    /// `async_cb_running` (v7.0 and later): whose commands this CPU performs.
+    pub async_cb_running: Var<Option<Ptr>>,
+    /// Ghost: [`AsyncCmd::round`] of the command that is being performed.
+    pub async_round: Var<u64>,
 }
 
 /// Registered struct types.
 #[derive(Clone, Debug)]
 pub(crate) struct Types {
     pub timer: TypeId,
+    pub cmd: TypeId,
     pub map: TypeId,
     pub prog: TypeId,
     /// Element types by map.

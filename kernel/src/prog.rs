@@ -2,7 +2,7 @@
 
 use crate::arg::Arg;
 use crate::compile::Code;
-use crate::errno::{EBADF, EPERM};
+use crate::errno::EPERM;
 use crate::interp::Act;
 use crate::kernel::Kernel;
 use crate::log::CallbackRun;
@@ -35,13 +35,7 @@ impl Kernel {
         let p = &self.progs[prog];
         let label = site!("bpf(BPF_PROG_LOAD, {})", Syscall).with(Arg::Prog(prog).word());
         let section = self.enter_kernel(cx, label).await;
-        let no_map = p.used_maps.iter().any(|m| self.maps[*m].create_ret < 0);
-        let refused = match () {
-            () if !self.may_load(cx, p.kind) => EPERM,
-            // A program names its maps by descriptors.
-            () if no_map => EBADF,
-            () => p.load_ret,
-        };
+        let refused = if self.cap_bpf(cx) { p.load_ret } else { EPERM };
         if refused < 0 {
             self.leave_kernel(cx, section).await;
             return f.ret(refused);
@@ -83,10 +77,18 @@ impl Kernel {
     pub(crate) async fn bpf_prog_put(&self, cx: Cx<'_>, prog: usize) {
         let _f = cx.enter_leaf("bpf_prog_put");
         let v = self.progs[prog].obj.refcnt();
+        let kept = !self.progs[prog].loaded_by_task;
         let left = cx
             .step(site!("bpf_prog_put(prog)", Atomic))
             .writes(v.obj())
-            .run(move |m| crate::objects::put(m, v))
+            .run(move |m| {
+                let left = crate::objects::put(m, v);
+                // `init` holds a reference of its own on what no task loads.
+                if left == 0 && kept {
+                    m.report(timerace_core::Class::Refcount, Some(v.obj()));
+                }
+                left
+            })
             .await;
         if left != 0 {
             return;

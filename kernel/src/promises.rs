@@ -9,7 +9,7 @@
 //! only after a grace period (NO_PREALLOC up to v6.0), or one that deletes its own element and goes on.
 
 use crate::kernel::Kernel;
-use crate::objects::{MapObj, Timer};
+use crate::objects::{AsyncCmd, MapObj, Timer};
 use timerace_core::detect::Class;
 use timerace_core::mem::{FrameName, Mem, Place, Ptr, Word};
 use timerace_core::{CtxId, Obj};
@@ -53,7 +53,8 @@ impl Kernel {
     /// work and callbacks that wait; an object of a raw type by a variable, a member of a reached object, or a callback.
     pub(crate) fn judge_end(&self, m: &mut Mem) {
         self.judge_offline(m);
-        let timers = m.living(self.ty.timer);
+        let mut timers = m.living(self.ty.timer);
+        timers.extend(m.living(self.ty.cmd));
         let raw: Vec<Ptr> = self.ty.raw.iter().flat_map(|ty| m.living(*ty)).collect();
         if timers.is_empty() && raw.is_empty() {
             return;
@@ -86,7 +87,7 @@ impl Kernel {
             words.extend(m.peek_queue(b.queue).in_order().iter().map(|e| e.timer));
         }
         for c in &self.cpus {
-            for l in [c.work, c.rcu, c.rcu_trace, c.rcu_done] {
+            for l in [c.work, c.rcu, c.rcu_trace, c.rcu_done, c.irq_work] {
                 words.extend(m.peek_items(l));
             }
         }
@@ -99,11 +100,21 @@ impl Kernel {
                 continue;
             }
             reached.push(word);
+            words.extend(self.commands_of(m, p));
             if let Some(n) = self.raw_fields(m, p) {
                 words.extend((0..n).map(|f| m.peek(p.field::<u64>(f).obj())));
             }
         }
         reached
+    }
+
+    /// What a timer's list of commands, or a command, leads to.
+    fn commands_of(&self, m: &Mem, p: Ptr) -> Option<u64> {
+        if self.flags.lock_free && m.living(self.ty.timer).contains(&p) {
+            return Some(m.peek(Timer(p).async_cmds().obj()));
+        }
+        let is_cmd = m.living(self.ty.cmd).contains(&p);
+        is_cmd.then(|| m.peek(AsyncCmd(p).next().obj()))
     }
 
     /// How many members an object of a raw type has; `None` for other objects.

@@ -5,7 +5,7 @@
 //! as a batch, waits, and invokes them.
 
 use crate::kernel::Kernel;
-use crate::objects::Elem;
+use crate::objects::{Elem, Timer};
 use timerace_core::rcu::GracePeriods;
 use timerace_core::step::{Gate, Learn, Rel, Site};
 use timerace_core::{CtxKind, Cx, Label, Nanos, Ptr, Word, site};
@@ -67,10 +67,20 @@ impl Kernel {
         cx.step(label).writes(list.obj()).run(move |m| m.push_back(list, item)).await;
     }
 
-    /// `call_rcu_tasks_trace()`
+    /// `call_rcu_tasks_trace()`: onto this CPU's list, under a raw lock that is an object of its own where an NMI can find
+    /// it held. It is not re-entrant.
     pub(crate) async fn call_rcu_tasks_trace(&self, cx: Cx<'_>, site: &'static Site, item: u64) {
-        let list = self.cpu(cx).rcu_trace;
+        let (list, lock) = (self.cpu(cx).rcu_trace, self.cpu(cx).rcu_trace_lock);
+        let _f = cx.enter_leaf("call_rcu_tasks_trace");
+        if let Some(lock) = lock {
+            cx.irq_save(site!("local_irq_save(flags)", Mask, quiet)).await;
+            cx.lock(site!("raw_spin_lock(&rtpcp->lock)", Lock), lock).await;
+        }
         cx.step(site).writes(list.obj()).run(move |m| m.push_back(list, item)).await;
+        if let Some(lock) = lock {
+            cx.unlock(site!("raw_spin_unlock(&rtpcp->lock)", Lock), lock).await;
+            cx.irq_restore(site!("local_irq_restore(flags)", Mask, quiet)).await;
+        }
     }
 
     /// The helper of a CPU: takes its list, waits for the readers, invokes the callbacks.
@@ -97,7 +107,7 @@ impl Kernel {
             let gate = self.grace_period_gate(batch.1);
             grace.end(cx, site!("grace period ends", GracePeriod), gate).await;
             for item in batch.0 {
-                self.rcu_callback(cx, cpu, item).await;
+                self.rcu_callback(cx, cpu, item, trace).await;
             }
         }
     }
@@ -110,7 +120,7 @@ impl Kernel {
         }
     }
 
-    async fn rcu_callback(&self, cx: Cx<'_>, cpu: usize, item: u64) {
+    async fn rcu_callback(&self, cx: Cx<'_>, cpu: usize, item: u64, trace: bool) {
         let Some(p) = pointer(item) else {
             return self.rcu_callback_of(cx, cpu, item).await;
         };
@@ -122,6 +132,9 @@ impl Kernel {
                 .run(move |m| m.push_back(done, item))
                 .await;
             return;
+        }
+        if trace {
+            return self.bpf_async_cb_rcu_tasks_trace_free(cx, Timer(p)).await;
         }
         let _f = cx.enter("kfree_rcu");
         cx.free(site!("kfree(t)", Alloc), p).await;

@@ -71,7 +71,11 @@ impl Kernel {
             return;
         }
         let (soft, hard) = (site!("softirq entry", SoftirqEntry), site!("interrupt", IrqEntry));
-        let label = if kind == CtxKind::Softirq { soft } else { hard };
+        let label = match kind {
+            CtxKind::Softirq => soft,
+            CtxKind::Nmi => site!("NMI", IrqEntry),
+            _ => hard,
+        };
         cx.enter_level(
             label,
             kind,

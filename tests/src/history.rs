@@ -49,6 +49,9 @@ pub const HISTORY: &[Row] = &[
     row("R14", "r14-", "", "B B B B B B B B B B F"),
     row("R15", "r15-", "", "B B B B B B B B B F F"),
     row("R17", "r17-", "bpf-mem-alloc", "F B B B B B B B B B F"),
+    row("R18", "r18-", "lock-free", "N N N N N N N N N N F"),
+    row("R19", "r19-", "lock-free", "N N N N N N N N N N F"),
+    row("R20", "r20-", "lock-free", "N N N N N N N N N N F"),
     row("R22", "r22-", "", "B B B B B B B B B B F"),
     row("R23", "r23-", "", "B F F F F F F F F F F"),
     row("R24", "r24-", "", "F F F B B B B B F F F"),
@@ -58,6 +61,7 @@ pub const HISTORY: &[Row] = &[
     row("R28", "r28-", "", "B B B B B B B F F F F"),
     row("R29", "r29-", "bpf-wq", "N N N N F F F F F F F"),
     row("R30", "r30-", "", "B B B B B B B B B B F"),
+    row("D6", "d6-", "lock-free", "N N N N N N N N N N F"),
     row("H2", "h2-", "bpf-mem-alloc", "N B B B B B B B B B B"),
     row("H3", "h3-", "", "N N N N B B B B T T F"),
     row("H11", "h11-", "bpf-wq", "N N N N B B B B B B B"),
@@ -75,8 +79,15 @@ pub struct Difference {
     pub program: char,
 }
 
+/// The kernels in which a timer has a lock.
+const LOCKED: &[&str] =
+    &["v5.15", "v6.1", "v6.6", "v6.8", "v6.10", "v6.11", "v6.12", "v6.13", "v6.15", "v6.18"];
+
 /// All of them.
 pub const DIFFERENCES: &[Difference] = &[
+    // A tracepoint program that starts the timer runs into R03 before there is a lock-free timer.
+    Difference { id: "R18", kernels: LOCKED, program: 'B' },
+    Difference { id: "R19", kernels: LOCKED, program: 'B' },
     // Three CPUs wait for each other before the check of v6.10, too.
     Difference { id: "H3", kernels: &["v5.15", "v6.1", "v6.6", "v6.8"], program: 'B' },
 ];

@@ -1,11 +1,9 @@
 //! What the model does not have is refused here, with its place in the source.
 
-use super::need::{self, each_op, source_body};
+use super::need::{each_op, source_body};
 use super::{BootError, hotplug};
 use crate::attach::Point;
 use crate::compile::{Code, MAX_LOCALS};
-use crate::map::Map;
-use crate::prog::Prog;
 use crate::world::{
     Call, Cond, Event, Fault, LineId, MapKind, MapRef, Memory, ObjRef, Op, OpKind, Operand, Place,
     Preempt, ProgKind, Timing, ValueRef, When, World,
@@ -36,6 +34,9 @@ pub(super) fn check(w: &World, timed: bool) -> Result {
     let nowhere = LineId(u32::MAX);
     if w.machine.memory == Memory::Tso {
         return unsupported(w, "memory: TSO", nowhere);
+    }
+    if w.machine.preempt == Preempt::Rt {
+        return unsupported(w, "PREEMPT_RT", nowhere);
     }
     if let Some(t) = w.types.iter().find(|t| t.fields.len() > MAX_FIELDS) {
         let (count, limit) = (t.fields.len(), MAX_FIELDS);
@@ -68,7 +69,6 @@ pub(super) fn check(w: &World, timed: bool) -> Result {
         body(w, &c.steps, Who::Task)?;
         for s in &c.sources {
             match &s.what {
-                Event::Nmi(_) => return unsupported(w, "an NMI", s.at),
                 Event::CpuUp => return unsupported(w, "a CPU that comes online", s.at),
                 Event::CpuDown if s.when != When::Anytime => {
                     return unsupported(w, "a CPU that goes offline at a time", s.at);
@@ -88,6 +88,10 @@ pub(super) fn check(w: &World, timed: bool) -> Result {
 
 fn maps(w: &World) -> Result {
     for m in &w.maps {
+        let known = matches!(m.kind, MapKind::Hash | MapKind::LruHash | MapKind::Array);
+        if !known && !m.kind.is_outer() {
+            return unsupported(w, "this map type", m.at);
+        }
         if m.max_entries as usize > MAX_ELEMENTS {
             let (count, limit) = (m.max_entries as usize, MAX_ELEMENTS);
             let what = format!("elements of `{}`", m.name);
@@ -97,39 +101,17 @@ fn maps(w: &World) -> Result {
     Ok(())
 }
 
-/// A map type whose operations are not modelled may be created, or refused, but not used; and on PREEMPT_RT no program
-/// with timers may run.
-pub(super) fn used(w: &World, maps: &[Map], progs: &[Prog]) -> Result {
-    for (i, m) in w.maps.iter().enumerate() {
-        let known = matches!(m.kind, MapKind::Hash | MapKind::LruHash | MapKind::Array);
-        let created = need::is_created(w, i);
-        if maps[i].create_ret < 0 && !created {
-            let (what, errno) = (format!("map `{}`", m.name), maps[i].create_ret);
-            return Err(BootError::Refused { what, errno, at: w.at(m.at) });
-        }
-        let there = maps[i].create_ret == 0;
-        let runs = |p: &Prog| there && p.load_ret == 0 && p.used_maps.contains(&i);
-        let used = progs.iter().any(runs) || need::is_used_by_task(w, i) || !created;
-        if !known && !m.kind.is_outer() && used {
-            return unsupported(w, "this map type", m.at);
-        }
-    }
-    let timers = |p: &Prog| {
-        let has_timer = p.used_maps.iter().any(|m| maps[*m].has_timer);
-        p.load_ret == 0 && has_timer
-    };
-    if w.machine.preempt == Preempt::Rt && progs.iter().any(timers) {
-        return unsupported(w, "PREEMPT_RT with programs that use timers", LineId(u32::MAX));
-    }
-    Ok(())
-}
-
 fn faults(w: &World) -> Result {
     for f in &w.faults {
         let (Fault::Enomem { function, at, .. } | Fault::MayEnomem { function, at }) = f else {
             continue;
         };
-        let known = ["bpf_timer_init", "bpf_map_update_elem", "htab_map_update_elem"];
+        let known = [
+            "bpf_timer_init",
+            "bpf_async_schedule_op",
+            "bpf_map_update_elem",
+            "htab_map_update_elem",
+        ];
         if !known.contains(&function.as_str()) {
             return unsupported(w, &format!("failing allocations in {function}"), *at);
         }
@@ -166,7 +148,6 @@ fn problem(op: &Op, who: Who) -> Option<String> {
     match &op.kind {
         OpKind::Call { call, .. } => call_problem(call, who).then(text).flatten(),
         OpKind::Suspend(_) => text(),
-        OpKind::Return(_) if who != Who::Program => text(),
         OpKind::Sleep(_)
         | OpKind::SleepUntilTime(_)
         | OpKind::ClockStep { .. }
@@ -201,17 +182,12 @@ fn call_problem(call: &Call, who: Who) -> bool {
         who != Who::Program || matches!(&o.value, ValueRef::Elem(e) if in_task(&e.map))
     };
     match call {
-        Call::WqInit(..)
-        | Call::WqSetCallback(..)
-        | Call::WqStart(..)
-        | Call::TimerCancelAsync(_) => true,
+        Call::WqInit(..) | Call::WqSetCallback(..) | Call::WqStart(..) => true,
         Call::TimerInit(o, _)
-        | Call::TimerInitOf { timer: o, .. }
-        | Call::SpinLock(o)
-        | Call::SpinUnlock(o)
         | Call::TimerSetCallback(o, _)
         | Call::TimerStart(o, ..)
-        | Call::TimerCancel(o) => object(o),
+        | Call::TimerCancel(o)
+        | Call::TimerCancelAsync(o) => object(o),
         Call::MapLookup(e) | Call::MapUpdate { elem: e, .. } | Call::MapDelete(e) => {
             who == Who::Source || in_task(&e.map)
         }

@@ -77,7 +77,6 @@ impl Builder<'_> {
             let unblocked = t.blocked.then(|| self.s.var(&format!("{}.unblocked", t.name), false));
             self.task(t.cpu, &t.name, code, unblocked, signalled);
             self.k.tasks[i].cap_bpf = t.cap_bpf;
-            self.k.tasks[i].cap_net_admin = t.cap_net_admin;
         }
         for c in w.cpu_events.iter().filter(|c| !c.steps.is_empty()) {
             let name = format!("cpu{}", c.cpu);
@@ -119,16 +118,8 @@ impl Builder<'_> {
             self.reader(&format!("{name}.{c}"), raw, true);
         }
         let baton = RefCell::new(None);
-        self.k.tasks.push(Task {
-            code,
-            cap_bpf: true,
-            cap_net_admin: true,
-            cpus,
-            handoff,
-            unblocked,
-            signalled,
-            baton,
-        });
+        let cap_bpf = true;
+        self.k.tasks.push(Task { code, cap_bpf, cpus, handoff, unblocked, signalled, baton });
     }
 
     fn sources(&mut self) -> Result<(), BootError> {
@@ -160,8 +151,13 @@ impl Builder<'_> {
                         let does = Does::Body(self.body(body, &name)?);
                         (CtxKind::Task, name, does)
                     }
+                    Event::Nmi(work) => {
+                        let name = format!("nmi{n}");
+                        let does = self.work(work, &name)?;
+                        (CtxKind::Nmi, name, does)
+                    }
                     Event::CpuDown => (CtxKind::Task, format!("cpuhp{n}"), Does::CpuDown),
-                    Event::Nmi(_) | Event::CpuUp => continue,
+                    Event::CpuUp => continue,
                 };
                 self.source(usize::from(c.cpu), kind, &name, src.when, does, 1);
             }
@@ -252,6 +248,10 @@ impl Builder<'_> {
                 self.add(Role::Worker { cpu, second }, &name, token, Some(cpu), CtxKind::Kworker);
                 self.reader(&format!("{token}.{cpu}"), false, false);
             }
+        }
+        if needs.irq_work {
+            let role = Role::IrqWork(cpu);
+            self.add(role, "irq_work", "irq-work", Some(cpu), CtxKind::Hardirq);
         }
         for (need, trace, what) in [(needs.rcu, false, "rcu"), (needs.rcu_trace, true, "rcu-trace")]
         {

@@ -20,10 +20,17 @@ pub(super) fn elem_fields(w: &World, m: &MapDef) -> Vec<String> {
 
 /// All maps, empty.
 pub(super) fn maps(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, flags: &Flags) -> Vec<Map> {
-    (0..w.maps.len()).map(|i| map(s, w, ty, needs, flags, i)).collect()
+    (0..w.maps.len()).map(|i| map(s, w, ty, needs, flags.lru_free_target, i)).collect()
 }
 
-fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, flags: &Flags, i: usize) -> Map {
+fn map(
+    s: &mut Setup,
+    w: &World,
+    ty: &Types,
+    needs: &Needs,
+    lru_free_target: bool,
+    i: usize,
+) -> Map {
     let d = &w.maps[i];
     let fields = w.types.get(d.value.index()).map_or(&[][..], |t| &t.fields);
     let is = |k: FieldKind| fields.iter().any(|f| f.kind == k);
@@ -56,9 +63,8 @@ fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, flags: &Flags, i: us
         max_entries: d.max_entries,
         no_prealloc: dynamic,
         key_mask: if d.key_size >= 8 { u64::MAX } else { (1 << (8 * d.key_size)) - 1 },
-        has_timer: !d.kind.is_outer() && !d.flags.no_btf && is(FieldKind::BpfTimer),
+        has_timer: !d.kind.is_outer() && is(FieldKind::BpfTimer),
         has_lock: is(FieldKind::BpfSpinLock),
-        lock_member: fields.iter().position(|f| f.kind == FieldKind::BpfSpinLock),
         memcg_full: d.memcg.is_some_and(full),
         scalars: if d.kind.is_outer() { 0 } else { scalars },
         first_integer: fields.iter().position(integer).filter(|_| !d.kind.is_outer()),
@@ -73,7 +79,7 @@ fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, flags: &Flags, i: us
             false => Vec::new(),
         },
         count: dynamic.then(|| s.var(&format!("{n}.count"), 0i64)),
-        lru: lru.then(|| super::lru::lists(s, d, cpus, flags.lru_free_target)),
+        lru: lru.then(|| super::lru::lists(s, d, cpus, lru_free_target)),
         slots: match d.kind.is_outer() {
             true => need::slot_keys(w, i)
                 .into_iter()
@@ -83,7 +89,6 @@ fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, flags: &Flags, i: us
         },
         slot_lock: (d.kind == MapKind::HashOfMaps).then(|| bucket(s, n, 0)),
         inner: needs.inner[i],
-        create_ret: super::verify::create_ret(w, d, flags),
         created_by_task: need::is_created(w, i),
     }
 }
@@ -199,6 +204,10 @@ fn initial_timer(s: &mut Setup, k: &Kernel, map: usize, e: Elem, state: &ElemIni
     s.init(t.promise(), promises::NONE);
     s.init(t.expires(), 0);
     s.init(t.armed(), 0);
+    s.init(t.refcnt(), 1);
+    s.init(t.worker(), 0);
+    s.init(t.worker_func(), crate::irq_work::ASYNC_WORKER);
+    s.init(t.async_cmds(), None);
     s.init(e.slot(), Some(t.0));
     s.init(e.owned(), true);
     let ElemInit::Armed { after, callback } = state else { return };

@@ -15,11 +15,13 @@ use crate::faults::{FaultPlan, Faults};
 use crate::flags::Flags;
 use crate::kernel::Kernel;
 use crate::log::Log;
-use crate::objects::{ClockBase, CpuVars, MAP_FIELDS, PROG_FIELDS, ProgObj, TIMER_FIELDS, Types};
+use crate::objects::{
+    CMD_FIELDS, ClockBase, CpuVars, MAP_FIELDS, PROG_FIELDS, ProgObj, TIMER_FIELDS, Types,
+};
 use crate::prog::Prog;
 use crate::raw::RawVar;
 use crate::samples::TimerNames;
-use crate::world::{At, Attach, Fault, LineId, Preempt, ProgDef, VarKind, World};
+use crate::world::{At, Attach, Fault, LineId, ProgDef, VarKind, World};
 use need::Needs;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -79,14 +81,19 @@ impl std::error::Error for BootError {}
 /// [`BootError`]: what is not modelled, what the kernel refuses, what is too large. Nothing is ever left out silently.
 pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> {
     check::check(world, timed)?;
-    let flags = Flags::of(world.kernel, world.machine.preempt == Preempt::Rt);
+    let flags = Flags::of(world.kernel);
     let needs = Needs::of(world, &flags);
     let mut setup = Setup::new(world.machine.cpus);
     let clocks = if needs.boottime { 2 } else { 1 };
     let traced = |a: &Attach| Point::of(a).is_some_and(Point::is_under_base_lock);
+    // An NMI finds locks held. Where a timer is in use, one that cancels a timer needs that of a base, but not from v7.0
+    // on: there it leaves that to an irq_work.
+    let nmi = need::has_nmi(world);
     let locks = Locks {
         base: world.progs.iter().filter_map(|p| p.attach.as_ref()).any(traced)
-            || hotplug::is_needed(world),
+            || hotplug::is_needed(world)
+            || nmi && !flags.lock_free,
+        rcu_trace: nmi && flags.lock_free,
         rq: world.progs.iter().any(ProgDef::is_sched_ext),
     };
     let cpus: Vec<CpuVars> =
@@ -95,7 +102,6 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
     let ty = types(&mut setup, world);
     let maps = maps::maps(&mut setup, world, &ty, &needs, &flags);
     let progs = programs(&mut setup, world, &ty, &flags)?;
-    check::used(world, &maps, &progs)?;
     let vars = variables(&mut setup, world, &ty);
     let paths = world.paths.iter().map(|p| setup.var(p, 0u64)).collect();
     let faults = faults(&mut setup, world);
@@ -152,6 +158,7 @@ fn texts(w: &World) -> BTreeMap<usize, String> {
 struct Locks {
     base: bool,
     rq: bool,
+    rcu_trace: bool,
 }
 
 fn cpu_vars(s: &mut Setup, w: &World, cpu: u16, locks: Locks) -> CpuVars {
@@ -168,6 +175,10 @@ fn cpu_vars(s: &mut Setup, w: &World, cpu: u16, locks: Locks) -> CpuVars {
         base_lock: locks.base.then(|| s.lock(&format!("hrtimer_bases.{cpu}.lock"))),
         hotplug: hotplug::of_cpu(s, w, cpu),
         rq_lock: locks.rq.then(|| s.lock(&format!("rq.{cpu}.lock"))),
+        rcu_trace_lock: locks.rcu_trace.then(|| s.lock(&format!("rcu-tasks-trace lock.{cpu}"))),
+        irq_work: s.list(&format!("raised_list.{cpu}")),
+        async_cb_running: s.var(&format!("async_cb_running.{cpu}"), None),
+        async_round: s.var(&format!("async round.{cpu}"), 0u64),
     }
 }
 
@@ -189,6 +200,7 @@ fn clock_bases(s: &mut Setup, cpus: u16, clocks: usize) -> Vec<ClockBase> {
 
 fn types(s: &mut Setup, w: &World) -> Types {
     let timer = s.struct_type("bpf_hrtimer", TIMER_FIELDS);
+    let cmd = s.struct_type("bpf_async_cmd", CMD_FIELDS);
     let map = s.struct_type("bpf_map", MAP_FIELDS);
     let prog = s.struct_type("bpf_prog", PROG_FIELDS);
     let elems = w
@@ -208,7 +220,7 @@ fn types(s: &mut Setup, w: &World) -> Types {
             s.struct_type(&t.name, &names)
         })
         .collect();
-    Types { timer, map, prog, elems, raw }
+    Types { timer, cmd, map, prog, elems, raw }
 }
 
 fn programs(s: &mut Setup, w: &World, ty: &Types, flags: &Flags) -> Result<Vec<Prog>, BootError> {
@@ -297,6 +309,7 @@ fn faults(s: &mut Setup, w: &World) -> Faults {
         };
         match function.as_str() {
             "bpf_timer_init" => faults.timer_init = plan,
+            "bpf_async_schedule_op" => faults.schedule_op = plan,
             _ => faults.map_update = plan,
         }
     }

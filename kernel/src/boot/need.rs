@@ -20,6 +20,8 @@ pub(super) struct Needs {
     pub rcu: bool,
     /// ... of RCU-tasks-trace.
     pub rcu_trace: bool,
+    /// An irq_work can be queued.
+    pub irq_work: bool,
     /// Callbacks can run in RCU_SOFTIRQ.
     pub rcu_softirq: bool,
     /// Some task waits for a number of callbacks.
@@ -64,6 +66,12 @@ pub(super) fn each_op_of<'w>(w: &'w World, f: &mut dyn FnMut(&'w Op)) {
     }
 }
 
+/// Whether an NMI can run steps or programs.
+pub(super) fn has_nmi(w: &World) -> bool {
+    let sources = w.cpu_events.iter().flat_map(|c| &c.sources);
+    sources.into_iter().any(|s| matches!(s.what, Event::Nmi(_)))
+}
+
 fn call_of(op: &Op) -> Option<&Call> {
     match &op.kind {
         OpKind::Call { call: Call::Pin(inner, _), .. } => Some(inner),
@@ -99,27 +107,6 @@ pub(super) fn is_created(w: &World, map: usize) -> bool {
     created
 }
 
-/// Whether a task does more with the map than creating it and closing it.
-pub(super) fn is_used_by_task(w: &World, map: usize) -> bool {
-    let mut used = false;
-    let mut look = |ops: &[Op]| {
-        each_op(ops, &mut |op| {
-            let Some(call) = call_of(op) else { return };
-            used |= map_of_call(call) == Some(map)
-                || matches!(call,
-                Call::MapUpdateBatch(MapRef::Map(m), ..)
-                | Call::MapDeleteBatch(MapRef::Map(m), _)
-                | Call::MapLookupBatch(MapRef::Map(m))
-                | Call::MapLookupAndDeleteBatch(MapRef::Map(m))
-                | Call::MapKeys(MapRef::Map(m))
-                if m.index() == map);
-        });
-    };
-    w.tasks.iter().for_each(|t| look(&t.body.ops));
-    w.cpu_events.iter().for_each(|c| look(&c.steps));
-    used
-}
-
 /// Maps that a program and its callbacks name.
 pub(super) fn used_maps(w: &World, prog: usize) -> Vec<usize> {
     let (mut bodies, mut used) = (vec![prog], Vec::new());
@@ -150,12 +137,10 @@ fn map_of_call(call: &Call) -> Option<usize> {
     };
     match call {
         Call::TimerInit(o, _)
-        | Call::TimerInitOf { timer: o, .. }
-        | Call::SpinLock(o)
-        | Call::SpinUnlock(o)
         | Call::TimerSetCallback(o, _)
         | Call::TimerStart(o, ..)
-        | Call::TimerCancel(o) => match &o.value {
+        | Call::TimerCancel(o)
+        | Call::TimerCancelAsync(o) => match &o.value {
             ValueRef::Elem(e) => Some(of(&e.map)),
             _ => None,
         },
@@ -203,18 +188,21 @@ impl Needs {
         let loads = (0..w.progs.len()).any(|p| is_loaded(w, p));
         let creates = (0..w.maps.len()).any(|m| is_created(w, m));
         let inner = n.inner.contains(&true);
-        n.rcu |= frees && flags.cancel_free_rcu;
+        n.rcu |= frees && flags.cancel_free_rcu && !flags.lock_free;
+        // A replacement under a bucket lock has interrupts off, as any program may have.
+        n.irq_work = flags.lock_free && (n.timers || frees);
         n.rcu_softirq = !flags.bpf_mem_alloc
             && w.maps.iter().any(|m| m.flags.no_prealloc && m.kind == MapKind::Hash);
         n.rcu |= n.rcu_softirq || loads;
-        n.rcu_trace = loads || inner && flags.defer_inner_map_free;
-        n.work = loads || creates || inner || flags.defer_free_in_callback && callbacks_free(w);
+        n.rcu_trace = loads || inner && flags.defer_inner_map_free || frees && flags.lock_free;
+        let delete_work = flags.defer_free_in_callback && !flags.lock_free;
+        n.work = loads || creates || inner || delete_work && callbacks_free(w);
         n
     }
 
     fn look_at(&mut self, call: &Call) {
         match call {
-            Call::TimerInit(_, flags) | Call::TimerInitOf { flags, .. } => {
+            Call::TimerInit(_, flags) => {
                 self.boottime |= *flags == crate::bpf_timer::CLOCK_BOOTTIME;
             }
             Call::TimerStart(..) => self.timers = true,
@@ -272,12 +260,10 @@ fn each_slot(call: &Call, f: &mut dyn FnMut(usize, i64)) {
     };
     match call {
         Call::TimerInit(o, _)
-        | Call::TimerInitOf { timer: o, .. }
-        | Call::SpinLock(o)
-        | Call::SpinUnlock(o)
         | Call::TimerSetCallback(o, _)
         | Call::TimerStart(o, ..)
-        | Call::TimerCancel(o) => {
+        | Call::TimerCancel(o)
+        | Call::TimerCancelAsync(o) => {
             if let ValueRef::Elem(e) = &o.value {
                 visit(&e.map);
             }

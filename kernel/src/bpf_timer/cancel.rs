@@ -15,6 +15,9 @@ impl Kernel {
     ///    (and, without 0281b919e175, without anything that keeps `t` alive); undo the count; `rcu_read_unlock`.
     pub(crate) async fn bpf_timer_cancel(&self, cx: Cx<'_>, e: Elem, map: usize) -> i64 {
         let f = cx.enter_with("bpf_timer_cancel", self.elem_arg(cx, map, e));
+        if self.flags.lock_free {
+            return f.ret(self.bpf_async_timer_cancel(cx, e).await);
+        }
         // 1.
         if cx.kind() == CtxKind::Nmi {
             return f.ret(EOPNOTSUPP);

@@ -15,6 +15,9 @@ impl Kernel {
     ///    a grace period (0281b919e175).
     pub(crate) async fn bpf_timer_cancel_and_free(&self, cx: Cx<'_>, e: Elem, map: usize) {
         let _f = cx.enter_with("bpf_timer_cancel_and_free", self.elem_arg(cx, map, e));
+        if self.flags.lock_free {
+            return self.bpf_async_cancel_and_free(cx, e).await;
+        }
         // 1.
         let seen = cx.step(site!("READ_ONCE(timer->timer)", Memory)).reads(e.slot().obj());
         if seen.run(move |m| super::load_slot(m, e)).await.is_none() {

@@ -24,7 +24,7 @@ impl Kernel {
         let f = cx.enter_with("bpf_timer_init", self.elem_arg(cx, map, e));
         let in_nmi = cx.kind() == CtxKind::Nmi;
         // 1.
-        if in_nmi && !self.flags.bpf_wq {
+        if in_nmi && !self.flags.bpf_wq && !self.flags.lock_free {
             return f.ret(EOPNOTSUPP);
         }
         // 2.
@@ -33,6 +33,9 @@ impl Kernel {
             CLOCK_BOOTTIME => self.clocks - 1,
             _ => return f.ret(EINVAL),
         };
+        if self.flags.lock_free {
+            return f.ret(self.bpf_async_init(cx, e, map, clock).await);
+        }
         // 1.
         if in_nmi {
             return f.ret(EOPNOTSUPP);
@@ -79,7 +82,13 @@ impl Kernel {
     }
 
     /// Allocation and all plain stores into the new object, which nobody else can see yet: one step.
-    async fn alloc_timer(&self, cx: Cx<'_>, e: Elem, map: usize, clock: usize) -> Option<Timer> {
+    pub(crate) async fn alloc_timer(
+        &self,
+        cx: Cx<'_>,
+        e: Elem,
+        map: usize,
+        clock: usize,
+    ) -> Option<Timer> {
         let fault = &self.faults.timer_init;
         let t = Timer(cx.reserve(self.ty.timer));
         let base = cx.cpu().map_or(0, |c| c.index()) * self.clocks + clock;
@@ -107,6 +116,10 @@ impl Kernel {
                 m.store(t.promise(), promises::NONE);
                 m.store(t.expires(), 0);
                 m.store(t.armed(), 0);
+                m.store(t.refcnt(), 1);
+                m.store(t.worker(), 0);
+                m.store(t.worker_func(), crate::irq_work::ASYNC_WORKER);
+                m.store(t.async_cmds(), None);
                 true
             })
             .await;

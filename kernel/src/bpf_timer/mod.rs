@@ -1,5 +1,7 @@
 //! The `bpf_timer` helpers, one file each (kernel/bpf/helpers.c, v5.15 to v6.19).
 //!
+//! From v7.0 on each function goes on in [`crate::bpf_async`], after the tests that both have in common.
+//!
 //! One body per function: where versions differ, a named flag decides. Comments tick off the numbered steps of the
 //! function's documentation, which follow the kernel source line by line.
 
@@ -61,7 +63,7 @@ impl Kernel {
     }
 
     /// `this_cpu_read(hrtimer_running)`
-    async fn hrtimer_running(&self, cx: Cx<'_>) -> Option<Timer> {
+    pub(crate) async fn hrtimer_running(&self, cx: Cx<'_>) -> Option<Timer> {
         let v = self.cpu(cx).hrtimer_running;
         let running = cx.step(site!("this_cpu_read(hrtimer_running)", Memory)).reads(v.obj());
         running.exclusive().run(move |m| m.load(v)).await.map(Timer)
@@ -93,7 +95,7 @@ impl Kernel {
 
 /// The pointer in a slot. Bytes that are no pointer (never zeroed, or copied from user space) are a finding, and as good
 /// as NULL from there on.
-fn load_slot(m: &mut Mem, e: Elem) -> Option<Ptr> {
+pub(crate) fn load_slot(m: &mut Mem, e: Elem) -> Option<Ptr> {
     let slot = e.slot();
     let word = m.load(timerace_core::Var::<u64>::at(slot.obj()));
     let p = Option::<Ptr>::from_word(word)?;

@@ -19,6 +19,9 @@ impl Kernel {
         callback: Callback,
     ) -> i64 {
         let f = cx.enter_with("bpf_timer_set_callback", self.elem_arg(cx, map, e));
+        if self.flags.lock_free {
+            return f.ret(self.bpf_async_set_callback(cx, e, callback).await);
+        }
         // 1.
         if cx.kind() == CtxKind::Nmi {
             return f.ret(EOPNOTSUPP);

@@ -23,16 +23,19 @@ impl Kernel {
     ) -> i64 {
         let f = cx.enter_with("bpf_timer_start", self.elem_arg(cx, map, e));
         // 1.
-        if cx.kind() == CtxKind::Nmi {
+        if cx.kind() == CtxKind::Nmi && !self.flags.lock_free {
             return f.ret(EOPNOTSUPP);
         }
         // 2.
         if flags & !self.flags.start_flags != 0 {
             return f.ret(EINVAL);
         }
+        let expiry = Expiry { nsecs, abs: flags & BPF_F_TIMER_ABS != 0 };
+        if self.flags.lock_free {
+            return f.ret(self.bpf_async_timer_start(cx, e, expiry).await);
+        }
         // 3.
         self.timer_lock(cx, e).await;
-        let expiry = Expiry { nsecs, abs: flags & BPF_F_TIMER_ABS != 0 };
         let ret = self.start_under_lock(cx, e, expiry).await;
         // 6.
         self.timer_unlock(cx, e).await;

@@ -31,8 +31,6 @@ pub(crate) struct Map {
     pub key_mask: u64,
     pub has_timer: bool,
     pub has_lock: bool,
-    /// The `bpf_spin_lock` of the value, by member.
-    pub lock_member: Option<usize>,
     /// The memory cgroup that pays for it is at its limit.
     pub memcg_full: bool,
     /// Members of the value that an update copies, one bit each.
@@ -57,8 +55,6 @@ pub(crate) struct Map {
     pub slot_lock: Option<Bucket>,
     /// Whether it is, or may come to be, in the slot of an outer map.
     pub inner: bool,
-    /// What creating it gives: 0, or why it is refused.
-    pub create_ret: i64,
     /// Whether a task creates it.
     pub created_by_task: bool,
 }

@@ -19,16 +19,12 @@ pub enum Fix {
     BpfMemAlloc,
     /// generic free of special fields in map_free
     MapFreeFields,
-    /// c4bcfb38a95e
-    CgrpStorage,
     /// 997849c4b969
     NoReuseReinit,
     /// ac50fe51ce87
     VerifierEinval,
     /// f71f8530494b
     TimerAbs,
-    /// fd9c663b9ad6
-    NetfilterProgs,
     /// d6247ecb6c1e
     TimerCpuPin,
     /// 5c0930ccaad5
@@ -73,6 +69,20 @@ pub enum Fix {
     KmallocNolock,
     /// 469d638d1520
     CallbackNotSleepable,
+    /// 8bb1e32b3fac
+    LockFreeUpdate,
+    /// 1bfbc267ec91
+    LockFree,
+    /// 19bd300e22c2
+    TimersInTracing,
+    /// a7e172aa4ca2
+    CancelAsync,
+    /// 7d49635e3775
+    DeferIrqsOff,
+    /// 64873307e888
+    AsyncRecursionCheck,
+    /// 1ace9bac1ad2
+    RcuNotIrqsOff,
 }
 
 /// A row of the table of fixes.
@@ -102,7 +112,7 @@ const fn row(
 }
 
 /// All fixes, in the order of [`Fix`].
-pub const FIXES: [FixInfo; 34] = [
+pub const FIXES: [FixInfo; 39] = [
     row(
         Fix::TimerSlotZeroed,
         "5eaed6eedbe9",
@@ -153,13 +163,6 @@ pub const FIXES: [FixInfo; 34] = [
         "map_free cancels and frees the timers that are left in a map",
     ),
     row(
-        Fix::CgrpStorage,
-        "c4bcfb38a95e",
-        "cgrp-storage",
-        (6, 2),
-        "maps of type BPF_MAP_TYPE_CGRP_STORAGE",
-    ),
-    row(
         Fix::NoReuseReinit,
         "997849c4b969",
         "no-reuse-reinit",
@@ -179,13 +182,6 @@ pub const FIXES: [FixInfo; 34] = [
         "timer-abs",
         (6, 4),
         "bpf_timer_start takes BPF_F_TIMER_ABS",
-    ),
-    row(
-        Fix::NetfilterProgs,
-        "fd9c663b9ad6",
-        "netfilter-progs",
-        (6, 4),
-        "programs of type BPF_PROG_TYPE_NETFILTER",
     ),
     row(
         Fix::TimerCpuPin,
@@ -341,10 +337,59 @@ pub const FIXES: [FixInfo; 34] = [
         (6, 19),
         "a timer callback may not sleep, whichever program sets it",
     ),
+    row(
+        Fix::LockFreeUpdate,
+        "8bb1e32b3fac",
+        "lock-free-update",
+        (7, 0),
+        "program and callback of a timer are exchanged without a lock",
+    ),
+    row(
+        Fix::LockFree,
+        "1bfbc267ec91",
+        "lock-free",
+        (7, 0),
+        "timers without a lock: reference counted, usable in every context",
+    ),
+    row(
+        Fix::TimersInTracing,
+        "19bd300e22c2",
+        "timers-in-tracing",
+        (7, 0),
+        "kprobe, tracepoint, perf_event and raw_tracepoint programs may use timers again",
+    ),
+    row(
+        Fix::CancelAsync,
+        "a7e172aa4ca2",
+        "cancel-async",
+        (7, 0),
+        "bpf_timer_cancel_async, which never waits",
+    ),
+    row(
+        Fix::DeferIrqsOff,
+        "7d49635e3775",
+        "defer-irqs-off",
+        (7, 0),
+        "a lock-free timer's operations are deferred wherever interrupts are off",
+    ),
+    row(
+        Fix::AsyncRecursionCheck,
+        "64873307e888",
+        "async-recursion-check",
+        (7, 0),
+        "a deferred operation does not make another one of the same timer",
+    ),
+    row(
+        Fix::RcuNotIrqsOff,
+        "1ace9bac1ad2",
+        "rcu-not-irqs-off",
+        (7, 0),
+        "a lock-free timer's grace period does not begin with interrupts off",
+    ),
 ];
 
 /// The mainline releases that the model knows, in order.
-pub const MAINLINE: [Release; 25] = [
+pub const MAINLINE: [Release; 29] = [
     Release::mainline(5, 15),
     Release::mainline(5, 16),
     Release::mainline(5, 17),
@@ -370,6 +415,10 @@ pub const MAINLINE: [Release; 25] = [
     Release::mainline(6, 17),
     Release::mainline(6, 18),
     Release::mainline(6, 19),
+    Release::mainline(7, 0),
+    Release::mainline(7, 1),
+    Release::mainline(7, 2),
+    Release::mainline(7, 3),
 ];
 
 /// Stable releases that the model knows, with the fixes that they took on top of their mainline base.

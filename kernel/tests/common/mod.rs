@@ -120,7 +120,6 @@ pub fn task(w: &mut World, name: &str, cpu: u16, ops: Vec<Op>) {
         cpu,
         sched: Sched::Other,
         cap_bpf: true,
-        cap_net_admin: true,
         memcg: None,
         blocked: false,
         body: Body::of(ops),
@@ -148,6 +147,14 @@ pub fn findings(w: &World) -> BTreeSet<String> {
         format!("{} {} {}", f.class, f.functions[0], f.functions[1])
     };
     x.findings.iter().map(text).collect()
+}
+
+/// What a search finds first: `CLASS function function`.
+pub fn first_finding(w: &World) -> String {
+    let (machine, kernel) = boot(w, false).expect("the world boots");
+    let x = explore(&mut Exec::new(&machine, &kernel), &Options::default(), &mut Ignore);
+    let f = x.findings.first().expect("there is a finding");
+    format!("{} {} {}", f.class, f.functions[0], f.functions[1])
 }
 
 pub fn none() -> BTreeSet<String> {
