@@ -98,7 +98,7 @@ fn the_catalog_is_what_the_program_finds() {
     let have = std::fs::read_to_string(file()).expect("docs/races.md is there");
     let (head, _) = have.split_once(MARKER).expect("the marker is there");
     let mut races: Vec<&Entry> = LIBRARY.iter().filter(|e| e.path.starts_with("races/")).collect();
-    races.sort_by_key(|e| (e.name().starts_with('h'), e.name()));
+    races.sort_by_key(|e| (!e.name().starts_with('r'), e.name()));
     let want = format!("{head}{MARKER}{}", races.into_iter().map(section).collect::<String>());
     if std::env::var_os("TIMERACE_BLESS").is_some() {
         return std::fs::write(file(), &want).expect("docs/races.md can be written");
