@@ -9,7 +9,7 @@ use crate::dpor::{Observer, Options, View};
 use crate::exec::Exec;
 use crate::ids::CtxId;
 use crate::machine::Model;
-use crate::policy::Ended;
+use crate::policy::{Choice, Ended, default_pick};
 use crate::result::{Bound, Engine, Exploration, Tally};
 use crate::schedule::Pick;
 use crate::states::Canon;
@@ -111,7 +111,9 @@ impl<M: Model> Search<'_, '_, M> {
             let last = self.last();
             let key = self.key(last);
             if !self.seen.insert(key) {
-                return None;
+                // What was found on the way is no part of the state.
+                let found = !self.exec.machine().mem.borrow().findings.is_empty();
+                return found.then(|| self.finish(ready));
             }
             let going = last.filter(|l| ready.contains(l) && !self.exec.is_idle(*l));
             let mut first = None;
@@ -134,6 +136,27 @@ impl<M: Model> Search<'_, '_, M> {
             self.path.push(pick);
             self.exec.step(pick.ctx, pick.alt);
         }
+    }
+
+    /// To the end in the default order, which preempts nobody.
+    fn finish(&mut self, mut ready: Vec<CtxId>) -> Ended {
+        while !ready.is_empty() {
+            if let Some(limit) = self.options.limits.reached(self.exec) {
+                return limit;
+            }
+            let exec = &*self.exec;
+            let ctx = default_pick(&Choice {
+                ready: &ready,
+                idle: &|c| exec.is_idle(c),
+                last: self.last(),
+                alternatives: &|c| exec.alternatives(c),
+            });
+            self.path.push(Pick { ctx, alt: 0 });
+            self.exec.step(ctx, 0);
+            self.exec.ready(&mut ready);
+        }
+        self.exec.end();
+        Ended::Complete
     }
 
     fn last(&self) -> Option<CtxId> {

@@ -9,7 +9,9 @@ use crate::ids::{CpuId, CtxId, Obj};
 use crate::machine::{CtxKind, Machine};
 use crate::mem::{Frame, FrameName, Mem, Ptr, TypeId, Var, Word};
 use crate::site;
-use crate::step::{Access, Cmp, Cost, Gate, Label, Learn, Rel, Slot, Status, StepFut, Waiting};
+use crate::step::{
+    Access, Cmp, Cost, Gate, Label, Learn, Rel, Slot, Status, StepFut, Term, Waiting,
+};
 use std::cell::RefMut;
 
 /// A context's handle on its machine. Small and `Copy`: pass it by value.
@@ -22,8 +24,8 @@ pub struct Cx<'m> {
 /// A step being declared; [`Decl::run`] completes it.
 #[must_use = "a declared step happens when run(..) is awaited"]
 pub struct Decl<'m> {
-    cx: Cx<'m>,
-    slot: RefMut<'m, Slot>,
+    pub(crate) cx: Cx<'m>,
+    pub(crate) slot: RefMut<'m, Slot>,
 }
 
 impl<'m> Decl<'m> {
@@ -56,6 +58,20 @@ impl<'m> Decl<'m> {
         self.access(Access::write(obj))
     }
 
+    /// The step writes `obj`, whether its allocation lives or not.
+    pub(crate) fn writes_only(mut self, obj: Obj) -> Self {
+        self.slot.fp.push(Access::write(obj));
+        self
+    }
+
+    /// What the step writes is no store of the modelled kernel, or nobody else can see it yet: it waits for no store
+    /// buffer.
+    #[inline]
+    pub fn unordered(mut self) -> Self {
+        self.slot.unordered = true;
+        self
+    }
+
     /// The step accesses `obj` without any marking, as plain C does.
     #[inline]
     pub fn plain(self, obj: Obj, write: bool) -> Self {
@@ -66,20 +82,33 @@ impl<'m> Decl<'m> {
     /// The step may happen only while `obj rel value`. The object is read. Several conditions must all hold, or any
     /// after [`Decl::any`].
     #[inline]
-    pub fn when(mut self, obj: Obj, rel: Rel, value: u64) -> Self {
-        self.slot.guard.cmps.push(Cmp::new(obj, rel, value));
-        self.access(Access::read(obj))
+    pub fn when(self, obj: Obj, rel: Rel, value: u64) -> Self {
+        self.when_cmp(Cmp::new(obj, rel, value))
     }
 
     /// A condition between two terms; objects in it are read.
     #[inline]
     pub fn when_cmp(mut self, cmp: Cmp) -> Self {
+        let cmp = if self.cx.machine.tso { self.as_seen(cmp) } else { cmp };
         self.slot.guard.cmps.push(cmp);
         let mut this = self;
         for o in cmp.objs() {
             this = this.access(Access::read(o));
         }
         this
+    }
+
+    /// The comparison as the context sees it, with its own stores before those of others.
+    fn as_seen(&self, cmp: Cmp) -> Cmp {
+        let mem = self.cx.machine.mem.borrow();
+        let seen = |term| {
+            let Term::Obj(obj) = term else { return term };
+            match mem.buffers.as_ref().and_then(|b| b.newest(self.cx.id, obj)) {
+                Some((slot, value)) => Term::Forwarded { obj, slot, value },
+                None => term,
+            }
+        };
+        Cmp { lhs: seen(cmp.lhs), rhs: seen(cmp.rhs), ..cmp }
     }
 
     /// One of the conditions suffices.
@@ -136,6 +165,7 @@ impl<'m> Decl<'m> {
     #[inline]
     pub fn idle(mut self) -> Self {
         self.slot.status = Status::Idle;
+        self.slot.at_home = true;
         // Back at its named state: what it learned before no longer matters to it.
         self.slot.learned = 0;
         self
@@ -154,13 +184,23 @@ impl<'m> Decl<'m> {
         self
     }
 
+    /// The context is a daemon that waits for work here, and `place` is all of its local state.
+    pub(crate) fn resting(mut self, place: u32) -> Self {
+        self.slot.status = Status::Idle;
+        self.slot.at_home = place == 0;
+        self.slot.learned = u64::from(place);
+        self
+    }
+
     /// The step: `act` sees shared memory, and what it returns is all that the context learns.
     #[inline]
     pub fn run<R: Learn, F: FnOnce(&mut Mem) -> R + Unpin + 'static>(
         self,
         act: F,
     ) -> StepFut<'m, F> {
-        StepFut { machine: self.cx.machine, ctx: self.cx.id, act: Some(act), declared: false }
+        let this = if self.cx.machine.tso { self.ordered() } else { self };
+        let (machine, ctx, drains) = (this.cx.machine, this.cx.id, this.slot.drains);
+        StepFut { machine, ctx, act: Some(act), declared: false, drains }
     }
 }
 
@@ -236,6 +276,9 @@ impl<'m> Cx<'m> {
         slot.gate = Gate::Open;
         slot.waiting = Waiting::Spin;
         slot.exclusive = false;
+        slot.guard.empty.clear();
+        slot.drains = false;
+        slot.unordered = false;
         slot.alts = 1;
         slot.fp.clear();
         slot.guard.cmps.clear();
@@ -255,11 +298,9 @@ impl<'m> Cx<'m> {
         self.step(label).reads(v.obj()).run(move |m| m.load(v)).await
     }
 
-    /// WRITE_ONCE().
+    /// WRITE_ONCE(), also smp_store_release(): through the store buffer if there is one.
     pub async fn write<T: Word>(self, label: impl Into<Label>, v: Var<T>, x: T) {
-        let x = x.to_word();
-        let raw: Var<u64> = Var::at(v.obj());
-        self.step(label).writes(v.obj()).run(move |m| m.store(raw, x)).await;
+        self.store(label, v, x, false).await;
     }
 
     /// xchg(): fully ordered; returns the old value.
@@ -326,7 +367,8 @@ impl<'m> Cx<'m> {
 
     /// Releases a lock.
     pub async fn unlock(self, label: impl Into<Label>, l: Var<Option<CtxId>>) {
-        self.step(label).writes(l.obj()).run(move |m| m.store(l, None)).await;
+        // A store with release semantics; not locked.
+        self.store(label, l, None, false).await;
     }
 
     // Masks.
@@ -532,7 +574,11 @@ impl<'m> Cx<'m> {
             s.rcu == 1
         };
         match inside {
-            Some(v) if outer => self.write(site!("rcu_read_lock()", Memory), v, true).await,
+            // The reader is seen inside at once; an earlier unlock must be out of the store buffer by then.
+            Some(v) if outer => {
+                let step = self.step(site!("rcu_read_lock()", Memory)).writes(v.obj());
+                step.after_own(v.obj()).run(move |m: &mut Mem| m.store(v, true)).await;
+            }
             None => self.preempt_disable(site!("rcu_read_lock()", Mask)).await,
             Some(_) => {}
         }
@@ -568,7 +614,7 @@ impl<'m> Cx<'m> {
         } else {
             self.machine.place_of(ty, self.id, seq)
         };
-        self.step(label).writes(p.alive()).run(move |m| m.bring_to_life(p)).await;
+        self.step(label).writes(p.alive()).unordered().run(move |m| m.bring_to_life(p)).await;
         p
     }
 

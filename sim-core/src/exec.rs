@@ -59,7 +59,12 @@ impl<'m, M: Model> Exec<'m, M> {
             mem.taken = 0;
         }
         self.machine.slots[c.index()].borrow_mut().status = Status::Unborn;
-        let mut body = self.model.start(Cx { machine: self.machine, id: c });
+        let cx = Cx { machine: self.machine, id: c };
+        let drains = self.machine.mem.borrow().buffers.as_ref().and_then(|b| b.drained_by(c));
+        let mut body: Body<'m> = match drains {
+            Some(owner) => Box::pin(crate::tso::drain(cx, owner)),
+            None => self.model.start(cx),
+        };
         let mut slot_done = false;
         if body.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
             slot_done = true;
@@ -78,7 +83,7 @@ impl<'m, M: Model> Exec<'m, M> {
         for c in &again {
             self.machine.slots[c.index()].borrow_mut().reset();
         }
-        again.retain(|c| self.machine.status(*c) != Status::Idle);
+        again.retain(|c| !self.machine.is_at_home(*c));
         for c in &again {
             self.bodies[c.index()] = None;
             self.machine.mem.borrow_mut().frames[c.index()].clear();
@@ -199,10 +204,12 @@ impl<'m, M: Model> Exec<'m, M> {
 
     /// Every context that has learned something or made names since its named state, with a digest of that. Of one that
     /// has ended it matters only that it has.
-    pub(crate) fn each_learned(&self, f: &mut impl FnMut(CtxId, u64)) {
+    pub(crate) fn each_learned(&self, mem: &crate::Mem, f: &mut impl FnMut(CtxId, u64)) {
         for c in &self.moved {
             let slot = self.machine.slots[c.index()].borrow();
-            let made = u64::from(slot.allocs) << 32 | u64::from(slot.items);
+            let stores = mem.buffers.as_ref().map_or(0, |b| b.place(*c));
+            let made = u64::from(slot.allocs) << 32 | u64::from(slot.items) << 8;
+            let made = made | u64::from(stores);
             if slot.status == Status::Done {
                 f(*c, 1);
             } else if slot.learned != 0 || made != 0 {

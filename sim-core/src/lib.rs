@@ -39,6 +39,7 @@ mod soundness;
 pub mod states;
 pub mod step;
 pub mod timed;
+pub mod tso;
 
 pub use ctx::Cx;
 pub use detect::{Class, Finding};

@@ -242,6 +242,15 @@ impl Setup {
         self.orbits.push(orbit);
     }
 
+    /// The contexts so far.
+    pub fn contexts(&self) -> &[CtxSpec] {
+        &self.specs
+    }
+
+    pub(crate) fn set_buffers(&mut self, buffers: crate::tso::Buffers) {
+        self.mem.buffers = Some(Box::new(buffers));
+    }
+
     /// The number that the next context will get.
     pub fn next_context(&self) -> CtxId {
         CtxId(self.specs.len() as u16)
@@ -267,6 +276,7 @@ impl Setup {
             queues: self.mem.queues.clone(),
         };
         Machine {
+            tso: self.mem.buffers.is_some(),
             mem: RefCell::new(self.mem),
             slots,
             specs: self.specs,
@@ -305,6 +315,8 @@ pub struct Machine {
     arena: RefCell<BTreeMap<(u16, u32, u32), u32>>,
     pub(crate) learning: Cell<bool>,
     pub(crate) timed: Cell<bool>,
+    /// Contexts have store buffers.
+    pub(crate) tso: bool,
     pub(crate) clock: RefCell<crate::timed::Clock>,
 }
 
@@ -431,6 +443,9 @@ impl Machine {
         mem.calls = 0;
         mem.step_no = 0;
         mem.unchanged = 0;
+        if let Some(b) = &mut mem.buffers {
+            b.reset();
+        }
         mem.expiries = 0;
         mem.now = crate::ids::Nanos(0);
     }
@@ -439,6 +454,13 @@ impl Machine {
         for s in &self.slots {
             s.borrow_mut().reset();
         }
+    }
+
+    /// Whether the context is where it was before its first step.
+    pub(crate) fn is_at_home(&self, ctx: CtxId) -> bool {
+        let slot = self.slots[ctx.index()].borrow();
+        let stored = self.mem.borrow().buffers.as_ref().is_some_and(|b| b.made(ctx) > 0);
+        slot.status == Status::Idle && slot.at_home && !stored
     }
 
     pub(crate) fn status(&self, ctx: CtxId) -> Status {

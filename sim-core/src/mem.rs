@@ -315,6 +315,8 @@ pub struct Mem {
     pub(crate) own_writes: usize,
     /// Counters for the model (expiries, samples); not shared state, never read by a step.
     pub(crate) expiries: u64,
+    /// Store buffers, if the memory model has them.
+    pub(crate) buffers: Option<Box<crate::tso::Buffers>>,
     #[cfg(debug_assertions)]
     pub(crate) declared: Vec<crate::step::Access>,
 }
@@ -346,6 +348,7 @@ impl Mem {
             last_writer: Vec::new(),
             own_writes: 0,
             expiries: 0,
+            buffers: None,
             #[cfg(debug_assertions)]
             declared: Vec::new(),
         }
@@ -361,7 +364,7 @@ impl Mem {
     #[inline]
     pub fn load<T: Word>(&mut self, var: Var<T>) -> T {
         self.check(var.obj, false);
-        let v = self.values[var.obj.index()];
+        let v = self.forwarded(var.obj).unwrap_or_else(|| self.values[var.obj.index()]);
         if v == POISON {
             self.report(Class::UninitRead, Some(var.obj));
         }
@@ -428,11 +431,16 @@ impl Mem {
             "step {:?} touches {obj:?} (write: {write}) which it did not declare",
             self.label
         );
+        self.check_alive(obj);
+        let _ = write;
+    }
+
+    /// Reports a use of an object whose allocation is not alive.
+    pub(crate) fn check_alive(&mut self, obj: Obj) {
         let life = self.life[obj.index()];
         if life != 0 && self.values[life as usize - 1] != ALIVE {
             self.report(Class::UseAfterFree, Some(Obj(life - 1)));
         }
-        let _ = write;
     }
 
     /// Reports a finding at this step. `obj` is the object that it is about.

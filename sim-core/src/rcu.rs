@@ -73,11 +73,14 @@ impl GracePeriods {
     /// The body of a watcher.
     pub async fn watch(&self, cx: Cx<'_>, i: usize) {
         let (waiting, reader) = (self.waiting[i], self.readers[i]);
+        // A quiescent state of a CPU has all its stores behind it.
+        let stores = cx.machine().slots_of_cpu(reader);
         loop {
             cx.step(site!("quiescent state", Free, quiet))
                 .writes(waiting.obj())
                 .when(waiting.obj(), Rel::Ne, 0)
                 .when(reader, Rel::Eq, 0)
+                .when_empty(&stores)
                 .idle()
                 .run(move |m: &mut Mem| m.store(waiting, false))
                 .await;
@@ -95,7 +98,7 @@ impl GracePeriods {
 }
 
 /// a, b, .. z, aa, ab ..: names without digits, because digits at the end name the CPU.
-fn letters(i: usize) -> String {
+pub(crate) fn letters(i: usize) -> String {
     let letter = char::from(b'a' + (i % 26) as u8);
     if i < 26 { letter.to_string() } else { format!("{}{letter}", letters(i / 26 - 1)) }
 }

@@ -213,6 +213,15 @@ pub enum Term {
     Const(u64),
     /// The value of an object.
     Obj(Obj),
+    /// The value of an object as a context sees it that has a store to it in a slot of its store buffer.
+    Forwarded {
+        /// The object.
+        obj: Obj,
+        /// The slot: not 0 while the store is in it.
+        slot: Obj,
+        /// What the store writes.
+        value: u64,
+    },
 }
 
 /// A relation between two words. Orders are those of signed 64-bit integers.
@@ -254,6 +263,13 @@ impl Cmp {
         let of = |t| match t {
             Term::Const(v) => v,
             Term::Obj(o) => value(o),
+            Term::Forwarded { obj, slot, value: v } => {
+                if value(slot) != 0 {
+                    v
+                } else {
+                    value(obj)
+                }
+            }
         };
         let (l, r) = (of(self.lhs), of(self.rhs));
         match self.rel {
@@ -268,10 +284,12 @@ impl Cmp {
 
     /// The objects that it reads.
     pub fn objs(self) -> impl Iterator<Item = Obj> {
-        [self.lhs, self.rhs].into_iter().filter_map(|t| match t {
-            Term::Obj(o) => Some(o),
-            Term::Const(_) => None,
-        })
+        let of = |t| match t {
+            Term::Const(_) => [None, None],
+            Term::Obj(o) => [Some(o), None],
+            Term::Forwarded { obj, slot, .. } => [Some(obj), Some(slot)],
+        };
+        [self.lhs, self.rhs].into_iter().flat_map(of).flatten()
     }
 }
 
@@ -284,6 +302,8 @@ pub struct Guard {
     pub any: bool,
     /// The comparisons; none means always.
     pub cmps: Vec<Cmp>,
+    /// Objects that must all be 0 besides: slots of store buffers.
+    pub empty: Vec<Obj>,
 }
 
 impl Guard {
@@ -292,6 +312,9 @@ impl Guard {
         if let Some(own) = own
             && !self.cpu.allows(value(own), me)
         {
+            return false;
+        }
+        if !self.empty.iter().all(|o| value(*o) == 0) {
             return false;
         }
         match (self.cmps.as_slice(), self.any) {
@@ -315,6 +338,10 @@ impl Guard {
             && !self.cpu.allows(value(own), me)
         {
             out.push(own);
+            return;
+        }
+        if let Some(o) = self.empty.iter().find(|o| value(**o) != 0) {
+            out.push(*o);
             return;
         }
         if self.any {
@@ -381,6 +408,11 @@ pub(crate) struct Slot {
     /// How many objects this context has allocated, work items queued: names are local.
     pub allocs: u32,
     pub items: u32,
+    /// The step waits for the own store buffer; or it writes memory without any order to it.
+    pub drains: bool,
+    pub unordered: bool,
+    /// The daemon has no local state where it is idle: it need not be started anew.
+    pub at_home: bool,
     /// Steps that the context has taken in this execution.
     pub taken: u32,
     /// Digest of everything that its steps have returned.
@@ -419,6 +451,9 @@ impl Slot {
             rcu: 0,
             allocs: 0,
             items: 0,
+            drains: false,
+            unordered: false,
+            at_home: false,
             taken: 0,
             learned: 0,
         }
@@ -489,6 +524,7 @@ pub struct StepFut<'m, F> {
     pub(crate) ctx: CtxId,
     pub(crate) act: Option<F>,
     pub(crate) declared: bool,
+    pub(crate) drains: bool,
 }
 
 impl<R: Learn, F: FnOnce(&mut Mem) -> R + Unpin + 'static> Future for StepFut<'_, F> {
@@ -507,6 +543,9 @@ impl<R: Learn, F: FnOnce(&mut Mem) -> R + Unpin + 'static> Future for StepFut<'_
         if this.machine.learning.get() {
             let mut slot = this.machine.slots[this.ctx.index()].borrow_mut();
             slot.learned = crate::mix::roll(slot.learned, r.learn());
+        }
+        if this.drains {
+            this.machine.mem.borrow_mut().all_flushed(this.ctx);
         }
         Poll::Ready(r)
     }
@@ -529,7 +568,7 @@ mod tests {
         let value = |o: Obj| u64::from(o.0);
         let cmps = vec![Cmp::new(Obj(1), Rel::Eq, 0), Cmp::new(Obj(2), Rel::Eq, 0)];
         let mut out = Vec::new();
-        let all = Guard { cpu: CpuRule::None, any: false, cmps: cmps.clone() };
+        let all = Guard { cmps: cmps.clone(), ..Guard::default() };
         all.blame(CtxId(0), None, &value, &mut out);
         assert_eq!(out, [Obj(1)]);
         let any = Guard { any: true, ..all };

@@ -4,9 +4,12 @@
 mod common;
 
 use common::{Op, Oracle, Program, boot};
+use timerace_core::Class;
 use timerace_core::dpor::{Ignore, Options, explore};
 use timerace_core::exec::Exec;
 use timerace_core::exhaustive;
+use timerace_core::policy::{Limits, Replay};
+use timerace_core::record::record;
 use timerace_core::result::{Engine, Exploration};
 use timerace_core::states::explore_states;
 
@@ -111,4 +114,39 @@ fn the_engine_that_is_through_first_answers() {
     let big = answer(6, true);
     assert_eq!((big.engine, big.failing, big.complete), (Engine::States, 0, true));
     assert!(big.states < 20_000, "{} states", big.states);
+}
+
+/// Each counts itself on the next one's counter and waits for the next one's callback unless it is counted itself: the
+/// check against mutual cancel. Variables: who runs, then counters.
+fn counted_ring(n: usize, slots: u32, barrier: bool) -> Program {
+    let task = |i: usize| {
+        let next = (i + 1) % n;
+        let mut body = vec![Op::Write(i, 1), Op::Write(n + next, 1)];
+        if barrier {
+            body.push(Op::Mb);
+        }
+        body.extend([Op::Read(n + i), Op::SkipUnless(0, 1), Op::WaitEq(next, 0)]);
+        body.extend([Op::Write(n + next, 0), Op::Write(i, 0)]);
+        (i as u16, body)
+    };
+    let tasks = (0..n).map(task).collect();
+    Program { cpus: n as u16, vars: 2 * n, slots, tasks, ..Program::default() }
+}
+
+#[test]
+fn without_a_barrier_stores_pass_loads() {
+    for (n, schedules) in [(2, 13), (3, 57)] {
+        let r = all(&counted_ring(n, 4, false));
+        assert_eq!((r.schedules, r.stuck, r.failing), (schedules, 1, 1), "n = {n}");
+    }
+    for n in 2..=4 {
+        let (machine, toy) = boot(&counted_ring(n, 4, false));
+        let mut exec = Exec::new(&machine, &toy);
+        let r = explore(&mut exec, &Options::default(), &mut Ignore);
+        assert_eq!(r.findings.len(), 1, "n = {n}");
+        let shown = record(&mut exec, &mut Replay::new(&r.findings[0].schedule), Limits::default());
+        assert_eq!((shown.findings[0].class, shown.preemptions), (Class::Deadlock, 1), "n = {n}");
+        assert_eq!(all(&counted_ring(n, 4, true)).failing, 0, "with the barrier, n = {n}");
+        assert_eq!(all(&counted_ring(n, 0, false)).failing, 0, "without store buffers, n = {n}");
+    }
 }

@@ -215,6 +215,7 @@ impl Events {
             e.guard.cpu = slot.guard.cpu;
             e.guard.any = slot.guard.any;
             e.guard.cmps.clone_from(&slot.guard.cmps);
+            e.guard.empty.clone_from(&slot.guard.empty);
         } else {
             let guard = slot.guard.clone();
             self.list.push(Event { pick, index, declared: fp, fp, guard, entry, digest: 0 });

@@ -23,7 +23,8 @@ impl Draw {
     }
 }
 
-/// A random program: 2 to 4 contexts. Every third is well paired: what it takes, it gives back.
+/// A random program: 2 to 4 contexts. Every third is well paired: what it takes, it gives back. A quarter has store
+/// buffers, of one to three slots.
 pub fn program(seed: u64) -> Program {
     let d = &mut Draw(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let cpus = 1 + d.below(3) as u16;
@@ -42,10 +43,15 @@ pub fn program(seed: u64) -> Program {
         }
         p.lines[l].body = body;
     }
+    let tso = seed % 8 < 2;
+    p.slots = if tso { 1 + d.below(3) as u32 } else { 0 };
     let paired = seed.is_multiple_of(3);
     let tasks = 2 + d.index(3 - usize::from(lines > 0));
     for t in 0..tasks {
-        let body = if paired { paired_body(d, &p) } else { body(d, &p, t) };
+        let mut body = if paired { paired_body(d, &p) } else { body(d, &p, t) };
+        if tso && d.below(3) == 0 {
+            body.insert(d.index(body.len() + 1), Op::Mb);
+        }
         p.tasks.push((d.below(u64::from(cpus)) as u16, body));
     }
     p

@@ -106,7 +106,7 @@ impl Canon {
                 sum.add(FREED_BY | u64::from(self.name_of(o).0), self.place(place));
             }
         });
-        exec.each_learned(&mut |c, word| {
+        exec.each_learned(&mem, &mut |c, word| {
             if !planted(Mutant::LearnedForgotten) {
                 sum.add(CONTEXT | u64::from(self.rename(c).0), word);
             }
@@ -161,8 +161,7 @@ impl Canon {
                 });
             }
         });
-        drop(mem);
-        exec.each_learned(&mut |c, word| {
+        exec.each_learned(&mem, &mut |c, word| {
             if let Some(s) = self.of_ctx[c.index()] {
                 add(s, CONTEXT | u64::from(s.index), word);
             }

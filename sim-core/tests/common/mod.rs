@@ -55,6 +55,8 @@ pub enum Op {
     /// Arms the timer of a line, with an order.
     Arm(usize, u64),
     Cancel(usize),
+    /// A full barrier.
+    Mb,
     /// Waits until no handler of the line runs.
     WaitHandler(usize),
     /// A data choice among n, into the register.
@@ -80,6 +82,8 @@ pub struct Program {
     pub tasks: Vec<(u16, Vec<Op>)>,
     pub lines: Vec<Line>,
     pub worker: bool,
+    /// Slots of each store buffer; 0: sequential consistency.
+    pub slots: u32,
     /// Tasks that are interchangeable, each with the variable that is its own. Each is alone on its CPU.
     pub orbit: Vec<(usize, usize)>,
 }

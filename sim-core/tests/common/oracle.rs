@@ -4,6 +4,25 @@ use super::{Op, Program};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use timerace_core::machine::CtxKind;
 
+/// A store that has not reached memory.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+enum Store {
+    Var(usize, i64),
+    Unlock(usize),
+    WriteUnlock,
+    RcuUnlock,
+}
+
+/// What a step has to do with the store buffer of its context.
+enum Order {
+    Free,
+    Stores,
+    /// Waits for the store that ends the last read section.
+    AfterRcu,
+    /// Waits until the buffer is empty.
+    Drains,
+}
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 struct Ctx {
     at: usize,
@@ -13,6 +32,12 @@ struct Ctx {
     bh: u32,
     preempt: u32,
     rcu: u32,
+    /// Seen inside of a read section by others.
+    inside_rcu: bool,
+    /// Oldest first.
+    buffer: Vec<Store>,
+    /// It has stored since it last waited for its buffer.
+    stored: bool,
     /// Readers that a grace period in progress still waits for.
     gp: Option<Vec<usize>>,
     /// Of a line: inside its handler. Of the worker: the item taken.
@@ -60,7 +85,21 @@ impl<'a> Oracle<'a> {
     pub fn start(&self) -> State {
         let n = self.p.tasks.len() + self.p.lines.len() + usize::from(self.p.worker);
         let (inside, gp, item) = (false, None, None);
-        let ctx = Ctx { at: 0, r: 0, irq: 0, bh: 0, preempt: 0, rcu: 0, gp, inside, item };
+        let (buffer, inside_rcu) = (Vec::new(), false);
+        let ctx = Ctx {
+            at: 0,
+            r: 0,
+            irq: 0,
+            bh: 0,
+            preempt: 0,
+            rcu: 0,
+            inside_rcu,
+            buffer,
+            stored: false,
+            gp,
+            inside,
+            item,
+        };
         let cpus = usize::from(self.p.cpus);
         let mut s = State {
             vars: vec![0; self.p.vars],
@@ -136,6 +175,7 @@ impl<'a> Oracle<'a> {
                         x.at = (x.at + n).min(ops.len());
                     }
                 }
+                Op::Mb if !x.stored => x.at += 1,
                 // Nested masks, and unmasking what is not masked, are no steps.
                 Op::IrqOff if x.irq > 0 => {
                     x.irq += 1;
@@ -178,7 +218,89 @@ impl<'a> Oracle<'a> {
         self.cpu(c).is_none_or(|cpu| s.stacks[cpu].last().is_none_or(|t| *t == c))
     }
 
+    /// A variable as the context sees it.
+    fn seen(&self, s: &State, c: usize, v: usize) -> i64 {
+        let own = s.ctx[c].buffer.iter().rev().find_map(|b| match b {
+            Store::Var(w, x) if *w == v => Some(*x),
+            _ => None,
+        });
+        own.unwrap_or(s.vars[v])
+    }
+
+    /// What the next step of the context has to do with its store buffer.
+    fn order(&self, s: &State, c: usize) -> Order {
+        if self.p.slots == 0 || self.cpu(c).is_none() {
+            return Order::Free;
+        }
+        let x = &s.ctx[c];
+        if self.line(c).is_some() && !x.inside {
+            return Order::Drains;
+        }
+        match self.ops(c).get(x.at) {
+            Some(
+                Op::Write(..) | Op::WriteReg(..) | Op::Unlock(_) | Op::WriteUnlock | Op::RcuUnlock,
+            ) => Order::Stores,
+            Some(Op::RcuLock) => Order::AfterRcu,
+            Some(
+                Op::Read(_)
+                | Op::Use
+                | Op::Choose(_)
+                | Op::WaitEq(..)
+                | Op::WaitGe(..)
+                | Op::WaitAnyEq(..)
+                | Op::WaitAllZero(..)
+                | Op::WaitHandler(_)
+                | Op::IrqOff
+                | Op::IrqOn
+                | Op::BhOff
+                | Op::BhOn
+                | Op::PreemptOff
+                | Op::PreemptOn,
+            ) => Order::Free,
+            Some(Op::Sync) if x.gp.is_some() => Order::Free,
+            // The exit of a handler, and whatever is locked.
+            None | Some(_) => Order::Drains,
+        }
+    }
+
+    /// Whether the store buffers let the next step of the context happen.
+    fn ordered(&self, s: &State, c: usize) -> bool {
+        let shares = |o: usize| o != c && self.cpu(c).is_some() && self.cpu(o) == self.cpu(c);
+        if (0..s.ctx.len()).any(|o| shares(o) && !s.ctx[o].buffer.is_empty()) {
+            return false;
+        }
+        let buffer = &s.ctx[c].buffer;
+        match self.order(s, c) {
+            Order::Free => true,
+            Order::Stores => buffer.len() < self.p.slots as usize,
+            Order::AfterRcu => !buffer.contains(&Store::RcuUnlock),
+            Order::Drains => buffer.is_empty(),
+        }
+    }
+
+    fn store(&self, s: &mut State, c: usize, store: Store) {
+        if self.p.slots > 0 && self.cpu(c).is_some() {
+            s.ctx[c].buffer.push(store);
+            s.ctx[c].stored = true;
+        } else {
+            Self::reach_memory(s, c, store);
+        }
+    }
+
+    fn reach_memory(s: &mut State, c: usize, store: Store) {
+        match store {
+            Store::Var(v, x) => s.vars[v] = x,
+            Store::Unlock(l) => s.locks[l] = None,
+            Store::WriteUnlock => s.writer = None,
+            Store::RcuUnlock => s.ctx[c].inside_rcu = false,
+        }
+    }
+
     pub fn enabled(&self, s: &State, c: usize) -> bool {
+        self.ordered(s, c) && self.may_happen(s, c)
+    }
+
+    fn may_happen(&self, s: &State, c: usize) -> bool {
         let x = &s.ctx[c];
         if let Some(l) = self.line(c)
             && !x.inside
@@ -202,10 +324,12 @@ impl<'a> Oracle<'a> {
             Some(Op::Lock(l)) => s.locks[*l].is_none(),
             Some(Op::ReadLock) => s.writer.is_none(),
             Some(Op::WriteLock) => s.writer.is_none() && s.readers.is_empty(),
-            Some(Op::WaitEq(v, n)) => s.vars[*v] == *n as i64,
-            Some(Op::WaitGe(v, n)) => s.vars[*v] >= *n as i64,
-            Some(Op::WaitAnyEq(v, n, w, k)) => s.vars[*v] == *n as i64 || s.vars[*w] == *k as i64,
-            Some(Op::WaitAllZero(from, to)) => s.vars[*from..=*to].iter().all(|v| *v == 0),
+            Some(Op::WaitEq(v, n)) => self.seen(s, c, *v) == *n as i64,
+            Some(Op::WaitGe(v, n)) => self.seen(s, c, *v) >= *n as i64,
+            Some(Op::WaitAnyEq(v, n, w, k)) => {
+                self.seen(s, c, *v) == *n as i64 || self.seen(s, c, *w) == *k as i64
+            }
+            Some(Op::WaitAllZero(from, to)) => (*from..=*to).all(|v| self.seen(s, c, v) == 0),
             Some(Op::WaitHandler(l)) => !s.ctx[self.p.tasks.len() + l].inside,
             Some(Op::Sync) => x.gp.as_ref().is_none_or(Vec::is_empty),
             Some(_) => true,
@@ -220,6 +344,9 @@ impl<'a> Oracle<'a> {
     }
 
     pub fn step(&self, s: &mut State, c: usize, alt: u8) {
+        if let Order::Drains = self.order(s, c) {
+            s.ctx[c].stored = false;
+        }
         if self.line(c).is_some() && !s.ctx[c].inside {
             let (l, cpu) = (self.line(c).unwrap(), self.cpu(c).unwrap());
             let (_, _, armed_by) = s.queues[l].remove(0);
@@ -281,9 +408,9 @@ impl<'a> Oracle<'a> {
         }
         let r = s.ctx[c].r;
         match op {
-            Op::Read(v) => s.ctx[c].r = s.vars[v] as u64,
-            Op::Write(v, x) => s.vars[v] = x as i64,
-            Op::WriteReg(v, x) => s.vars[v] = (r + x) as i64,
+            Op::Read(v) => s.ctx[c].r = self.seen(s, c, v) as u64,
+            Op::Write(v, x) => self.store(s, c, Store::Var(v, x as i64)),
+            Op::WriteReg(v, x) => self.store(s, c, Store::Var(v, (r + x) as i64)),
             Op::Add(v, n) => {
                 s.ctx[c].r = s.vars[v] as u64;
                 s.vars[v] += n;
@@ -305,9 +432,9 @@ impl<'a> Oracle<'a> {
                 s.readers.remove(&c);
             }
             Op::WriteLock => s.writer = Some(c),
-            Op::WriteUnlock => s.writer = None,
+            Op::WriteUnlock => self.store(s, c, Store::WriteUnlock),
             Op::Lock(l) => s.locks[l] = Some(c),
-            Op::Unlock(l) => s.locks[l] = None,
+            Op::Unlock(l) => self.store(s, c, Store::Unlock(l)),
             Op::TryLock(l) => {
                 s.ctx[c].r = u64::from(s.locks[l].is_none());
                 if s.locks[l].is_none() {
@@ -326,8 +453,14 @@ impl<'a> Oracle<'a> {
                     s.uaf.insert((c, false));
                 }
             }
-            Op::RcuLock => s.ctx[c].rcu = 1,
-            Op::RcuUnlock => s.ctx[c].rcu = 0,
+            Op::RcuLock => {
+                s.ctx[c].rcu = 1;
+                s.ctx[c].inside_rcu = true;
+            }
+            Op::RcuUnlock => {
+                s.ctx[c].rcu = 0;
+                self.store(s, c, Store::RcuUnlock);
+            }
             Op::Sync => {
                 // Begins; or, all readers seen outside, ends.
                 let others = (0..self.p.tasks.len()).filter(|t| *t != c).collect();
@@ -379,7 +512,8 @@ impl<'a> Oracle<'a> {
             | Op::WaitGe(..)
             | Op::WaitAnyEq(..)
             | Op::WaitAllZero(..)
-            | Op::WaitHandler(_) => {}
+            | Op::WaitHandler(_)
+            | Op::Mb => {}
             Op::SkipUnless(..) => unreachable!("local"),
         }
     }
@@ -396,11 +530,18 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// States in which one more reader was seen outside by a grace period in progress.
-    fn seen_outside(&self, s: &State) -> Vec<State> {
+    /// States after something that no context does: a grace period in progress saw one more reader outside, or a store
+    /// has reached memory.
+    fn by_itself(&self, s: &State) -> Vec<State> {
         let mut out = Vec::new();
+        for c in (0..s.ctx.len()).filter(|c| !s.ctx[*c].buffer.is_empty()) {
+            let mut n = s.clone();
+            let store = n.ctx[c].buffer.remove(0);
+            Self::reach_memory(&mut n, c, store);
+            out.push(n);
+        }
         for c in 0..self.p.tasks.len() {
-            for t in s.ctx[c].gp.iter().flatten().filter(|t| s.ctx[**t].rcu == 0) {
+            for t in s.ctx[c].gp.iter().flatten().filter(|t| !s.ctx[**t].inside_rcu) {
                 let mut n = s.clone();
                 n.ctx[c].gp.as_mut().unwrap().retain(|x| x != t);
                 out.push(n);
@@ -435,7 +576,7 @@ impl<'a> Oracle<'a> {
                     }
                 }
             }
-            for n in self.seen_outside(&s) {
+            for n in self.by_itself(&s) {
                 any = true;
                 if seen.insert(n.clone()) {
                     open.push(n);
@@ -466,7 +607,7 @@ impl<'a> Oracle<'a> {
                 best.insert((s.clone(), last), cost as u32);
                 let ready: Vec<usize> = (0..s.ctx.len()).filter(|c| self.enabled(&s, *c)).collect();
                 let stuck = (0..s.ctx.len()).any(|c| self.unfinished(&s, c));
-                let outside = self.seen_outside(&s);
+                let outside = self.by_itself(&s);
                 for n in &outside {
                     open[cost].push((n.clone(), last));
                 }

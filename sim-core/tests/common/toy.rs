@@ -77,6 +77,9 @@ pub fn boot(prog: &Program) -> (Machine, Toy) {
         let members = members.collect();
         s.interchangeable(Orbit { members });
     }
+    if prog.slots > 0 {
+        s.store_buffers(prog.slots);
+    }
     let prog = prog.clone();
     let toy =
         Toy { prog, vars, locks, rcu, writer, readers, grace, running, queues, work, object, ty };
@@ -283,6 +286,7 @@ impl Toy {
                     .run(|_: &mut Mem| ())
                     .await;
             }
+            Op::Mb => cx.smp_mb(site!("smp_mb()", Atomic)).await,
             Op::Choose(n) => {
                 let c = cx.step(site!("choose", Free)).choices(n).run(|m: &mut Mem| m.chosen());
                 return Some(u64::from(c.await));
