@@ -13,6 +13,7 @@ use timerace_core::policy::{Pct, Random, Replay};
 use timerace_core::record::{Record, record};
 use timerace_core::result::{Exploration, Verdict};
 use timerace_core::sample::sample;
+use timerace_kernel::world::Memory;
 use timerace_reports::cover::Scope;
 use timerace_reports::json::{ExpectationResult, ExploreResult, FindingLine};
 use timerace_scenarios::ast::{PolicyKind, Preemptions as Declared};
@@ -187,7 +188,10 @@ fn scope(s: &Session, within: &BTreeMap<String, u64>, window_entered: Option<u64
         map_entries: w.maps.iter().map(|m| m.init.len() as u32).sum(),
         irqs: Some(w.irqs),
         timing: "untimed order, every delay possible".to_string(),
-        memory: "sequential; LKMM reordering is not modelled".to_string(),
+        memory: match w.machine.memory {
+            Memory::Sc => "sequential; LKMM reordering is not modelled".to_string(),
+            Memory::Tso => "total store order; LKMM reordering is not modelled".to_string(),
+        },
         within: within.iter().map(|(k, v)| (k.clone(), *v)).collect(),
         not_covered: ["NMI", "CPU hotplug and memory pressure unless the scenario asks for them"]
             .map(str::to_string)

@@ -6,8 +6,8 @@ use crate::interp::Act;
 use crate::kernel::Kernel;
 use crate::objects::{Elem, TAG_ELEM};
 use crate::world::{
-    Cond, ContextOp, FieldDef, FieldIx, FieldKind, LocalId, Op, OpKind, Operand, Order, Place,
-    TypeIx, VarId, VarKind,
+    Barrier, Cond, ContextOp, FieldDef, FieldIx, FieldKind, LocalId, Op, OpKind, Operand, Order,
+    Place, TypeIx, VarId, VarKind,
 };
 use timerace_core::detect::Class;
 use timerace_core::step::{Cmp, CostClass, Learn, Rel, Site, Term};
@@ -58,8 +58,11 @@ impl Kernel {
                 let label = worded(op, site!("work", Free).into());
                 cx.step(label).takes(ns.min, ns.max).run(|_| ()).await;
             }
-            // Barriers order nothing more than sequential consistency does.
-            OpKind::Barrier(_) => {}
+            // Under total store order only a store and a later load change places: the others order nothing more.
+            OpKind::Barrier(Barrier::Full) => {
+                cx.smp_mb(worded(op, site!("smp_mb()", Atomic).into())).await;
+            }
+            OpKind::Barrier(Barrier::Read | Barrier::Write) => {}
             OpKind::Lock(_)
             | OpKind::Unlock(_)
             | OpKind::Trylock(..)
@@ -118,6 +121,7 @@ impl Kernel {
         let label = worded(op, site!("alloc", Alloc).into());
         let step = (0..n).fold(cx.step(label), |s, f| s.writes(p.field::<u64>(f).obj()));
         step.writes(p.alive())
+            .unordered()
             .run(move |m| {
                 m.revive(p);
                 for f in 0..n {
@@ -199,21 +203,18 @@ impl Kernel {
 
     async fn access_at(&self, cx: Cx<'_>, act: &Act, op: &Op, t: Target) -> u64 {
         let var: Var<u64> = Var::at(t.obj);
-        let step = cx.step(worded(op, raw_site(&op.kind).with(t.arg)));
+        let label = worded(op, raw_site(&op.kind).with(t.arg));
+        if let OpKind::Write { order, value, .. } = &op.kind {
+            let v = t.fit(act.operand(value));
+            cx.store(label, var, v, *order == Order::Plain).await;
+            return 0;
+        }
+        let step = cx.step(label);
         match &op.kind {
             OpKind::Read { order: Order::Plain, .. } => {
                 step.plain(t.obj, false).run(move |m| m.load(var)).await
             }
             OpKind::Read { .. } => step.reads(t.obj).run(move |m| m.load(var)).await,
-            OpKind::Write { order, value, .. } => {
-                let v = t.fit(act.operand(value));
-                let step = match order {
-                    Order::Plain => step.plain(t.obj, true),
-                    _ => step.writes(t.obj),
-                };
-                step.run(move |m| m.store(var, v)).await;
-                0
-            }
             OpKind::FetchAdd { by, .. } => {
                 let by = act.operand(by);
                 let add = move |m: &mut timerace_core::Mem| {

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod determinism;
+mod memory;
 mod races;
 mod support;
 mod words;

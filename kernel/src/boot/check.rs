@@ -5,8 +5,8 @@ use super::{BootError, hotplug};
 use crate::attach::Point;
 use crate::compile::{Code, MAX_LOCALS};
 use crate::world::{
-    Call, Cond, Event, Fault, LineId, MapKind, MapRef, Memory, ObjRef, Op, OpKind, Operand, Place,
-    Preempt, ProgKind, Timing, ValueRef, When, World,
+    Call, Cond, Event, Fault, LineId, MapKind, MapRef, ObjRef, Op, OpKind, Operand, Place, Preempt,
+    ProgKind, Timing, ValueRef, When, World,
 };
 
 /// The most members of a struct.
@@ -32,9 +32,6 @@ pub(super) fn locals(code: &Code, name: &str) -> Result {
 /// Refuses what is not modelled.
 pub(super) fn check(w: &World, timed: bool) -> Result {
     let nowhere = LineId(u32::MAX);
-    if w.machine.memory == Memory::Tso {
-        return unsupported(w, "memory: TSO", nowhere);
-    }
     if w.machine.preempt == Preempt::Rt {
         return unsupported(w, "PREEMPT_RT", nowhere);
     }

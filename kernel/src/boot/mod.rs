@@ -21,12 +21,16 @@ use crate::objects::{
 use crate::prog::Prog;
 use crate::raw::RawVar;
 use crate::samples::TimerNames;
-use crate::world::{At, Attach, Fault, LineId, ProgDef, VarKind, World};
+use crate::world::{At, Attach, Fault, LineId, Memory, ProgDef, VarKind, World};
 use need::Needs;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use timerace_core::{CpuId, Machine, Setup, Var};
+
+/// Slots of a store buffer in explored runs: more than any modelled path stores between two locked instructions. Timed
+/// runs have none, which is one of the behaviours that the memory model allows.
+const STORE_BUFFER: u32 = 8;
 
 /// Why a world cannot be booted.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -138,6 +142,9 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
         names: TimerNames::default(),
     };
     contexts::contexts(&mut setup, &mut kernel, &needs)?;
+    if world.machine.memory == Memory::Tso && !timed {
+        setup.store_buffers(STORE_BUFFER);
+    }
     kernel.contexts_of = setup.contexts_of_cpus().into_iter().map(Into::into).collect();
     kernel.held_bucket = kernel.roles.iter().map(|_| Cell::new(None)).collect();
     kernel.lines = kernel.roles.iter().map(|_| Cell::new(LineId(u32::MAX))).collect();

@@ -53,7 +53,7 @@ impl Kernel {
         if current == Some(t) {
             return (Err(EDEADLK), None);
         }
-        // 6., 7. The full barrier after the increment is no step of its own.
+        // 6., 7. The increment is locked, and so a full barrier on x86; it is no step of its own.
         let mut counted = None;
         if let Some(current) = current
             && self.flags.cancel_deadlk

@@ -65,7 +65,8 @@ impl Kernel {
             return 0;
         }
         self.publish(cx, e, t, map, false).await;
-        // 9. The full barrier is no step of its own: memory is sequentially consistent.
+        // 9.
+        cx.smp_mb(site!("smp_mb()", Atomic)).await;
         // 10.
         if self.recheck(cx, e, t, map).await {
             return 0;
@@ -101,6 +102,7 @@ impl Kernel {
         step = fault.declare(step).writes(t.0.alive());
         step = t.fields().fold(step, |s, f| s.writes(f));
         let ok = step
+            .unordered()
             .run(move |m| {
                 if fails.fails(m) {
                     return false;
@@ -142,20 +144,20 @@ impl Kernel {
     /// over must not get one.
     async fn publish(&self, cx: Cx<'_>, e: Elem, t: Timer, map: usize, settled: bool) {
         let released = self.maps[map].obj.released();
-        let mut step = cx.step(site!("timer->timer = t", Memory)).writes(e.slot().obj());
-        if settled {
-            step = step.writes(e.owned().obj()).reads(released.obj());
+        let site = site!("timer->timer = t", Memory);
+        if !settled {
+            return cx.write(site, e.slot(), Some(t.0)).await;
         }
-        step.run(move |m| {
-            m.store(e.slot(), Some(t.0));
-            if settled {
+        let step = cx.step(site).writes(e.slot().obj()).writes(e.owned().obj());
+        step.reads(released.obj())
+            .run(move |m| {
+                m.store(e.slot(), Some(t.0));
                 m.store(e.owned(), true);
                 if m.load(released) != 0 {
                     promises::late_timer(m, t, m.peek(released.obj()));
                 }
-            }
-        })
-        .await;
+            })
+            .await;
     }
 
     /// Step 10: whether user references are left.
@@ -165,6 +167,8 @@ impl Kernel {
             .reads(usercnt.obj())
             .reads(released.obj())
             .writes(e.owned().obj())
+            // What it writes is the model's own.
+            .unordered()
             .run(move |m| {
                 if m.load(usercnt) == 0 {
                     return false;
