@@ -30,16 +30,7 @@ fn machines_that_are_not_modelled() {
         f(&mut w);
         refusal(&w)
     };
-<<<<<<< HEAD
-    assert!(with(|w| w.machine.memory = Memory::Tso).contains("TSO"));
     assert!(with(|w| w.machine.preempt = Preempt::Rt).contains("PREEMPT_RT"));
-=======
-    let rt = |w: &mut World| {
-        w.machine.preempt = Preempt::Rt;
-        prog(w, "p", ProgKind::Syscall, vec![any(cancel(0))]);
-    };
-    assert!(with(rt).contains("PREEMPT_RT"));
->>>>>>> b662535 (memory: TSO in scenarios and in the kernel model)
     assert!(with(|w| w.machine.high_res = false).contains("high_res"));
     assert!(with(|w| w.timing = Timing::Respect).contains("Respect"));
     assert!(with(|w| w.maps[0].kind = MapKind::LpmTrie).contains("map type"));
