@@ -36,6 +36,9 @@ pub struct Common {
     /// Colour of messages.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, env = "TIMERACE_COLOR")]
     pub color: Color,
+    /// Colours of pictures.
+    #[arg(long, global = true, value_enum, default_value_t = ThemeArg::Light)]
+    pub theme: ThemeArg,
     /// Columns of the interleaving; made to be pasted into mail.
     #[arg(long, global = true, value_name = "N", default_value_t = 75,
           value_parser = clap::value_parser!(u16).range(40..=400))]
@@ -57,6 +60,25 @@ pub enum Format {
     Json,
     /// `check` only: one line per message, as compilers print them.
     Short,
+}
+
+/// On which page pictures will stand.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThemeArg {
+    /// White.
+    Light,
+    /// Nearly black.
+    Dark,
+}
+
+impl ThemeArg {
+    /// Its colours.
+    pub fn of(self) -> timerace_reports::theme::Theme {
+        match self {
+            ThemeArg::Light => timerace_reports::theme::Theme::Light,
+            ThemeArg::Dark => timerace_reports::theme::Theme::Dark,
+        }
+    }
 }
 
 /// When to use colour.

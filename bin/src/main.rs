@@ -6,6 +6,7 @@ mod fail;
 mod finals;
 mod output;
 mod parallel;
+mod pictures;
 mod progress;
 mod search;
 mod session;

@@ -115,10 +115,11 @@ impl Kernel {
                     m.store(waits, running);
                 }
                 if running {
-                    return RUNNING;
+                    return m.returns(RUNNING);
                 }
                 m.store(t.promise(), promise);
-                i64::from(dequeue(m, b, t))
+                let queued = i64::from(dequeue(m, b, t));
+                m.returns(queued)
             })
             .await
     }

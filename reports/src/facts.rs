@@ -120,6 +120,16 @@ impl<'r> Facts<'r> {
         seen
     }
 
+    /// The element that an object belongs to, by the object's name, where a step saw its pointer to that element.
+    pub fn elements(&self) -> BTreeMap<String, String> {
+        let of = |t: &Touch| {
+            let object = t.name.strip_suffix(".value")?;
+            let value = [&t.after, &t.before].into_iter().find(|v| v.ends_with(']'))?;
+            Some((object.to_string(), value.clone()))
+        };
+        self.rec.steps.iter().flat_map(|s| &s.touches).filter_map(of).collect()
+    }
+
     /// The circle of waiting contexts, starting with `first`; without a circle, the chain that starts there.
     pub fn circle(&self, waits: &'r [Wait], first: CtxId) -> Vec<&'r Wait> {
         let mut chain: Vec<&Wait> = Vec::new();

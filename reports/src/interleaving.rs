@@ -7,7 +7,7 @@ use crate::choose::choose;
 use crate::facts::{Facts, blamed, home, is_ghost, is_lock};
 use crate::marks::{pending_rows, put_marks};
 use std::collections::{BTreeMap, BTreeSet};
-use timerace_core::record::{Call, FindingRecord, Record, StepRecord};
+use timerace_core::record::{Call, FindingRecord, Record, StepRecord, Touch};
 use timerace_core::{CpuId, CtxId, CtxKind, Obj};
 
 /// How much of a run is shown.
@@ -50,7 +50,7 @@ pub enum RowKind {
     Call,
     /// A line that waits for ever: it is no step of the run.
     Waiting,
-    /// More than five steps were left out here.
+    /// More than five steps of the function were left out here.
     Gap,
 }
 
@@ -175,9 +175,12 @@ struct Builder<'a, 'r> {
     /// The finding is that contexts wait.
     waits: bool,
     contested: BTreeSet<Obj>,
+    /// Objects that are told apart by the element that they belong to: `bpf_hrtimer #1` is that of `timers[0]`.
+    elements: BTreeMap<String, String>,
     turns: BTreeMap<CtxId, u32>,
     rows: Vec<Row>,
     left_out: usize,
+    /// Per column: steps left out since its last row.
     gap: BTreeMap<usize, usize>,
 }
 
@@ -203,6 +206,7 @@ impl<'a, 'r> Builder<'a, 'r> {
             single_calls: if sparse { single_calls(&steps) } else { BTreeSet::new() },
             waits: finding.is_some_and(|f| !f.waits.is_empty()),
             contested: contested(facts, &steps),
+            elements: facts.elements(),
             turns: BTreeMap::new(),
             rows: Vec::new(),
             left_out: 0,
@@ -239,7 +243,6 @@ impl<'a, 'r> Builder<'a, 'r> {
     }
 
     fn step(&mut self, index: usize, step: &StepRecord) {
-        self.close_gap(step.ctx);
         if step.entry {
             *self.turns.entry(step.ctx).or_default() += 1;
         }
@@ -247,7 +250,11 @@ impl<'a, 'r> Builder<'a, 'r> {
         if self.arrive(column, step) {
             return; // the line of the entry is the step
         }
+        let before = self.rows.len();
         let (depth, text) = self.calls(column, step);
+        if self.rows.len() == before {
+            self.put_gap(column, step.ctx, depth);
+        }
         let row = Row {
             column,
             ctx: step.ctx,
@@ -265,18 +272,20 @@ impl<'a, 'r> Builder<'a, 'r> {
         let state = &mut self.states[row.column];
         state.depth = row.depth;
         state.started = true;
+        self.gap.remove(&row.column);
         self.rows.push(row);
     }
 
-    fn close_gap(&mut self, next: CtxId) {
-        let total: usize = self.gap.values().sum();
-        if total > 5 {
-            let most = self.gap.iter().max_by_key(|(c, n)| (**n, std::cmp::Reverse(**c)));
-            let column = most.map_or(0, |(c, _)| *c);
-            let depth = self.states[column].depth;
+    /// Says that steps are missing above a line of the same function. A call or an entry above the line says it by
+    /// itself: nobody takes it for the next step.
+    fn put_gap(&mut self, column: usize, ctx: CtxId, depth: u32) {
+        let missing = self.gap.get(&column).copied().unwrap_or(0);
+        let same = |r: &&Row| r.column == column && r.ctx == ctx && r.depth == depth;
+        let last = self.rows.iter().rfind(|r| r.column == column);
+        if missing > 5 && last.as_ref().is_some_and(same) {
             self.rows.push(Row {
                 column,
-                ctx: next,
+                ctx,
                 depth,
                 kind: RowKind::Gap,
                 text: "...".to_string(),
@@ -285,7 +294,6 @@ impl<'a, 'r> Builder<'a, 'r> {
                 mark: None,
             });
         }
-        self.gap.clear();
     }
 
     /// Makes the step's context the top of its column; whether the line for that stands for the step itself.
@@ -383,11 +391,24 @@ impl<'a, 'r> Builder<'a, 'r> {
     }
 
     /// The value that the step read or left, where another context changes that variable and the line does not say it.
-    /// A step that touches several variables is more than an access: no single value says what it did.
+    /// A step that touches several variables is more than an access: no single value says what it did, unless it is an
+    /// assignment to one of them. That a call failed is always said.
     fn comment(&self, index: usize, step: &StepRecord) -> Option<String> {
+        if let Some(ret) = step.ret.filter(|r| *r < 0) {
+            return Some(format!("returns {ret}"));
+        }
         let touches = &self.facts.rec.steps[index].touches;
-        let mut shown = touches.iter().filter(|t| !t.internal && !is_ghost(t));
-        let t = shown.next().filter(|_| shown.next().is_none())?;
+        let shown: Vec<&Touch> = touches.iter().filter(|t| !t.internal && !is_ghost(t)).collect();
+        let t = match shown.as_slice() {
+            [one] => one,
+            many => many.iter().find(|t| assigns(&step.text, t))?,
+        };
+        if self.with_args
+            && t.write
+            && let Some(element) = self.elements.get(&t.after)
+        {
+            return Some(element.clone());
+        }
         if is_lock(t) || !self.contested.contains(&t.obj) || !is_plain(&t.before) {
             return None;
         }
@@ -399,6 +420,12 @@ impl<'a, 'r> Builder<'a, 'r> {
         (t.before != t.after && telling(&t.after) && !says)
             .then(|| format!("{} -> {}", t.before, t.after))
     }
+}
+
+/// Whether the line is an assignment to the variable: `base->running = timer` to `MONOTONIC_SOFT.0.running`.
+fn assigns(text: &str, t: &Touch) -> bool {
+    let field = |path: &str| path.rsplit(['.', '>']).next().unwrap_or_default().to_string();
+    text.split_once(" = ").is_some_and(|(left, _)| t.write && field(left) == field(&t.name))
 }
 
 /// What a count or a pointer is in the end: of other values that a step leaves, a short picture has only the line.
@@ -478,6 +505,14 @@ fn shown_calls(facts: &Facts<'_>, steps: &[&StepRecord]) -> BTreeSet<u32> {
             shown.extend(s.stack.iter().rev().find(|c| c.body).map(|c| c.id));
         }
     }
+    // A function that has a line in one call has a line in each, or the two would not look alike.
+    let named = |c: &&Call| !c.leaf && !c.body && shown.contains(&c.id);
+    let calls = || steps.iter().flat_map(|s| s.stack.iter().map(|c| (s.ctx, c)));
+    let names: BTreeSet<(CtxId, &str)> =
+        calls().filter(|(_, c)| named(c)).map(|(x, c)| (x, c.name.as_str())).collect();
+    let again = calls().filter(|(x, c)| names.contains(&(*x, c.name.as_str()))).map(|(_, c)| c.id);
+    let again: Vec<u32> = again.collect();
+    shown.extend(again);
     shown
 }
 

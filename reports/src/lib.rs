@@ -7,9 +7,11 @@
 //! Where to start reading: [`interleaving`] lays a run out as rows, a column per CPU (which steps a picture shows:
 //! [`choose`]); [`race_text`], [`splat`] and [`steps`] write these rows as text.
 
+pub mod arrows;
 pub mod choose;
 pub mod cover;
 mod facts;
+mod gutter;
 pub mod interleaving;
 pub mod json;
 pub mod latency;
@@ -20,9 +22,13 @@ pub mod num;
 mod order;
 pub mod origin;
 pub mod out_dir;
+pub mod race_svg;
 pub mod race_text;
 mod scale;
 pub mod schedule_ron;
 pub mod splat;
+pub mod states;
 pub mod steps;
+pub mod svg;
 pub mod table;
+pub mod theme;

@@ -7,13 +7,25 @@ use timerace_core::record::{Edge, FindingRecord, StepRecord, Touch};
 /// The missing order, and since which step the access is without protection (index), if that can be said.
 pub(crate) struct Missing {
     pub text: String,
+    pub kind: Kind,
     pub since: Option<usize>,
+}
+
+/// What orders the two sides of a finding.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// Nothing.
+    Unordered,
+    /// Something that lies between them.
+    Ordered,
+    /// They are of one context.
+    SameContext,
 }
 
 /// Why the two sides of a finding may come in this order; `None` if order is not what it is about.
 pub(crate) fn missing(facts: &Facts<'_>, finding: &FindingRecord) -> Option<Missing> {
     let at = facts.locate(finding, &finding.at)?;
-    let other = facts.locate(finding, other_side(finding)?)?;
+    let other = other_step(facts, finding)?;
     let steps = &facts.rec.steps;
     let (a, b) = (&steps[at], &steps[other]);
     if !is_about_order(finding.class) {
@@ -21,15 +33,34 @@ pub(crate) fn missing(facts: &Facts<'_>, finding: &FindingRecord) -> Option<Miss
     }
     if a.ctx == b.ctx {
         let text = format!("both steps are of {}: no other context is needed", facts.name(a.ctx));
-        return Some(Missing { text, since: None });
+        return Some(Missing { text, kind: Kind::SameContext, since: None });
     }
-    if b.no < a.no && is_ordered(facts, finding, other, at) {
+    // That the last look came first is what a leak is.
+    if finding.class != Class::Leak && b.no < a.no && is_ordered(facts, finding, other, at) {
         let text =
             format!("step {} comes before step {} because of what lies between them", b.no, a.no);
-        return Some(Missing { text, since: None });
+        return Some(Missing { text, kind: Kind::Ordered, since: None });
     }
     let since = unprotected_since(facts, finding, at);
-    Some(Missing { text: unordered(facts, finding, at, other, since), since })
+    let text = unordered(facts, finding, at, other, since);
+    Some(Missing { text, kind: Kind::Unordered, since })
+}
+
+/// The step of the other side. Of a leak, which shows at the end of the run only: the last look of another context at the
+/// pointer that the object was put into too late.
+pub(crate) fn other_step(facts: &Facts<'_>, finding: &FindingRecord) -> Option<usize> {
+    let located = other_side(finding).and_then(|o| facts.locate(finding, o));
+    if located.is_some() || finding.class != Class::Leak {
+        return located;
+    }
+    let at = facts.locate(finding, &finding.at)?;
+    let object = finding.object.as_deref()?;
+    let steps = &facts.rec.steps;
+    let put = steps[at].touches.iter().find(|t| t.write && !t.internal && t.after == object)?;
+    let looks = |s: &StepRecord| {
+        s.ctx != steps[at].ctx && s.touches.iter().any(|t| t.obj == put.obj && !t.write)
+    };
+    steps[..at].iter().rposition(looks)
 }
 
 fn is_about_order(class: Class) -> bool {

@@ -2,11 +2,11 @@
 //! picture, and the command that shows it again. The order of its parts is that of KASAN's reports, which kernel people
 //! read without thinking; its first words are our own, so that nobody files it as a report of a real kernel.
 
-use crate::facts::{Facts, is_part, other_side};
+use crate::facts::{Facts, blamed, is_part, other_side};
 use crate::interleaving::{Detail, interleaving};
 use crate::marks::edge_text;
 use crate::num::{count, us};
-use crate::order::missing;
+use crate::order::{missing, other_step};
 use crate::origin::Origin;
 use crate::race_text::{WIDTH, race_text};
 use std::fmt::Write as _;
@@ -50,7 +50,11 @@ fn sides(facts: &Facts<'_>, f: &FindingRecord, origin: &Origin) -> Vec<String> {
         None => parts.push(format!("{}:\n  {}\n", at_the_end(f), f.at.func)),
     }
     if let Some(other) = other_side(f) {
-        parts.push(other_text(facts, f, other, origin));
+        let look = (f.class == Class::Leak).then(|| other_step(facts, f)).flatten();
+        parts.push(match look.map(|i| &facts.rec.steps[i]) {
+            Some(s) => with_stack(facts, &format!("Last look at it in step {}", s.no), s, origin),
+            None => other_text(facts, f, other, origin),
+        });
     }
     let known = f.object.is_some() && about_memory(f.class);
     match &f.born {
@@ -102,7 +106,11 @@ fn struct_name(object: &str) -> String {
     if is_struct { format!("struct {object}") } else { object.to_string() }
 }
 
-fn capital(text: &str) -> String {
+/// With a capital letter, unless it begins with a name.
+pub(crate) fn capital(text: &str) -> String {
+    if text.split(' ').next().is_some_and(|w| w.contains('_')) {
+        return text.to_string();
+    }
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }
@@ -206,18 +214,20 @@ fn closing(facts: &Facts<'_>, f: &FindingRecord) -> String {
     out
 }
 
-fn why_leaked(facts: &Facts<'_>, f: &FindingRecord) -> String {
+pub(crate) fn why_leaked(facts: &Facts<'_>, f: &FindingRecord) -> String {
     let object = f.object.as_deref().unwrap_or("it");
-    let other = other_side(f).filter(|o| o.step > 0);
-    match (other, facts.locate(f, &f.at)) {
-        (Some(o), Some(i)) if o.step < facts.rec.steps[i].no => format!(
-            "Leak: {} ({}) looked in step {}, before step {} ({}); nobody looks again, so nobody frees {object}.",
-            o.func,
-            facts.place(o.ctx),
-            o.step,
-            facts.rec.steps[i].no,
-            f.at.func,
-        ),
+    match (other_step(facts, f), facts.locate(f, &f.at)) {
+        (Some(o), Some(i)) if o < i => {
+            let look = &facts.rec.steps[o];
+            let func = blamed(look).map_or("", |c| look.stack[c].name.as_str());
+            format!(
+                "Leak: {func} ({}) looked in step {}, before step {} ({}); nobody looks again, so nobody frees {object}.",
+                facts.place(look.ctx),
+                look.no,
+                facts.rec.steps[i].no,
+                f.at.func,
+            )
+        }
         _ => format!("Leak: at the end of the run nothing leads to {object} that could free it."),
     }
 }

@@ -440,6 +440,7 @@ impl Machine {
         mem.last_writer.clear();
         mem.own_writes = 0;
         mem.marks.clear();
+        mem.returned = None;
         mem.calls = 0;
         mem.step_no = 0;
         mem.unchanged = 0;

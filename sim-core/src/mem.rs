@@ -295,6 +295,8 @@ pub struct Mem {
     pub(crate) findings: Vec<RawFinding>,
     pub(crate) marks: Vec<Mark>,
     pub(crate) marking: bool,
+    /// What the function that the step stands for returned, for records.
+    pub(crate) returned: Option<i64>,
     pub(crate) now: Nanos,
     pub(crate) cur: CtxId,
     pub(crate) label: Label,
@@ -335,6 +337,7 @@ impl Mem {
             findings: Vec::new(),
             marks: Vec::new(),
             marking: false,
+            returned: None,
             now: Nanos(0),
             cur: CtxId(0),
             label: crate::step::Slot::new().label,
@@ -679,6 +682,14 @@ impl Mem {
             let name = FrameName::Fn(name);
             self.marks.push(Mark { ctx, name, arg, ret: None, at, taken });
         }
+    }
+
+    /// Notes what the kernel function returns that this step stands for, for readers of a record; gives it back.
+    pub fn returns(&mut self, ret: i64) -> i64 {
+        if self.marking {
+            self.returned = Some(ret);
+        }
+        ret
     }
 
     /// Digest of all values. Allocations are named by who made them, so that it does not depend on the order in which

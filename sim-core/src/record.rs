@@ -77,6 +77,10 @@ pub struct StepRecord {
     pub line: Option<u32>,
     /// The alternative taken, where the step had some.
     pub alt: u8,
+    /// What the kernel function returned that the step stands for, where the model says it ([`Mem::returns`]).
+    ///
+    /// [`Mem::returns`]: crate::mem::Mem::returns
+    pub ret: Option<i64>,
 }
 
 /// A side of a finding.
@@ -231,14 +235,19 @@ impl Recorder {
             after,
             line: exec.model().line(pick.ctx),
             alt: pick.alt,
+            ret: None,
         });
     }
 
     /// The values after the step that was taken last.
     fn finish_last<M: Model>(&mut self, exec: &Exec<'_, M>) {
+        let returned = exec.machine().mem.borrow_mut().returned.take();
         if let Some(s) = self.steps.last_mut() {
+            s.ret = returned;
             for t in &mut s.touches {
                 t.after = value_text(exec, t.obj);
+                // An allocation gets its name by being made.
+                t.name = exec.machine().obj_name(t.obj);
             }
         }
     }
@@ -312,8 +321,8 @@ impl Recorder {
                 readers.push(no);
             }
         }
-        let own: Vec<u32> = self.steps.iter().filter(|s| s.ctx == ctx).map(|s| s.no).collect();
-        after.retain(|e| e.over.is_none() || !own.contains(&e.from));
+        let is_own = |no: u32| self.steps[no as usize - 1].ctx == ctx;
+        after.retain(|e| e.over.is_none() || !is_own(e.from));
         after.sort_by_key(|e| (e.from, e.over.is_some()));
         after.dedup_by_key(|e| e.from);
         after

@@ -3,6 +3,7 @@
 use crate::args::{Common, FileArgs, Format, KernelArgs, SearchArgs};
 use crate::fail::Fail;
 use crate::output;
+use crate::pictures;
 use crate::progress::Bar;
 use crate::search::{Searched, search};
 use crate::session::Session;
@@ -13,7 +14,6 @@ use timerace_reports::interleaving::{Detail, interleaving};
 use timerace_reports::json;
 use timerace_reports::out_dir::write_dir;
 use timerace_reports::race_text::race_text;
-use timerace_reports::schedule_ron::SavedSchedule;
 use timerace_reports::splat::splat;
 use timerace_scenarios::judge::Judged;
 
@@ -93,12 +93,7 @@ pub fn files(common: &Common, s: &Session, found: &Searched) -> Vec<(String, Vec
     let result = json::text(&json::explore(&found.result(s)));
     let mut files = vec![("result.json".to_string(), result.into_bytes())];
     if let Some((rec, i)) = found.records.first() {
-        let il = interleaving(rec, Some(*i), Detail::Chosen);
-        let race = race_text(&il, usize::from(common.width));
-        let saved = SavedSchedule::of(rec, &s.scenario.name.node, &s.kernel_name());
-        files.push(("race.txt".to_string(), race.into_bytes()));
-        files.push(("splat.txt".to_string(), splat(rec, *i, &s.origin()).into_bytes()));
-        files.push(("schedule.ron".to_string(), saved.write().into_bytes()));
+        files.extend(pictures::files(common, s, rec, Some(*i)));
     } else {
         let text = cover(&found.exploration, &found.scope);
         files.push(("cover.txt".to_string(), text.into_bytes()));

@@ -3,12 +3,14 @@
 use crate::args::{Common, FileArgs, Format, KernelArgs};
 use crate::fail::{Fail, code};
 use crate::output;
+use crate::pictures;
 use crate::session::Session;
 use std::path::Path;
 use timerace_core::exec::Exec;
 use timerace_core::policy::{Ended, Policy, Replay};
 use timerace_core::record::{Record, record};
 use timerace_core::schedule::ShortSchedule;
+use timerace_reports::out_dir::write_dir;
 use timerace_reports::schedule_ron::{self, SavedSchedule};
 use timerace_reports::{json, steps};
 
@@ -46,6 +48,9 @@ pub fn replay(
         }
     };
     print(common, &s, &rec, show);
+    if let Some(dir) = &common.out {
+        write(common, &s, &rec, dir)?;
+    }
     if let Ended::Diverged(d) = &rec.ended {
         return Err(diverged(&s, &format!("step {}: {}", d.step, d.reason), saved.as_ref()));
     }
@@ -63,6 +68,17 @@ fn print(common: &Common, s: &Session, rec: &Record, show: &Show) {
     } else {
         output::print(&steps::steps_table(rec, show.until, show.full));
     }
+}
+
+/// The run and its first finding as files.
+fn write(common: &Common, s: &Session, rec: &Record, dir: &Path) -> Result<(), Fail> {
+    let result = json::replay(rec, &s.scenario.name.node, &s.kernel_name(), None);
+    let mut files = vec![("result.json".to_string(), json::text(&result).into_bytes())];
+    let finding = (!rec.findings.is_empty()).then_some(0);
+    files.extend(pictures::files(common, s, rec, finding));
+    write_dir(dir, &files).map_err(|e| Fail::usage(format!("error: {e}")))?;
+    output::note(common, &format!("wrote {}", dir.display()));
+    Ok(())
 }
 
 /// A schedule that is a file is a saved one; everything else is the short text.

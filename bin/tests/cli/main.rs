@@ -4,6 +4,7 @@
 mod bad_input;
 mod determinism;
 mod memory;
+mod pictures;
 mod races;
 mod support;
 mod words;

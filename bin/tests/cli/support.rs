@@ -33,6 +33,18 @@ impl Drop for Dir {
     }
 }
 
+/// A text that people look at, kept as a file. `TIMERACE_BLESS=1 cargo test` writes it anew; look at the diff.
+pub fn golden(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("TIMERACE_BLESS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        return;
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(kept, text, "{} differs; TIMERACE_BLESS=1 accepts", path.display());
+}
+
 pub struct Ran {
     pub code: i32,
     pub out: String,

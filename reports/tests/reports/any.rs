@@ -7,8 +7,10 @@ use timerace_core::record::{Call, Edge, FindingRecord, Record, Side, StepRecord,
 use timerace_core::schedule::Schedule;
 use timerace_core::{CpuId, CtxId, CtxKind, CtxSpec, Nanos, Obj};
 use timerace_reports::interleaving::{Detail, interleaving};
+use timerace_reports::race_svg::race_svg;
 use timerace_reports::race_text::{WIDTH, race_text};
 use timerace_reports::schedule_ron::{self, SavedSchedule};
+use timerace_reports::theme::Theme;
 use timerace_reports::{json, origin::Origin, splat::splat, steps::steps_table};
 
 const KINDS: [CtxKind; 6] = [
@@ -99,6 +101,7 @@ fn step() -> impl Strategy<Value = StepRecord> {
             after: edges.into_iter().map(edge).collect(),
             line: Some(7),
             alt: 1,
+            ret: None,
         }
     })
 }
@@ -193,6 +196,10 @@ proptest! {
         }
         for full in [false, true] {
             prop_assert!(steps_table(&rec, until, full).starts_with("step"));
+        }
+        for finding in [None, Some(0), Some(1)] {
+            let drawn = race_svg(&rec, finding, &origin(), Theme::Dark);
+            crate::svg::check("any record", &drawn);
         }
         prop_assert!(json::replay(&rec, "x", "v6.7", until).is_object());
         let saved = SavedSchedule::of(&rec, "x", "v6.7");

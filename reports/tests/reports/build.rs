@@ -153,6 +153,7 @@ impl Build {
             after,
             line: self.lines.get(&ctx).copied(),
             alt: 0,
+            ret: None,
         });
         no
     }

@@ -7,5 +7,7 @@ mod golden;
 mod late;
 mod machine;
 mod race;
+mod race_svg;
 mod results;
+mod svg;
 mod texts;

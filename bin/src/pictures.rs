@@ -1,0 +1,31 @@
+//! The files that show one recorded run: what `explore`, `replay` and `report` write for a finding.
+
+use crate::args::Common;
+use crate::session::Session;
+use timerace_core::record::Record;
+use timerace_reports::interleaving::{Detail, interleaving};
+use timerace_reports::race_svg::race_svg;
+use timerace_reports::race_text::race_text;
+use timerace_reports::schedule_ron::SavedSchedule;
+use timerace_reports::splat::splat;
+
+/// The files of a run and of one of its findings, by index.
+pub fn files(
+    common: &Common,
+    s: &Session,
+    rec: &Record,
+    finding: Option<usize>,
+) -> Vec<(String, Vec<u8>)> {
+    let il = interleaving(rec, finding, Detail::Chosen);
+    let saved = SavedSchedule::of(rec, &s.scenario.name.node, &s.kernel_name());
+    let origin = s.origin();
+    let mut texts = vec![
+        ("race.txt", race_text(&il, usize::from(common.width))),
+        ("race.svg", race_svg(rec, finding, &origin, common.theme.of())),
+        ("schedule.ron", saved.write()),
+    ];
+    if let Some(i) = finding {
+        texts.push(("splat.txt", splat(rec, i, &origin)));
+    }
+    texts.into_iter().map(|(name, text)| (name.to_string(), text.into_bytes())).collect()
+}

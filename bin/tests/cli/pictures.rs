@@ -1,0 +1,83 @@
+//! What is written for the races of the library: texts that could stand in a commit message, and pictures.
+
+use crate::support::{Dir, Ran, golden, library, timerace};
+
+/// Races whose pictures are kept: file, a kernel that has it.
+const KEPT: [(&str, &str); 4] = [
+    ("r06-timer-init-uref", "v6.6"),
+    ("r07-cancel-free-uaf", "v6.7"),
+    ("r09-mutual-cancel", "v6.8"),
+    ("r10-self-arm-free", "v6.8"),
+];
+
+/// Runs a command on a race of the library as if its file lay in the folder of the test: pictures name it.
+fn on_race(dir: &Dir, command: &str, name: &str, more: &[&str]) -> Ran {
+    let file = format!("{name}.ron");
+    let from = library().join("races").join(&file);
+    dir.file(&file, &std::fs::read(from).unwrap());
+    timerace(dir, &[&[command, &file], more].concat())
+}
+
+fn read(dir: &Dir, path: &str) -> String {
+    std::fs::read_to_string(dir.0.join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+#[test]
+fn texts_of_races_could_stand_in_a_commit_message() {
+    let dir = Dir::new("race-text");
+    for (name, kernel) in KEPT {
+        on_race(&dir, "explore", name, &["--kernel", kernel, "-o", name]);
+        let text = read(&dir, &format!("{name}/race.txt"));
+        golden(&format!("{name}.txt"), &text);
+        let (heading, body) = text.split_once("\n\n").unwrap();
+        assert!(heading.starts_with("CPU"), "{name}: {heading}");
+        let lines: Vec<&str> =
+            body.split("\n\n").next().unwrap().lines().filter(|l| !l.is_empty()).collect();
+        assert!((8..=14).contains(&lines.len()), "{name}: {} lines", lines.len());
+        assert!(!lines.iter().any(|l| l.trim() == "..."), "{name}: nothing is left to guess");
+        let marked = lines.iter().any(|l| l.trim_start_matches(' ').starts_with('^'));
+        let waits = lines.iter().filter(|l| l.contains("waits for ever")).count();
+        assert!(marked || waits == 2, "{name}: the bad access is marked\n{text}");
+        let v = on_race(&dir, "explore", name, &["--kernel", kernel, "--format", "json"]).json();
+        let schedule = v["findings"][0]["schedule"].as_str().unwrap().to_string();
+        let args = ["--kernel", kernel, "--schedule", &schedule, "--full"];
+        let steps = on_race(&dir, "replay", name, &args).out;
+        for line in lines.iter().map(|l| l.trim()).filter(|l| l.contains(" = ") && !l.contains('/'))
+        {
+            assert!(steps.contains(line), "{name}: `{line}` is no line of the run");
+        }
+    }
+}
+
+#[test]
+fn explore_and_replay_draw_the_same_picture() {
+    let dir = Dir::new("race-svg");
+    for (name, kernel) in KEPT {
+        on_race(&dir, "explore", name, &["--kernel", kernel, "-o", "a"]);
+        let saved = dir.file("saved.ron", read(&dir, "a/schedule.ron").as_bytes());
+        let schedule = saved.display().to_string();
+        let args = ["--kernel", kernel, "--schedule", &schedule, "-o", "b"];
+        let r = on_race(&dir, "replay", name, &args);
+        assert_eq!(r.code, 1, "{name}: {}", r.err);
+        let drawn = read(&dir, "a/race.svg");
+        golden(&format!("{name}.svg"), &drawn);
+        for file in ["race.svg", "race.txt", "splat.txt", "schedule.ron"] {
+            let (a, b) = (read(&dir, &format!("a/{file}")), read(&dir, &format!("b/{file}")));
+            assert_eq!(a, b, "{name}: {file}");
+        }
+        let args = ["--kernel", kernel, "--theme", "dark", "-o", "a"];
+        on_race(&dir, "explore", name, &args);
+        let dark = read(&dir, "a/race.svg");
+        assert!(dark.contains("#0f1318") && !dark.contains("#ffffff"), "{name}");
+    }
+}
+
+#[test]
+fn a_folder_that_held_a_pass_can_hold_a_bug() {
+    let dir = Dir::new("pass-then-bug");
+    let name = "r07-cancel-free-uaf";
+    for kernel in ["v6.8", "v6.7", "v6.8"] {
+        let r = on_race(&dir, "explore", name, &["--kernel", kernel, "-o", "out"]);
+        assert_eq!(r.code, 0, "{kernel}: {}", r.err);
+    }
+}
