@@ -36,9 +36,9 @@ pub struct Common {
     /// Colour of messages.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, env = "TIMERACE_COLOR")]
     pub color: Color,
-    /// Colours of pictures.
-    #[arg(long, global = true, value_enum, default_value_t = ThemeArg::Light)]
-    pub theme: ThemeArg,
+    /// Colours of pictures; without it light, and pages follow the system.
+    #[arg(long, global = true, value_enum)]
+    pub theme: Option<ThemeArg>,
     /// Columns of the interleaving; made to be pasted into mail.
     #[arg(long, global = true, value_name = "N", default_value_t = 75,
           value_parser = clap::value_parser!(u16).range(40..=400))]

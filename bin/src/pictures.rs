@@ -4,6 +4,7 @@ use crate::args::Common;
 use crate::session::Session;
 use timerace_core::record::Record;
 use timerace_reports::interleaving::{Detail, interleaving};
+use timerace_reports::page::{Page, report_html};
 use timerace_reports::race_svg::race_svg;
 use timerace_reports::race_text::race_text;
 use timerace_reports::schedule_ron::SavedSchedule;
@@ -15,14 +16,18 @@ pub fn files(
     s: &Session,
     rec: &Record,
     finding: Option<usize>,
+    cover: &str,
 ) -> Vec<(String, Vec<u8>)> {
     let il = interleaving(rec, finding, Detail::Chosen);
     let saved = SavedSchedule::of(rec, &s.scenario.name.node, &s.kernel_name());
     let origin = s.origin();
+    let theme = common.theme.map(|t| t.of());
+    let page = Page { source: &s.source.text, cover, theme };
     let mut texts = vec![
         ("race.txt", race_text(&il, usize::from(common.width))),
-        ("race.svg", race_svg(rec, finding, &origin, common.theme.of())),
+        ("race.svg", race_svg(rec, finding, &origin, theme.unwrap_or_default())),
         ("schedule.ron", saved.write()),
+        ("report.html", report_html(rec, finding, &origin, &page)),
     ];
     if let Some(i) = finding {
         texts.push(("splat.txt", splat(rec, i, &origin)));

@@ -22,6 +22,7 @@ pub mod num;
 mod order;
 pub mod origin;
 pub mod out_dir;
+pub mod page;
 pub mod race_svg;
 pub mod race_text;
 mod scale;

@@ -93,7 +93,8 @@ pub fn files(common: &Common, s: &Session, found: &Searched) -> Vec<(String, Vec
     let result = json::text(&json::explore(&found.result(s)));
     let mut files = vec![("result.json".to_string(), result.into_bytes())];
     if let Some((rec, i)) = found.records.first() {
-        files.extend(pictures::files(common, s, rec, Some(*i)));
+        let cover = cover(&found.exploration, &found.scope);
+        files.extend(pictures::files(common, s, rec, Some(*i), &cover));
     } else {
         let text = cover(&found.exploration, &found.scope);
         files.push(("cover.txt".to_string(), text.into_bytes()));

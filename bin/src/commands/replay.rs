@@ -75,7 +75,7 @@ fn write(common: &Common, s: &Session, rec: &Record, dir: &Path) -> Result<(), F
     let result = json::replay(rec, &s.scenario.name.node, &s.kernel_name(), None);
     let mut files = vec![("result.json".to_string(), json::text(&result).into_bytes())];
     let finding = (!rec.findings.is_empty()).then_some(0);
-    files.extend(pictures::files(common, s, rec, finding));
+    files.extend(pictures::files(common, s, rec, finding, ""));
     write_dir(dir, &files).map_err(|e| Fail::usage(format!("error: {e}")))?;
     output::note(common, &format!("wrote {}", dir.display()));
     Ok(())

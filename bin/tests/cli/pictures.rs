@@ -1,6 +1,7 @@
 //! What is written for the races of the library: texts that could stand in a commit message, and pictures.
 
 use crate::support::{Dir, Ran, golden, library, timerace};
+use std::process::Command;
 
 /// Races whose pictures are kept: file, a kernel that has it.
 const KEPT: [(&str, &str); 4] = [
@@ -79,5 +80,38 @@ fn a_folder_that_held_a_pass_can_hold_a_bug() {
     for kernel in ["v6.8", "v6.7", "v6.8"] {
         let r = on_race(&dir, "explore", name, &["--kernel", kernel, "-o", "out"]);
         assert_eq!(r.code, 0, "{kernel}: {}", r.err);
+    }
+}
+
+/// The page after its script ran, in a browser that reaches no network; `None` without a browser.
+fn in_browser(dir: &Dir, page: &str) -> Option<String> {
+    let browser = ["chromium", "chromium-browser", "google-chrome"];
+    let exists = |b: &&str| Command::new(b).arg("--version").output().is_ok();
+    let browser = browser.into_iter().find(exists)?;
+    let out = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=8000"])
+        .arg("--host-resolver-rules=MAP * ~NOTFOUND")
+        .arg(format!("--user-data-dir={}", dir.0.join("browser").display()))
+        .args(["--dump-dom", &format!("file://{}/{page}", dir.0.display())])
+        .output()
+        .unwrap();
+    Some(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+#[test]
+fn pages_walk_through_their_steps_in_a_browser() {
+    let dir = Dir::new("browser");
+    for (name, kernel) in KEPT {
+        on_race(&dir, "explore", name, &["--kernel", kernel, "-o", name]);
+        let page = format!("{name}/report.html");
+        let Some(dom) = in_browser(&dir, &format!("{page}#selftest")) else {
+            assert!(std::env::var_os("TIMERACE_NEEDS_BROWSER").is_none(), "there is no chromium");
+            eprintln!("skipped: there is no chromium");
+            return;
+        };
+        assert!(dom.contains("data-selftest=\"ok "), "{name}: {}", &dom[dom.len() - 300..]);
+        let no = dom.split(" id=\"step-").nth(2).and_then(|t| t.split('"').next()).unwrap();
+        let linked = in_browser(&dir, &format!("{page}#step-{no}")).unwrap();
+        assert!(linked.contains(&format!("<body data-step=\"{no}\">")), "{name}: step {no}");
     }
 }

@@ -6,6 +6,7 @@ mod build;
 mod golden;
 mod late;
 mod machine;
+mod page;
 mod race;
 mod race_svg;
 mod results;

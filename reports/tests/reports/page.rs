@@ -1,0 +1,115 @@
+//! The page of a run: what it holds without script, and what its policy allows.
+
+use crate::build;
+use sha2::{Digest, Sha256};
+use timerace_core::record::Record;
+use timerace_reports::interleaving::{Detail, interleaving};
+use timerace_reports::origin::Origin;
+use timerace_reports::page::{MOST_STEPS, Page, report_html};
+
+const SOURCE: &str = "Scenario(\n    name: \"a < b & c\",\n)\n";
+
+fn page(rec: &Record) -> String {
+    let origin = Origin { file: "x.ron".into(), kernel: "v6.7".into(), ..Origin::default() };
+    report_html(rec, Some(0), &origin, &Page { source: SOURCE, cover: "PASS", theme: None })
+}
+
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let start = text.find(from).unwrap_or_else(|| panic!("no {from}")) + from.len();
+    &text[start..start + text[start..].find(to).unwrap()]
+}
+
+fn repeated(times: usize) -> Record {
+    let mut rec = build::cancel_free_uaf(false);
+    let first = rec.steps.clone();
+    let n = first.len();
+    rec.steps = (0..times * n)
+        .map(|i| {
+            let mut s = first[i % n].clone();
+            s.no = i as u32 + 1;
+            s.after.retain(|_| false);
+            s
+        })
+        .collect();
+    let shift = ((times - 1) * n) as u32;
+    let f = &mut rec.findings[0];
+    f.at.step += shift;
+    f.other.as_mut().unwrap().step += shift;
+    rec
+}
+
+#[test]
+fn without_script_everything_is_there() {
+    for rec in [build::cancel_free_uaf(true), build::mutual_cancel(), build::three_cpus()] {
+        let text = page(&rec);
+        assert_eq!(text, page(&rec));
+        for s in rec.steps.iter().filter(|s| !s.quiet) {
+            assert!(text.contains(&format!(" id=\"step-{}\"", s.no)), "step {}", s.no);
+        }
+        let il = interleaving(&rec, Some(0), Detail::Chosen);
+        let brief = between(&text, "id=\"brief\"", "</table>");
+        assert_eq!(brief.matches("<tr").count(), il.rows.len() + 1);
+        assert!(text.contains("<svg") && text.contains("<pre id=\"text\">CPU"));
+        assert!(text.contains("<li id=\"line-2\">    name: &quot;a &lt; b &amp; c&quot;,</li>"));
+        assert!(text.contains("<pre>PASS</pre>"));
+    }
+}
+
+#[test]
+fn the_policy_allows_the_page_itself_and_no_network() {
+    let text = page(&build::cancel_free_uaf(false));
+    let policy = between(&text, "Content-Security-Policy\" content=\"", "\"");
+    assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
+    let bytes = |part: &str| Sha256::digest(part.as_bytes());
+    for part in [between(&text, "<style>", "</style>"), between(&text, "<script>", "</script>")] {
+        let hash = bytes(part);
+        let found = policy
+            .split('\'')
+            .filter_map(|w| w.strip_prefix("sha256-"))
+            .any(|w| decoded(w) == hash[..]);
+        assert!(found, "the policy refuses {}", &part[..40]);
+    }
+    for outside in
+        ["http://", "https://", " style=\"", " onclick", "src=", "<link", "@import", "url("]
+    {
+        let rest = text.replace("http://www.w3.org/2000/svg", "");
+        assert!(!rest.contains(outside), "{outside}");
+    }
+}
+
+fn decoded(text: &str) -> Vec<u8> {
+    let digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits: Vec<u32> = text.chars().filter_map(|c| digits.find(c)).map(|d| d as u32).collect();
+    let word = |c: &[u32]| c.iter().fold(0, |w, d| w << 6 | d) << (6 * (4 - c.len()));
+    let bytes =
+        |c: &[u32]| (0..c.len() - 1).map(|i| (word(c) >> (16 - 8 * i)) as u8).collect::<Vec<_>>();
+    bits.chunks(4).flat_map(bytes).collect()
+}
+
+#[test]
+fn the_data_cannot_end_its_element_and_names_steps_by_number() {
+    let mut rec = build::cancel_free_uaf(false);
+    rec.contexts[0].name = "</script><b>".to_string();
+    let text = page(&rec);
+    let data = between(&text, "id=\"run\">", "</script>");
+    let v: serde_json::Value = serde_json::from_str(data).unwrap();
+    assert_eq!(v["steps"].as_array().unwrap().len(), rec.steps.len());
+    assert_eq!(v["bug"], rec.findings[0].at.step);
+    assert_eq!(v["who"][0], "</script><b> on CPU1");
+    let freed = rec.findings[0].other.as_ref().unwrap().step;
+    let object = v["vars"].as_array().unwrap().iter().find(|v| v[0] == "bpf_hrtimer #1").unwrap();
+    assert_eq!(object[2], serde_json::json!([[freed - 1, "FREED"]]));
+    let arrows = v["arrows"].as_array().unwrap();
+    assert!(arrows.iter().any(|a| a[2] == "not" && a[0] == freed), "{arrows:?}");
+}
+
+#[test]
+fn a_thousand_steps_stay_small_and_a_long_run_keeps_the_end() {
+    let text = page(&repeated(60));
+    assert!(text.len() < 500_000, "{}", text.len());
+    let long = repeated(MOST_STEPS / 10);
+    let text = page(&long);
+    let at = long.findings[0].at.step;
+    assert!(text.contains("earlier steps") && text.contains(&format!(" id=\"step-{at}\"")));
+    assert!(!text.contains(" id=\"step-4\""));
+}
