@@ -5,14 +5,17 @@ use crate::fail::Fail;
 use crate::finals::Finals;
 use crate::session::Session;
 use std::collections::BTreeMap;
+use std::sync::Mutex;
+use timerace_core::Machine;
 use timerace_core::bounded::explore_bounded;
 use timerace_core::dpor::{MAX_EXPLORED, Observer, Options, View};
 use timerace_core::exec::Exec;
-use timerace_core::exhaustive;
+use timerace_core::exhaustive::{self, Team};
 use timerace_core::policy::{Pct, Random, Replay};
 use timerace_core::record::{Record, record};
 use timerace_core::result::{Exploration, Verdict};
 use timerace_core::sample::sample;
+use timerace_kernel::Kernel;
 use timerace_kernel::world::Memory;
 use timerace_reports::cover::Scope;
 use timerace_reports::json::{ExpectationResult, ExploreResult, FindingLine};
@@ -53,12 +56,12 @@ impl Progress for Silent {
     fn schedules(&mut self, _: u64) {}
 }
 
-struct Watching<'w, 'e> {
+struct Watching<'w, 'e, 'p> {
     judge: &'w mut Judge<'e>,
-    progress: &'w mut dyn Progress,
+    progress: &'w Mutex<&'p mut (dyn Progress + Send)>,
 }
 
-impl Observer for Watching<'_, '_> {
+impl Observer for Watching<'_, '_, '_> {
     fn needs_marks(&self) -> bool {
         self.judge.needs_marks()
     }
@@ -69,15 +72,45 @@ impl Observer for Watching<'_, '_> {
         self.judge.execution(view);
     }
     fn progress(&mut self, schedules: u64) {
-        self.progress.schedules(schedules);
+        if let Ok(mut progress) = self.progress.try_lock() {
+            progress.schedules(schedules);
+        }
     }
 }
 
-/// Searches as the scenario and the flags say.
+/// A search on several threads: each has a machine and, for each part of the search, a judge of its own.
+struct Crew<'a> {
+    session: &'a Session,
+    narrowed: bool,
+    progress: Mutex<&'a mut (dyn Progress + Send)>,
+}
+
+impl Team for Crew<'_> {
+    type Model = Kernel;
+    type Seen = judge::Seen;
+
+    fn boot(&self) -> (Machine, Kernel) {
+        self.session.boot(false).unwrap_or_else(|_| unreachable!("it was booted before"))
+    }
+
+    fn observe(&self, model: &Kernel, search: &mut dyn FnMut(&mut dyn Observer)) -> judge::Seen {
+        let s = self.session;
+        let end = Finals(model);
+        let mut judge = Judge::new(&s.scenario, &s.source.text, &s.world, Some(&end));
+        if self.narrowed {
+            judge.narrowed();
+        }
+        search(&mut Watching { judge: &mut judge, progress: &self.progress });
+        judge.seen()
+    }
+}
+
+/// Searches as the scenario and the flags say, with so many threads.
 pub fn search(
     s: &Session,
     args: &SearchArgs,
-    progress: &mut dyn Progress,
+    threads: u16,
+    progress: &mut (dyn Progress + Send),
 ) -> Result<Searched, Fail> {
     let (machine, model) = s.boot(false)?;
     let contexts = machine.contexts().len();
@@ -100,7 +133,12 @@ pub fn search(
         limits: s.limits(),
     };
     let exploration = {
-        let mut watching = Watching { judge: &mut judge, progress };
+        let crew = Crew {
+            session: s,
+            narrowed: args.preemptions.is_some(),
+            progress: Mutex::new(progress),
+        };
+        let mut watching = Watching { judge: &mut judge, progress: &crew.progress };
         let policy = args.policy.unwrap_or_else(|| policy_of(s));
         match (policy, preemptions(s, args)) {
             (PolicyArg::Random, _) => {
@@ -115,8 +153,10 @@ pub fn search(
                 explore_bounded(&mut exec, n, &options, &mut watching)
             }
             (PolicyArg::Exhaustive, None) => {
-                let symmetry = watching.judge.is_symmetric();
-                exhaustive::explore(&mut exec, symmetry, &options, &mut watching)
+                let symmetry = judge.is_symmetric();
+                let (e, seen) = exhaustive::explore(&crew, threads, symmetry, &options);
+                seen.iter().for_each(|s| judge.absorb(s));
+                e
             }
         }
     };

@@ -8,6 +8,7 @@ use crate::mix::roll;
 use crate::order::Cost;
 use crate::policy::Ended;
 use crate::schedule::{Pick, Schedule};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 
 /// A bound that cuts a search off, and whether it did.
@@ -199,6 +200,36 @@ impl Tally {
         });
         kept.count += 1;
         kept
+    }
+
+    /// Adds what another part of the same search counted. Of equally good schedules the earlier part's is kept.
+    pub fn absorb(&mut self, other: Tally) {
+        self.schedules += other.schedules;
+        self.failing += other.failing;
+        self.blocked += other.blocked;
+        self.stuck += other.stuck;
+        self.steps += other.steps;
+        self.longest = self.longest.max(other.longest);
+        self.stopped |= other.stopped;
+        self.max_hit |= other.max_hit;
+        self.steps_hit |= other.steps_hit;
+        self.expiries_hit |= other.expiries_hit;
+        self.states.extend(other.states);
+        self.traces = self.traces.wrapping_add(other.traces);
+        for (key, new) in other.found {
+            match self.found.entry(key) {
+                Entry::Vacant(e) => {
+                    e.insert(new);
+                }
+                Entry::Occupied(mut e) => {
+                    let kept = e.get_mut();
+                    kept.count += new.count;
+                    if new.cost < kept.cost {
+                        (kept.cost, kept.picks) = (new.cost, new.picks);
+                    }
+                }
+            }
+        }
     }
 
     /// The schedules that are kept, to be improved.

@@ -3,15 +3,15 @@
 
 mod common;
 
-use common::{Op, Oracle, Program, boot};
-use timerace_core::Class;
-use timerace_core::dpor::{Ignore, Options, explore};
+use common::{Op, Oracle, Program, Toy, boot};
+use timerace_core::dpor::{Ignore, Observer, Options, explore};
 use timerace_core::exec::Exec;
-use timerace_core::exhaustive;
+use timerace_core::exhaustive::{self, Team};
 use timerace_core::policy::{Limits, Replay};
 use timerace_core::record::record;
 use timerace_core::result::{Engine, Exploration};
 use timerace_core::states::explore_states;
+use timerace_core::{Class, Machine};
 
 fn all(p: &Program) -> Exploration {
     let (machine, toy) = boot(p);
@@ -100,14 +100,26 @@ fn states_and_interchangeable_cancellers() {
     }
 }
 
+/// A team that looks at nothing.
+struct Alone(Program);
+
+impl Team for Alone {
+    type Model = Toy;
+    type Seen = ();
+    fn boot(&self) -> (Machine, Toy) {
+        boot(&self.0)
+    }
+    fn observe(&self, _: &Toy, search: &mut dyn FnMut(&mut dyn Observer)) {
+        search(&mut Ignore);
+    }
+}
+
 /// What one engine cannot finish in its turn, the other can: the answer names it.
 #[test]
 fn the_engine_that_is_through_first_answers() {
     let answer = |n: usize, keep_going| {
-        let (machine, toy) = boot(&uaf(n, true));
-        let mut exec = Exec::new(&machine, &toy);
         let options = Options { keep_going, ..Options::default() };
-        exhaustive::explore(&mut exec, true, &options, &mut Ignore)
+        exhaustive::explore(&Alone(uaf(n, true)), 1, true, &options).0
     };
     let small = answer(3, true);
     assert_eq!((small.engine, small.schedules, small.complete), (Engine::Traces, 62, true));

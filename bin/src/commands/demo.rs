@@ -58,7 +58,7 @@ fn explored(common: &Common, entry: &Entry, kernel: KernelVersion) -> Result<Exp
     let source = Source { name: entry.path.to_string(), text: entry.source.to_string() };
     let args = KernelArgs { kernel: Some(kernel.release().to_string()), ..KernelArgs::default() };
     let s = Session::of(common, source, &args, &[])?;
-    let found = search(&s, &SearchArgs::default(), &mut Silent)?;
+    let found = search(&s, &SearchArgs::default(), common.jobs, &mut Silent)?;
     Ok((s, found))
 }
 

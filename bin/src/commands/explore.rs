@@ -30,7 +30,7 @@ pub fn explore(
         s.world.irqs = irqs;
     }
     let mut bar = Bar::new(common, "schedules");
-    let found = search(&s, args, &mut bar)?;
+    let found = search(&s, args, common.jobs, &mut bar)?;
     bar.finish();
     let dir = common.out.clone().unwrap_or_else(|| default_dir(&s));
     write_dir(&dir, &files(common, &s, &found)).map_err(|e| Fail::usage(format!("error: {e}")))?;

@@ -145,7 +145,7 @@ fn one(common: &Common, cell: &Cell, wanted: &Wanted<'_>) -> Result<Outcome, Fai
 
 fn explored(s: &Session, wanted: &Wanted<'_>) -> Result<Outcome, Fail> {
     let args = SearchArgs { max_schedules: wanted.max_schedules, ..SearchArgs::default() };
-    let found = search(s, &args, &mut Silent)?;
+    let found = search(s, &args, 1, &mut Silent)?;
     let classes = found.exploration.findings.iter().map(|f| f.class.name());
     let mut classes: Vec<&str> = classes.collect();
     classes.dedup();

@@ -45,6 +45,36 @@ fn an_exploration_gives_the_same_folder_every_time() {
     }
 }
 
+/// Three tasks that add four times each: 12! / 4!^3 schedules, enough for the search to be split.
+const SPLIT: &str = r#"Scenario(schema: 1, name: "split", machine: (cpus: 3), vars: { "x": int(0) },
+    tasks: {
+        "a": (cpu: 0, body: [ repeat(4, [ fetch_add("r", "x", 1) ]) ]),
+        "b": (cpu: 1, body: [ repeat(4, [ fetch_add("r", "x", 1) ]) ]),
+        "c": (cpu: 2, body: [ repeat(4, [ fetch_add("r", "x", 1) ]) ]),
+    },
+    expect: [
+        always(final("x == 12")),
+        // In half of them, as the tasks are alike.
+        sometimes(after(called("a"), called("b"))),
+        count(schedules: 34650, failing: 0),
+    ],
+)"#;
+
+#[test]
+fn a_search_that_is_split_gives_the_same_folder_at_any_j() {
+    let dir = Dir::new("split");
+    let file = dir.file("split.ron", SPLIT.as_bytes()).display().to_string();
+    let run = |out: &str, j: &str| {
+        let r = timerace(&dir, &["explore", &file, "-o", out, "-j", j]);
+        assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+        (r.out, tree(&dir.0.join(out)))
+    };
+    let first = run("a", "1");
+    assert!(first.0.contains("Window entered in 17 325 of 34 650 schedules."), "{}", first.0);
+    assert_eq!(first, run("b", "2"));
+    assert_eq!(first, run("c", "7"));
+}
+
 #[test]
 fn the_environment_does_not_matter() {
     let dir = Dir::new("locale");

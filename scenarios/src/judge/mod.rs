@@ -62,6 +62,14 @@ struct Tally {
     unclear: Option<&'static str>,
 }
 
+/// What a judge saw of a part of a search.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    tallies: Vec<Tally>,
+    executions: u64,
+    window_entered: u64,
+}
+
 /// Decides the expectations of a scenario.
 pub struct Judge<'a> {
     plan: Plan<'a>,
@@ -145,6 +153,23 @@ impl<'a> Judge<'a> {
     #[must_use]
     pub fn window_entered(&self) -> u64 {
         self.window_entered
+    }
+
+    /// What was seen so far, to be added to another judge of the same scenario.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        let (tallies, executions) = (self.tallies.clone(), self.executions);
+        Seen { tallies, executions, window_entered: self.window_entered }
+    }
+
+    /// Adds what another judge of the same scenario saw in another part of the search.
+    pub fn absorb(&mut self, seen: &Seen) {
+        for (mine, other) in self.tallies.iter_mut().zip(&seen.tallies) {
+            mine.seen += other.seen;
+            mine.unclear = mine.unclear.or(other.unclear);
+        }
+        self.executions += seen.executions;
+        self.window_entered += seen.window_entered;
     }
 
     /// Looks at a timed run. `cut_off`: a limit ended it before its own end.

@@ -160,6 +160,53 @@ pub fn explore<M: Model>(
     t.into_exploration(exec, options)
 }
 
+/// The beginning of executions, with who sleeps at each of its steps.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Prefix(Vec<Level>);
+
+/// All beginnings that are one step longer than a prefix, or the prefix itself where nothing can follow. Every context
+/// that does not sleep is tried, so each trace begins with exactly one of them.
+pub(crate) fn longer<M: Model>(exec: &mut Exec<'_, M>, prefix: &Prefix) -> Vec<Prefix> {
+    let mut t = Traces::below(exec, prefix);
+    let options = Options::default();
+    let mut s = Search { exec, options: &options, t: &mut t };
+    if prefix.0.is_empty() {
+        s.exec.restart();
+    } else {
+        s.replay();
+    }
+    let mut ready = Vec::new();
+    s.exec.ready(&mut ready);
+    if ready.is_empty() {
+        return vec![prefix.clone()];
+    }
+    let (mut sleep, mut unchanged) = s.asleep();
+    let mut all = Vec::new();
+    for cur in ready {
+        if sleep & bit(cur) != 0 {
+            continue;
+        }
+        s.t.levels.truncate(prefix.0.len());
+        let mut alts = 1;
+        let mut alt = 0;
+        while alt < alts {
+            let rest = 0;
+            let level = Level { cur, alt, alts, sleep, unchanged, chosen: !0, rest };
+            s.t.levels.truncate(prefix.0.len());
+            s.t.levels.push(level);
+            s.replay();
+            alts = s.t.levels.last().map_or(1, |l| l.alts);
+            all.push(Prefix(s.t.levels.clone()));
+            alt += 1;
+        }
+        if s.t.events.is_unchanged(prefix.0.len()) {
+            unchanged |= bit(cur);
+        }
+        sleep |= bit(cur);
+    }
+    all
+}
+
 /// How a turn of a search ended.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Turn {
@@ -178,6 +225,10 @@ pub(crate) struct Traces {
     ready: Vec<CtxId>,
     /// Steps so far, those of replays included.
     pub steps: u64,
+    /// Executions after which a turn ends.
+    pub pause_after: u64,
+    /// The first levels, as many, are given: other choices there are made elsewhere.
+    fixed: usize,
 }
 
 impl Traces {
@@ -191,7 +242,20 @@ impl Traces {
             tally: Tally::default(),
             ready: Vec::new(),
             steps: 0,
+            pause_after: u64::MAX,
+            fixed: 0,
         }
+    }
+
+    /// A search of what begins with a prefix.
+    pub fn below<M: Model>(exec: &Exec<'_, M>, prefix: &Prefix) -> Traces {
+        let levels = prefix.0.clone();
+        Traces { fixed: levels.len(), levels, ..Traces::new(exec) }
+    }
+
+    /// How many executions it has begun.
+    pub fn executions(&self) -> u64 {
+        self.tally.schedules + self.tally.blocked
     }
 
     pub fn into_exploration<M: Model>(self, exec: &Exec<'_, M>, options: &Options) -> Exploration {
@@ -247,7 +311,7 @@ impl<M: Model> Search<'_, '_, M> {
             if !self.backtrack() {
                 return Turn::Done;
             }
-            if self.t.steps >= until {
+            if self.t.steps >= until || self.t.executions() >= self.t.pause_after {
                 return Turn::OutOfBudget;
             }
         }
@@ -264,7 +328,12 @@ impl<M: Model> Search<'_, '_, M> {
         for k in 0..deepest {
             let l = &self.t.levels[k];
             debug_assert!(self.exec.enabled(l.cur), "a replayed step is enabled");
-            self.exec.step(l.cur, l.alt);
+            let pick = Pick { ctx: l.cur, alt: l.alt };
+            if k < self.t.events.len() {
+                self.exec.step(pick.ctx, pick.alt);
+            } else {
+                self.step(pick);
+            }
         }
         let l = &mut self.t.levels[deepest];
         l.alts = self.exec.alternatives(l.cur);
@@ -363,6 +432,9 @@ impl<M: Model> Search<'_, '_, M> {
 
     fn schedule_reversals(&mut self) {
         for r in self.t.races.found.drain(..) {
+            if r.at < self.t.fixed {
+                continue;
+            }
             let l = &mut self.t.levels[r.at];
             if r.initials & (l.chosen | l.sleep) == 0 {
                 let who = if r.initials & bit(r.wanted) != 0 {
@@ -378,7 +450,8 @@ impl<M: Model> Search<'_, '_, M> {
 
     /// To the next choice that is left; false when there is none.
     fn backtrack(&mut self) -> bool {
-        while let Some(deepest) = self.t.levels.len().checked_sub(1) {
+        while self.t.levels.len() > self.t.fixed {
+            let deepest = self.t.levels.len() - 1;
             let l = &mut self.t.levels[deepest];
             if l.alt + 1 < l.alts {
                 l.alt += 1;

@@ -6,6 +6,7 @@ mod brute;
 #[path = "../../tests/common/mod.rs"]
 mod common;
 mod draw;
+mod jobs;
 mod mutants;
 mod orbits;
 
