@@ -231,6 +231,14 @@ pub enum Command {
         #[arg(long)]
         full: bool,
     },
+    /// Search again as a certificate says, and compare
+    Verify {
+        /// A certificate.json of `explore`.
+        file: PathBuf,
+        /// Count again without the reduction, where that is small enough.
+        #[arg(long)]
+        recount: bool,
+    },
     /// Expectations of many scenarios, on one or more kernels
     Test {
         /// Scenario files and folders.
@@ -290,6 +298,33 @@ pub struct SearchArgs {
     /// Seed of random and pct.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+}
+
+impl SearchArgs {
+    /// The flags as they are written.
+    pub fn flags(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        let mut flag = |name: &str, value: Option<String>| {
+            if let Some(v) = value {
+                all.extend([format!("--{name}"), v]);
+            }
+        };
+        let policy = self.policy.and_then(|p| p.to_possible_value());
+        flag("policy", policy.map(|p| p.get_name().to_string()));
+        flag(
+            "preemptions",
+            self.preemptions.map(|p| match p {
+                Preemptions::All => "all".to_string(),
+                Preemptions::AtMost(n) => n.to_string(),
+            }),
+        );
+        flag("irqs", self.irqs.map(|n| n.to_string()));
+        flag("max-schedules", self.max_schedules.map(|n| n.to_string()));
+        if self.keep_going {
+            all.push("--keep-going".to_string());
+        }
+        all
+    }
 }
 
 /// What `new` writes.

@@ -98,6 +98,12 @@ impl Session {
         Ok(self)
     }
 
+    /// Arguments that select the kernel and the parameters again.
+    pub fn arguments(&self) -> Vec<String> {
+        let kernel = ["--kernel".to_string(), self.kernel.release().to_string()];
+        kernel.into_iter().chain(self.options.iter().cloned()).collect()
+    }
+
     /// The machine and the model, for explored or for timed runs.
     pub fn boot(&self, timed: bool) -> Result<(Machine, Kernel), Fail> {
         timerace_kernel::boot(&self.world, timed).map_err(|e| {

@@ -1,6 +1,7 @@
 //! `timerace explore`: every inequivalent interleaving, or a sample.
 
 use crate::args::{Common, FileArgs, Format, KernelArgs, SearchArgs};
+use crate::commands::verify;
 use crate::fail::Fail;
 use crate::output;
 use crate::pictures;
@@ -33,7 +34,12 @@ pub fn explore(
     let found = search(&s, args, common.jobs, &mut bar)?;
     bar.finish();
     let dir = common.out.clone().unwrap_or_else(|| default_dir(&s));
-    write_dir(&dir, &files(common, &s, &found)).map_err(|e| Fail::usage(format!("error: {e}")))?;
+    let mut files = files(common, &s, &found);
+    if found.exploration.policy == "exhaustive" {
+        let certificate = json::text(&verify::certificate(&s, args, &found)?);
+        files.push(("certificate.json".to_string(), certificate.into_bytes()));
+    }
+    write_dir(&dir, &files).map_err(|e| Fail::usage(format!("error: {e}")))?;
     if common.format == Format::Json {
         output::print(&json::text(&json::explore(&found.result(&s))));
     } else {

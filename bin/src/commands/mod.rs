@@ -10,6 +10,7 @@ mod new;
 mod replay;
 mod run;
 mod test;
+mod verify;
 
 use crate::args::{Cli, Command};
 use crate::fail::{Fail, code};
@@ -42,6 +43,7 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
             let show = replay::Show { until: *until, full: *full };
             replay::replay(common, file, kernel, schedule, &show)
         }
+        Command::Verify { file, recount } => verify::verify(common, file, *recount),
         Command::Test { paths, kernel, with, without, pattern, max_schedules } => {
             let wanted = test::Wanted {
                 paths,

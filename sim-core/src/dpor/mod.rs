@@ -207,6 +207,21 @@ pub(crate) fn longer<M: Model>(exec: &mut Exec<'_, M>, prefix: &Prefix) -> Vec<P
     all
 }
 
+/// Explores all schedules with sleep sets alone: every branch is tried, so that nothing depends on finding races. Far
+/// slower than [`explore`], and for checking it: numbers and digests must be the same.
+///
+/// # Panics
+/// As [`explore`].
+pub fn explore_every_branch<M: Model>(
+    exec: &mut Exec<'_, M>,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Exploration {
+    let mut t = Traces { every_branch: true, ..Traces::new(exec) };
+    t.turn(exec, options, observer, u64::MAX);
+    t.into_exploration(exec, options)
+}
+
 /// How a turn of a search ended.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Turn {
@@ -227,6 +242,8 @@ pub(crate) struct Traces {
     pub steps: u64,
     /// Executions after which a turn ends.
     pub pause_after: u64,
+    /// Every context that does not sleep is tried at every step, and races are not looked at.
+    every_branch: bool,
     /// The first levels, as many, are given: other choices there are made elsewhere.
     fixed: usize,
 }
@@ -243,6 +260,7 @@ impl Traces {
             ready: Vec::new(),
             steps: 0,
             pause_after: u64::MAX,
+            every_branch: false,
             fixed: 0,
         }
     }
@@ -378,15 +396,12 @@ impl<M: Model> Search<'_, '_, M> {
             self.t.ready = ready;
             let cur = pick?;
             let alts = self.exec.alternatives(cur);
-            self.t.levels.push(Level {
-                cur,
-                alt: 0,
-                alts,
-                sleep,
-                unchanged,
-                chosen: bit(cur),
-                rest: 0,
-            });
+            let mut rest = 0;
+            if self.t.every_branch {
+                rest = self.t.ready.iter().fold(0, |s, c| s | bit(*c)) & !sleep & !bit(cur);
+            }
+            let chosen = bit(cur);
+            self.t.levels.push(Level { cur, alt: 0, alts, sleep, unchanged, chosen, rest });
             self.step(Pick { ctx: cur, alt: 0 });
         }
     }
@@ -410,6 +425,9 @@ impl<M: Model> Search<'_, '_, M> {
     }
 
     fn find_races(&mut self, changed: usize, finished: bool) {
+        if self.t.every_branch {
+            return;
+        }
         self.t.events.grow(self.exec.machine());
         for at in changed..self.t.events.len() {
             self.t.races.of_event(&self.t.events, at);

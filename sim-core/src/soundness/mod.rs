@@ -16,7 +16,7 @@ use draw::program;
 use std::collections::BTreeSet;
 use timerace_core::Class;
 use timerace_core::bounded::explore_bounded;
-use timerace_core::dpor::{Ignore, Observer, Options, View, explore};
+use timerace_core::dpor::{Ignore, Observer, Options, View, explore, explore_every_branch};
 use timerace_core::exec::Exec;
 use timerace_core::policy::{Ended, Limits, Replay};
 use timerace_core::record::record;
@@ -94,6 +94,18 @@ fn check_traces(p: &Program, truth: &Truth) -> Exploration {
     r
 }
 
+/// The same numbers and digests without the reduction.
+fn check_recount(p: &Program, r: &Exploration) {
+    let (machine, toy) = boot(p);
+    let mut exec = Exec::new(&machine, &toy);
+    let all = explore_every_branch(&mut exec, &keep_going(), &mut Ignore);
+    let of = |e: &Exploration| {
+        let counts = (e.schedules, e.failing, e.stuck, e.final_states);
+        (counts, e.trace_digest, e.state_digest)
+    };
+    assert_eq!(of(&all), of(r), "another digest on {p:#?}");
+}
+
 /// Every reachable final state, by states.
 fn check_states(p: &Program, truth: &Truth) {
     let (machine, toy) = boot(p);
@@ -155,6 +167,9 @@ fn check(seed: u64) -> bool {
     let Some(truth) = Truth::of(&p) else { return false };
     let r = check_traces(&p, &truth);
     check_states(&p, &truth);
+    if seed.is_multiple_of(16) {
+        check_recount(&p, &r);
+    }
     if seed.is_multiple_of(4) {
         check_preemptions(&p, &r);
     }

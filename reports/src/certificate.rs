@@ -1,0 +1,66 @@
+//! What an exhaustive search claims, so that anybody can check it: `certificate.json`.
+//!
+//! It holds the scenario's text and the arguments, so it needs no other file; the counts and the digests do not depend on
+//! the order of the search, on the number of threads or on the way of counting.
+
+use crate::json::{self, ExploreResult};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+
+/// What a certificate is made of.
+#[derive(Clone, Debug)]
+pub struct Certificate<'a> {
+    /// The result of the search.
+    pub result: &'a ExploreResult,
+    /// The text of the scenario.
+    pub source: &'a str,
+    /// Arguments of `explore` after the file.
+    pub args: &'a [String],
+    /// Version of the program.
+    pub version: &'a str,
+    /// Contexts of the machine.
+    pub contexts: usize,
+}
+
+/// SHA-256 in hexadecimal digits.
+pub fn sha256(text: &str) -> String {
+    let mut out = String::new();
+    for byte in Sha256::digest(text.as_bytes()) {
+        let _ = write!(out, "{byte:02x}");
+    }
+    out
+}
+
+impl Certificate<'_> {
+    /// The object, with the keys of `explore` and those that a check needs.
+    pub fn value(&self) -> Value {
+        let e = &self.result.exploration;
+        let mut v = json::explore(self.result);
+        v["kind"] = json!("certificate");
+        v["version"] = json!(self.version);
+        v["args"] = json!(self.args);
+        v["source"] = json!(self.source);
+        v["source_sha256"] = json!(sha256(self.source));
+        v["contexts"] = json!(self.contexts);
+        v["blocked"] = json!(e.blocked);
+        v["stuck"] = json!(e.stuck);
+        v["final_states"] = json!(e.final_states);
+        v["state_digest"] = json!(format!("{:016x}", e.state_digest));
+        v["trace_digest"] = json!(format!("{:016x}", e.trace_digest));
+        v
+    }
+}
+
+/// Where two certificates differ, one line for each key: what is claimed, and what is.
+pub fn differences(claimed: &Value, is: &Value) -> Vec<String> {
+    let keys = |v: &Value| v.as_object().map(|o| o.keys().cloned().collect()).unwrap_or_default();
+    let mut all: Vec<String> = keys(claimed);
+    all.extend(keys(is));
+    all.sort();
+    all.dedup();
+    let differs = all.iter().filter(|k| claimed[k.as_str()] != is[k.as_str()]);
+    differs
+        .map(|k| format!("{k}: claimed {}, is {}", claimed[k.as_str()], is[k.as_str()]))
+        .collect()
+}
