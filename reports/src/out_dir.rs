@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Files that results consist of: an earlier folder may hold these, and is ours then.
-const OURS: [&str; 28] = [
+const OURS: [&str; 29] = [
     "certificate.json",
     "costs.ron",
     "cover.txt",
@@ -24,6 +24,7 @@ const OURS: [&str; 28] = [
     "lock-order.dot",
     "matrix.png",
     "matrix.svg",
+    "matrix.txt",
     "race.png",
     "race.svg",
     "race.txt",

@@ -357,9 +357,10 @@ fn data(
         .map(|c| facts.name_and_place(timerace_core::CtxId(c as u16)))
         .collect();
     let drawn = arrow_data(facts, f, brief.unwrap_or(every));
-    let bug = f.and_then(|f| facts.locate(f, &f.at)).map(|i| rec.steps[i].no);
-    let why = f.and_then(|f| why(facts, f, brief.unwrap_or(every)));
     let last = every.rows.iter().rev().find_map(step_of).unwrap_or(0);
+    // What shows at the end of the run only is shown there.
+    let bug = f.map(|f| facts.locate(f, &f.at).map_or(last, |i| rec.steps[i].no));
+    let why = f.and_then(|f| why(facts, f, brief.unwrap_or(every)));
     json!({
         "steps": steps, "stacks": stacks, "vars": vars, "who": who, "arrows": drawn, "first": first,
         "last": last, "bug": bug, "why": why,

@@ -5,11 +5,13 @@
 use crate::detect::Class;
 use crate::exec::Exec;
 use crate::ids::{CtxId, Nanos, Obj};
-use crate::machine::{CtxSpec, Model};
+use crate::machine::{CtxSpec, Machine, Model};
 use crate::mem::{FrameName, Mark};
 use crate::policy::{Choice, Ended, Limits, Policy, default_pick, run_with};
+use crate::result::Expiry;
 use crate::schedule::{Pick, Schedule, Taken, short_text};
 use crate::step::Access;
+use crate::timed::{TimedOptions, Watch, run_timed};
 
 /// A function on the call stack of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +63,8 @@ pub struct StepRecord {
     pub ctx: CtxId,
     /// Virtual time at its beginning; 0 in explored runs.
     pub at: Nanos,
+    /// Nanoseconds that it keeps its context busy, interruptions not counted; 0 in explored runs.
+    pub took: u64,
     /// The source line.
     pub text: String,
     /// Belongs to the step beside it (the mask of a lock): left out of pictures.
@@ -195,6 +199,52 @@ pub fn record<M: Model>(exec: &mut Exec<'_, M>, policy: &mut dyn Policy, limits:
     r.into_record(exec, ended)
 }
 
+/// The part of a timed run that lies in a stretch of time, and the expiries in it. Numbers of steps are those of the whole
+/// run; what is outside of the stretch is in no edge.
+pub fn record_timed<M: Model>(
+    machine: &Machine,
+    model: &M,
+    options: &TimedOptions,
+    (from, to): (Nanos, Nanos),
+) -> (Record, Vec<Expiry>) {
+    let until = options.until.map_or(to, |u| u.min(to));
+    let options = TimedOptions { until: Some(until), goes_on: false, ..options.clone() };
+    let mut w = Stretch { from, recorder: Recorder::default(), expiries: Vec::new() };
+    let (_, exec) = run_timed(machine, model, &options, &mut w);
+    w.recorder.finish_last(&exec);
+    let mut rec = w.recorder.into_record(&exec, Ended::Complete);
+    // The schedule of a timed run is its seed.
+    rec.text.clear();
+    (rec, w.expiries)
+}
+
+struct Stretch {
+    from: Nanos,
+    recorder: Recorder,
+    expiries: Vec<Expiry>,
+}
+
+impl Watch for Stretch {
+    fn expiry(&mut self, e: &Expiry) {
+        if e.exit >= self.from {
+            self.expiries.push(*e);
+        }
+    }
+
+    fn before<M: Model>(&mut self, exec: &Exec<'_, M>, pick: Pick) {
+        let now = exec.machine().mem.borrow().now;
+        if now >= self.from {
+            self.recorder.before(exec, pick);
+        }
+    }
+
+    fn took(&mut self, ns: u64) {
+        if let Some(s) = self.recorder.steps.last_mut() {
+            s.took = ns;
+        }
+    }
+}
+
 #[derive(Default)]
 struct Recorder {
     steps: Vec<StepRecord>,
@@ -227,6 +277,7 @@ impl Recorder {
             no,
             ctx: pick.ctx,
             at: m.mem.borrow().now,
+            took: 0,
             text: exec.model().render(label),
             quiet: label.site.quiet,
             entry: exec.is_idle(pick.ctx),
@@ -321,7 +372,8 @@ impl Recorder {
                 readers.push(no);
             }
         }
-        let is_own = |no: u32| self.steps[no as usize - 1].ctx == ctx;
+        let known = |no: u32| self.steps.binary_search_by_key(&no, |s| s.no).ok();
+        let is_own = |no: u32| known(no).is_some_and(|i| self.steps[i].ctx == ctx);
         after.retain(|e| e.over.is_none() || !is_own(e.from));
         after.sort_by_key(|e| (e.from, e.over.is_some()));
         after.dedup_by_key(|e| e.from);

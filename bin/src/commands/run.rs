@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use timerace_core::Nanos;
 use timerace_core::dpor::{Observer, View};
 use timerace_core::policy::Ended;
+use timerace_core::record::record_timed;
 use timerace_core::result::{Expiry, Verdict};
 use timerace_core::timed::{TimedEnd, TimedOptions, TimedRun, Watch, run_timed};
 use timerace_kernel::world::Stop;
@@ -19,12 +20,16 @@ use timerace_reports::json::{self, ExpectationResult, FindingLine, RunResult};
 use timerace_reports::latency::{Histogram, Latencies};
 use timerace_reports::latency_csv::{LatencyCsv, TimerName};
 use timerace_reports::latency_svg::{LatencyPlot, MAX_SERIES, Series, latency_svg};
-use timerace_reports::num::{grouped, seconds};
+use timerace_reports::num::{grouped, seconds, us};
 use timerace_reports::out_dir::write_dir;
+use timerace_reports::timeline_svg::{TimelinePlot, timeline_svg};
 use timerace_scenarios::judge::{self, Judge, Judged, Lateness};
 
 /// A run without an end of its own stops here; that is a bound, never a pass.
 const MAX_STEPS: u64 = 100_000_000;
+
+/// Most of a run that `timeline.svg` shows before an expiry, in nanoseconds.
+const TIMELINE_NS: u64 = 200_000;
 
 /// What came of a timed run.
 pub struct Timed {
@@ -64,23 +69,28 @@ impl Watch for Collect {
     }
 }
 
-/// Runs a scenario once.
-pub fn once(s: &Session, seed: u64, rows: Option<Vec<Expiry>>) -> Result<Timed, Fail> {
-    let (machine, model) = s.boot(true)?;
+/// How the scenario is run.
+fn options(s: &Session, seed: u64) -> TimedOptions {
     let (until, expiries) = match s.world.stop {
         Stop::Idle => (None, None),
         Stop::Time(ns) => (Some(Nanos(ns)), None),
         Stop::Expiries(n) => (None, Some(n)),
     };
     let limits = &s.world.limits;
-    let options = TimedOptions {
+    TimedOptions {
         seed,
         costs: s.costs.clone(),
         until,
         expiries: [expiries, limits.expiries].into_iter().flatten().min(),
         max_steps: limits.steps.unwrap_or(MAX_STEPS),
         goes_on: true,
-    };
+    }
+}
+
+/// Runs a scenario once.
+pub fn once(s: &Session, seed: u64, rows: Option<Vec<Expiry>>) -> Result<Timed, Fail> {
+    let (machine, model) = s.boot(true)?;
+    let options = options(s, seed);
     let end = Finals(&model);
     let mut judge = Judge::new(&s.scenario, &s.source.text, &s.world, Some(&end));
     let mut watch = Collect { latencies: Latencies::default(), expired: rows };
@@ -166,7 +176,8 @@ pub fn run(common: &Common, s: &Session, seed: u64) -> Result<u8, Fail> {
     let t = once(s, seed, rows)?;
     let result = result(s, seed, &t);
     if let Some(dir) = &common.out {
-        let files = files(s, seed, &t, &result)?;
+        let mut files = files(s, seed, &t, &result)?;
+        files.extend(timeline(common, s, seed, &t)?);
         write_dir(dir, &files).map_err(|e| Fail::usage(format!("error: {e}")))?;
         output::note(common, &format!("wrote {}", dir.display()));
     }
@@ -245,6 +256,42 @@ fn files(
         files.push(("latency.svg".to_string(), svg.into_bytes()));
     }
     Ok(files)
+}
+
+/// What the CPUs did around the latest callback, or from the start of a run without one.
+fn timeline(
+    common: &Common,
+    s: &Session,
+    seed: u64,
+    t: &Timed,
+) -> Result<Option<(String, Vec<u8>)>, Fail> {
+    let worst = t.expired.iter().flatten().max_by_key(|e| (e.late_ns(), std::cmp::Reverse(e.exit)));
+    // A little before and after, but not a whole period of a slow timer.
+    let window = worst.map_or((0, TIMELINE_NS), |e| {
+        let early = e.armed.0.max(e.programmed.0.saturating_sub(TIMELINE_NS));
+        let around = (e.exit.0 - early) * 3 / 20 + 2_000;
+        (early.saturating_sub(around), e.exit.0.saturating_add(around))
+    });
+    let (machine, model) = s.boot(true)?;
+    let options = options(s, seed);
+    let window = (Nanos(window.0), Nanos(window.1));
+    let (rec, expiries) = record_timed(&machine, &model, &options, window);
+    let title = worst.map_or_else(
+        || "The begin of the run".to_string(),
+        |e| {
+            let name = t.names.get(e.timer as usize).map_or("a timer", String::as_str);
+            format!("The latest callback: {name}, {} \u{b5}s late", us(e.late_ns()))
+        },
+    );
+    let about = format!(
+        "{} on kernel {}, seed {seed}. Simulated cost model, not measured hardware.",
+        s.scenario.name.node,
+        s.kernel_name()
+    );
+    let plot = TimelinePlot { title, about, command: command(s, seed) };
+    let theme = common.theme.map(|t| t.of()).unwrap_or_default();
+    let svg = timeline_svg(&rec, &expiries, &plot, theme);
+    Ok(svg.map(|svg| ("timeline.svg".to_string(), svg.into_bytes())))
 }
 
 /// `timers[7]` as map and key.

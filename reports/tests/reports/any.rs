@@ -93,6 +93,7 @@ fn step() -> impl Strategy<Value = StepRecord> {
             no: 0,
             ctx: CtxId(ctx),
             at: Nanos(at),
+            took: 700,
             text: text.to_string(),
             quiet,
             entry,

@@ -145,6 +145,7 @@ impl Build {
             no,
             ctx,
             at,
+            took: if at.0 > 0 { 700 } else { 0 },
             text: text.to_string(),
             quiet: false,
             entry: false,

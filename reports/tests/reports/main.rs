@@ -12,3 +12,4 @@ mod race_svg;
 mod results;
 mod svg;
 mod texts;
+mod timeline;

@@ -16,6 +16,7 @@ use crate::exec::Exec;
 use crate::ids::{CtxId, Nanos, Obj};
 use crate::machine::{CtxKind, Model};
 use crate::result::Expiry;
+use crate::schedule::Pick;
 use crate::step::{CostClass, Gate, Status, Waiting};
 use crate::{Machine, cpu};
 use matches::Matches;
@@ -69,6 +70,16 @@ pub struct TimedRun {
 pub trait Watch {
     /// After an expiry.
     fn expiry(&mut self, expiry: &Expiry);
+
+    /// Before a step. Of steps that happen right after the one before ([`TimedOptions::goes_on`]) nothing is seen.
+    fn before<M: Model>(&mut self, exec: &Exec<'_, M>, pick: Pick) {
+        let _ = (exec, pick);
+    }
+
+    /// After it: how long it keeps its context busy.
+    fn took(&mut self, ns: u64) {
+        let _ = ns;
+    }
 }
 
 /// Watches nothing.
@@ -274,6 +285,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             let clock = &mut *self.machine.clock.borrow_mut();
             clock.cost += clock.draw(lane, CostClass::IdleExit);
         }
+        self.watch.before(self.exec, Pick { ctx: c, alt });
         self.exec.step(c, alt);
         let masks = {
             let clock = &mut *self.machine.clock.borrow_mut();
@@ -282,6 +294,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             self.left[c.index()] = clock.cost;
             clock.masks || !self.woken.is_empty()
         };
+        self.watch.took(self.left[c.index()]);
         if self.blocked[c.index()] {
             self.unblock(c);
         }

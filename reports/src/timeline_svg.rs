@@ -1,0 +1,400 @@
+//! `timeline.svg`: what runs on which CPU and level when, with the arming, the programmed expiry and the lateness of timers.
+//!
+//! Stretches in which no CPU does anything are cut where they would take a fifth of the width.
+
+use crate::num::us;
+use crate::slices::{Level, Slice, slices};
+use crate::svg::{Anchor, Area, Canvas, Dash, PX, Towards, Units, fitted, num, wrapped};
+use crate::theme::{Font, Theme};
+use std::collections::BTreeMap;
+use timerace_core::CpuId;
+use timerace_core::record::Record;
+use timerace_core::result::Expiry;
+
+const WIDTH: Units = 1400 * PX;
+const LEFT: Units = 128 * PX;
+const RIGHT: Units = 28 * PX;
+const MARGIN: Units = 28 * PX;
+const TOP: Units = 150 * PX;
+const LANE: Units = 24 * PX;
+/// Between two CPUs: the lateness of the upper one, the arming of the lower one.
+const BETWEEN: Units = 50 * PX;
+/// The line from arming to expiry, above the lanes.
+const ARMING: Units = 9 * PX;
+/// Width of a cut.
+const CUT: Units = 34 * PX;
+
+const TITLE: Font = Font::sans(200).weight(600);
+const SUBTITLE: Font = Font::sans(130);
+const AXIS: Font = Font::sans(115);
+const CPU: Font = Font::sans(150).weight(700);
+const BAR: Font = Font::mono(110);
+const LABEL: Font = Font::sans(105).weight(600);
+
+/// What the picture says around the lanes.
+#[derive(Clone, Debug, Default)]
+pub struct TimelinePlot {
+    /// What it shows, in a sentence.
+    pub title: String,
+    /// Scenario, kernel, seed.
+    pub about: String,
+    /// The command that makes it again.
+    pub command: String,
+}
+
+/// The picture of a recorded stretch of a timed run; `None` if no CPU did anything in it.
+pub fn timeline_svg(
+    rec: &Record,
+    expiries: &[Expiry],
+    plot: &TimelinePlot,
+    theme: Theme,
+) -> Option<String> {
+    let slices = slices(rec);
+    let from = slices.iter().map(|s| s.from).min()?;
+    let to = slices.iter().map(|s| s.to).max()?;
+    let seen: Vec<&Expiry> =
+        expiries.iter().filter(|e| e.programmed.0 >= from && e.callback.0 <= to).collect();
+    let mut cpus: Vec<CpuId> = slices.iter().map(|s| s.cpu).collect();
+    cpus.sort();
+    cpus.dedup();
+    let axis = Axis::new(&slices, from, to);
+    let mut d = Drawing { rec, slices: &slices, axis, cpus, canvas: Canvas::new(theme) };
+    d.head(plot);
+    d.ticks();
+    d.lanes();
+    let armings = d.armings(&seen);
+    for s in &slices {
+        d.bar(s);
+    }
+    d.lateness(&seen);
+    for a in armings {
+        d.diamond(a);
+    }
+    let bottom = d.foot(plot);
+    Some(d.canvas.finish(WIDTH, bottom, &plot.title, &plot.about))
+}
+
+/// Time to position, with stretches left out.
+struct Axis {
+    from: u64,
+    to: u64,
+    /// Stretches without a step, in order.
+    cuts: Vec<(u64, u64)>,
+    /// Nanoseconds that are drawn.
+    shown: u64,
+}
+
+impl Axis {
+    fn new(slices: &[Slice], from: u64, to: u64) -> Axis {
+        let mut gaps: Vec<(u64, u64)> = Vec::new();
+        let mut busy = from;
+        for s in slices {
+            if s.from > busy {
+                gaps.push((busy, s.from));
+            }
+            busy = busy.max(s.to);
+        }
+        gaps.sort_by_key(|g| std::cmp::Reverse(g.1 - g.0));
+        let mut shown = (to - from).max(1);
+        let mut cuts = Vec::new();
+        for (a, b) in gaps {
+            // A little of the idle time stays on both sides.
+            let keep = ((b - a) / 10).min((shown - (b - a)) / 20);
+            if (b - a) * 5 <= shown || cuts.len() >= 12 {
+                break;
+            }
+            cuts.push((a + keep, b - keep));
+            shown -= b - a - 2 * keep;
+        }
+        cuts.sort();
+        Axis { from, to, cuts, shown: shown.max(1) }
+    }
+
+    fn x(&self, at: u64) -> Units {
+        let at = at.clamp(self.from, self.to);
+        let room = WIDTH - LEFT - RIGHT - CUT * self.cuts.len() as Units;
+        let mut ns = at - self.from;
+        let mut extra = 0;
+        for (a, b) in &self.cuts {
+            if at > *a {
+                let over = at.min(*b) - a;
+                ns -= over;
+                extra += (i128::from(over) * CUT as i128 / i128::from((b - a).max(1))) as Units;
+            }
+        }
+        LEFT + (i128::from(ns) * room as i128 / i128::from(self.shown)) as Units + extra
+    }
+
+    fn is_cut(&self, at: u64) -> bool {
+        self.cuts.iter().any(|(a, b)| (*a..=*b).contains(&at))
+    }
+}
+
+struct Drawing<'a> {
+    rec: &'a Record,
+    slices: &'a [Slice],
+    axis: Axis,
+    cpus: Vec<CpuId>,
+    canvas: Canvas,
+}
+
+impl Drawing<'_> {
+    fn band(&self, cpu: CpuId) -> Units {
+        let i = self.cpus.iter().position(|c| *c == cpu).unwrap_or(0);
+        TOP + (3 * LANE + BETWEEN) * i as Units
+    }
+
+    fn lane(&self, cpu: CpuId, level: Level) -> Units {
+        let lane = match level {
+            Level::Hardirq => 0,
+            Level::Softirq => 1,
+            Level::Task => 2,
+        };
+        self.band(cpu) + LANE * lane
+    }
+
+    fn end(&self) -> Units {
+        self.cpus.last().map_or(TOP, |c| self.band(*c)) + 3 * LANE
+    }
+
+    fn head(&mut self, plot: &TimelinePlot) {
+        let p = self.canvas.colours;
+        let room = WIDTH - 2 * MARGIN;
+        let title = fitted(&plot.title, TITLE, room);
+        self.canvas.text((MARGIN, 36 * PX), TITLE, Anchor::Start, p.ink, &title);
+        let about = fitted(&plot.about, SUBTITLE, room);
+        self.canvas.text((MARGIN, 60 * PX), SUBTITLE, Anchor::Start, p.muted, &about);
+    }
+
+    fn ticks(&mut self) {
+        let p = self.canvas.colours;
+        let y = TOP - 46 * PX;
+        let label = (LEFT - 12 * PX, y);
+        self.canvas.text(label, AXIS, Anchor::End, p.muted, "time, \u{b5}s");
+        let step = tick_step(self.axis.shown);
+        let end = self.end();
+        let mut free = 0;
+        let mut at = self.axis.from.div_ceil(step) * step;
+        while at <= self.axis.to {
+            if let Some((_, b)) = self.axis.cuts.iter().find(|(a, b)| (*a..=*b).contains(&at)) {
+                at = (b / step + 1) * step;
+                continue;
+            }
+            let x = self.axis.x(at);
+            self.canvas.line((x, TOP - 36 * PX), (x, end), p.grid, 100, Dash::Solid);
+            let text = us(at).trim_end_matches(".0").to_string();
+            let half = AXIS.width(&text) / 2;
+            if x - half > free && x + half < WIDTH - PX {
+                self.canvas.text((x, y), AXIS, Anchor::Middle, p.muted, &text);
+                free = x + half + 8 * PX;
+            }
+            at += step;
+        }
+    }
+
+    fn lanes(&mut self) {
+        let p = self.canvas.colours;
+        for cpu in self.cpus.clone() {
+            let top = self.band(cpu);
+            let y = top + 3 * LANE / 2 + 5 * PX;
+            self.canvas.text((MARGIN, y), CPU, Anchor::Start, p.ink, &cpu.to_string());
+            for (i, name) in ["hardirq", "softirq", "task"].iter().enumerate() {
+                let y = top + LANE * i as Units;
+                let at = (LEFT - 12 * PX, y + LANE / 2 + 4 * PX);
+                self.canvas.text(at, AXIS, Anchor::End, p.muted, name);
+                let y = y + LANE;
+                self.canvas.line((LEFT, y), (WIDTH - RIGHT, y), p.grid, 100, Dash::Solid);
+            }
+        }
+        for (a, b) in self.axis.cuts.clone() {
+            let x = (self.axis.x(a) + self.axis.x(b)) / 2;
+            for (at, end) in
+                [(TOP - 6 * PX, TOP + 8 * PX), (self.end() - 6 * PX, self.end() + 8 * PX)]
+            {
+                for dx in [-3 * PX, 3 * PX] {
+                    let (from, to) = ((x + dx - 3 * PX, end), (x + dx + 3 * PX, at));
+                    self.canvas.line(from, to, p.muted, 130, Dash::Solid);
+                }
+            }
+        }
+    }
+
+    fn bar(&mut self, s: &Slice) {
+        let p = self.canvas.colours;
+        let (x0, x1) = (self.axis.x(s.from), self.axis.x(s.to));
+        let y = self.lane(s.cpu, s.level) + 3 * PX;
+        let area = Area { x: x0, y, w: (x1 - x0).max(PX), h: LANE - 5 * PX };
+        let (fill, ink) = match (s.spins, s.callback, s.level) {
+            (true, ..) => (p.blocked, p.ink),
+            (_, true, _) => (p.callback, p.on_callback),
+            (_, _, Level::Hardirq) => (p.hardirq, p.on_irq),
+            (_, _, Level::Softirq) => (p.softirq, p.on_irq),
+            (_, _, Level::Task) => (p.task, p.ink),
+        };
+        let (first, last) = s.steps;
+        let tip =
+            format!("{}: {} to {} \u{b5}s, steps {first} to {last}", s.name, us(s.from), us(s.to));
+        self.canvas.group("", Some(&tip));
+        self.canvas.rect(area, 2 * PX, fill, None);
+        if s.spins {
+            self.hatch(area);
+        }
+        let text = if s.spins { "spins" } else { s.name.as_str() };
+        if BAR.width(text) + 8 * PX <= area.w {
+            let at = (x0 + area.w / 2, y + 13 * PX);
+            match s.spins {
+                true => self.canvas.label(at, BAR, Anchor::Middle, ink, text),
+                false => self.canvas.text(at, BAR, Anchor::Middle, ink, text),
+            }
+        }
+        self.canvas.close();
+    }
+
+    /// Strokes at 45 degrees.
+    fn hatch(&mut self, a: Area) {
+        let mut d = String::new();
+        let mut x = a.x - a.h + 6 * PX;
+        while x < a.x + a.w {
+            let (x0, x1) = (x.max(a.x), (x + a.h).min(a.x + a.w));
+            let (y0, y1) = (a.y + a.h - (x0 - x), a.y + a.h - (x1 - x));
+            d.push_str(&format!("M{} {}L{} {}", num(x0), num(y0), num(x1), num(y1)));
+            x += 6 * PX;
+        }
+        let stroke = self.canvas.colours.muted;
+        self.canvas.path(&d, stroke, 80, Dash::Solid);
+    }
+
+    /// From the arming of each timer to its programmed expiry; where the diamonds go.
+    fn armings(&mut self, seen: &[&Expiry]) -> Vec<(Units, Units)> {
+        let p = self.canvas.colours;
+        let mut diamonds = Vec::new();
+        let mut free: BTreeMap<CpuId, Units> = BTreeMap::new();
+        for e in seen {
+            let x1 = self.axis.x(e.programmed.0);
+            let y = self.band(e.cpu) - ARMING;
+            self.canvas.line((x1, y - 8 * PX), (x1, y + ARMING + LANE), p.ink, 180, Dash::Solid);
+            let Some((cpu, level)) = self.armed_by(e) else { continue };
+            let x0 = self.axis.x(e.armed.0);
+            let y0 = self.lane(cpu, level) + 2 * PX;
+            if x1 - x0 < 24 * PX {
+                continue;
+            }
+            let d = format!("M{} {}V{}H{}", num(x0), num(y0), num(y), num(x1 - 9 * PX));
+            self.canvas.path(&d, p.ink, 120, Dash::Dashed);
+            self.canvas.head((x1 - 2 * PX, y), Towards::Right, p.ink);
+            diamonds.push((x0, y0));
+            let text = format!("+{} \u{b5}s", us(e.programmed.since(e.armed)));
+            let (w, mid) = (LABEL.width(&text), (x0 + x1) / 2);
+            let free = free.entry(e.cpu).or_default();
+            if mid - w / 2 > *free && w + 20 * PX < x1 - x0 && !self.axis.is_cut(e.armed.0) {
+                self.canvas.label((mid, y - 5 * PX), LABEL, Anchor::Middle, p.ink, &text);
+                *free = mid + w / 2 + 6 * PX;
+            }
+        }
+        diamonds
+    }
+
+    /// Where the timer of an expiry was armed, if that is in the picture.
+    fn armed_by(&self, e: &Expiry) -> Option<(CpuId, Level)> {
+        let at = e.armed.0;
+        let step = self.rec.steps.iter().find(|s| {
+            s.at.0 == at && (s.text.contains("hrtimer_start") || s.text.contains("enqueue"))
+        })?;
+        let inside = |s: &&Slice| s.ctx == step.ctx && (s.from..=s.to).contains(&at);
+        let slice = self.slices.iter().find(inside)?;
+        Some((slice.cpu, slice.level))
+    }
+
+    fn diamond(&mut self, (x, y): (Units, Units)) {
+        let r = 5 * PX;
+        let points = [(x, y - r), (x + r, y), (x, y + r), (x - r, y)];
+        let points = points.map(|(x, y)| format!("{} {}", num(x), num(y)));
+        let ink = self.canvas.colours.ink;
+        self.canvas.shape(&format!("M{}Z", points.join("L")), ink);
+    }
+
+    /// A bracket from each programmed expiry to its callback.
+    fn lateness(&mut self, seen: &[&Expiry]) {
+        let p = self.canvas.colours;
+        let mut free: BTreeMap<CpuId, Units> = BTreeMap::new();
+        for e in seen {
+            let (x0, x1) = (self.axis.x(e.programmed.0), self.axis.x(e.callback.0));
+            let y = self.band(e.cpu) + 3 * LANE + 5 * PX;
+            if x1 - x0 < 2 * PX {
+                continue;
+            }
+            self.canvas.line((x0, y), (x1, y), p.late, 150, Dash::Solid);
+            for x in [x0, x1] {
+                self.canvas.line((x, y - 4 * PX), (x, y + 4 * PX), p.late, 150, Dash::Solid);
+            }
+            let text = format!("{} \u{b5}s late", us(e.late_ns()));
+            let w = LABEL.width(&text);
+            let mid = ((x0 + x1) / 2).min(WIDTH - RIGHT - w / 2).max(LEFT + w / 2);
+            let free = free.entry(e.cpu).or_default();
+            if mid - w / 2 > *free {
+                self.canvas.label((mid, y + 14 * PX), LABEL, Anchor::Middle, p.late, &text);
+                *free = mid + w / 2 + 6 * PX;
+            }
+        }
+    }
+
+    /// What colours and shapes mean, and the command. The height of the picture.
+    fn foot(&mut self, plot: &TimelinePlot) -> Units {
+        let p = self.canvas.colours;
+        let y = self.end() + 50 * PX;
+        self.canvas.line(
+            (MARGIN, y - 22 * PX),
+            (WIDTH - RIGHT, y - 22 * PX),
+            p.edge,
+            100,
+            Dash::Solid,
+        );
+        let mut x = MARGIN;
+        let kinds = [
+            (p.hardirq, "hard interrupt"),
+            (p.softirq, "softirq"),
+            (p.callback, "callback of a timer"),
+            (p.task, "task"),
+            (p.blocked, "spins"),
+        ];
+        for (fill, name) in kinds {
+            let area = Area { x, y: y - 11 * PX, w: 18 * PX, h: 13 * PX };
+            self.canvas.rect(area, 2 * PX, fill, None);
+            if name == "spins" {
+                self.hatch(area);
+            }
+            self.canvas.text((x + 26 * PX, y), AXIS, Anchor::Start, p.ink, name);
+            x += 50 * PX + AXIS.width(name);
+        }
+        let line = y - 4 * PX;
+        self.diamond((x + 5 * PX, line));
+        self.canvas.line((x + 10 * PX, line), (x + 28 * PX, line), p.ink, 120, Dash::Dashed);
+        self.canvas.line(
+            (x + 32 * PX, line - 7 * PX),
+            (x + 32 * PX, line + 7 * PX),
+            p.ink,
+            180,
+            Dash::Solid,
+        );
+        let name = "armed, programmed expiry";
+        self.canvas.text((x + 40 * PX, y), AXIS, Anchor::Start, p.ink, name);
+        x += 64 * PX + AXIS.width(name);
+        if !self.axis.cuts.is_empty() {
+            let name = "// idle time cut out";
+            self.canvas.text((x, y), AXIS, Anchor::Start, p.ink, name);
+        }
+        let mut y = y + 30 * PX;
+        for line in wrapped(&plot.command, BAR, WIDTH - 2 * MARGIN) {
+            self.canvas.text((MARGIN, y), BAR, Anchor::Start, p.muted, &line);
+            y += 16 * PX;
+        }
+        y + 8 * PX
+    }
+}
+
+/// At most about a dozen ticks, at round numbers.
+fn tick_step(shown: u64) -> u64 {
+    let decades = (2..18).map(|d| 10u64.pow(d));
+    let mut steps = decades.flat_map(|d| [d, 2 * d, 5 * d]);
+    steps.find(|s| shown / s <= 12).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,110 @@
+//! What runs where when.
+
+use crate::build::{self, T};
+use crate::{golden, svg};
+use timerace_core::record::Record;
+use timerace_core::result::Expiry;
+use timerace_core::{CpuId, CtxKind, Nanos};
+use timerace_reports::slices::{Level, Slice, slices};
+use timerace_reports::theme::Theme;
+use timerace_reports::timeline_svg::{TimelinePlot, timeline_svg};
+
+/// A task arms a timer, is interrupted, and spins for its callback on another CPU, which comes late; then nothing for long.
+fn run() -> (Record, Vec<Expiry>) {
+    let mut b = build::Build::new();
+    let (task, canceller) = (b.task("prog", 0), b.task("cancel", 1));
+    let irq = b.ctx("hrtimer interrupt", "timer-irq", Some(0), CtxKind::Hardirq);
+    let rx = b.ctx("NET_RX softirq", "net-rx", Some(0), CtxKind::Softirq);
+    let soft = b.ctx("HRTIMER softirq", "timer", Some(0), CtxKind::Softirq);
+    b.timed();
+    b.enter(task, "bpf_timer_start", "timers[0]");
+    let at = |b: &mut build::Build, ctx, text: &str, from: u64, took: u64, entry: bool| {
+        b.step(ctx, text, &[T::R("x")]);
+        let s = b.rec.steps.last_mut().unwrap();
+        (s.at, s.took, s.entry) = (Nanos(from), took, entry);
+    };
+    at(&mut b, task, "hrtimer_start(&t->timer, expires)", 5_000, 2_000, false);
+    at(&mut b, task, "work()", 7_000, 10_000, false);
+    at(&mut b, irq, "raise_softirq_irqoff(HRTIMER_SOFTIRQ)", 15_000, 1_000, true);
+    at(&mut b, rx, "<NET_RX softirq>", 16_000, 12_000, true);
+    at(&mut b, soft, "base->running = timer", 28_000, 500, true);
+    b.enter(soft, "bpf_timer_cb", "timers[0]");
+    b.body(soft, "cb");
+    at(&mut b, soft, "work()", 28_500, 6_000, false);
+    b.leave(soft);
+    b.leave(soft);
+    b.enter(canceller, "bpf_timer_cancel", "timers[0]");
+    at(&mut b, canceller, "hrtimer_try_to_cancel(&t->timer)", 30_000, 500, false);
+    at(&mut b, soft, "base->running = NULL", 34_500, 300, false);
+    at(&mut b, canceller, "while (base->running == timer)", 34_800, 200, false);
+    at(&mut b, task, "return", 36_300, 400, false);
+    at(&mut b, canceller, "return", 934_000, 5_000, false);
+    let expiry = Expiry {
+        timer: 0,
+        cpu: CpuId(0),
+        armed: Nanos(5_000),
+        programmed: Nanos(15_000),
+        irq: Some(Nanos(15_000)),
+        softirq: Nanos(28_000),
+        callback: Nanos(28_500),
+        exit: Nanos(34_500),
+    };
+    (b.done("", [0, 0, 0]), vec![expiry])
+}
+
+fn of(all: &[Slice], cpu: u16, level: Level) -> Vec<(u64, u64, &str)> {
+    let here = all.iter().filter(|s| s.cpu == CpuId(cpu) && s.level == level);
+    here.map(|s| (s.from, s.to, if s.spins { "spins" } else { s.name.as_str() })).collect()
+}
+
+#[test]
+fn an_interrupted_task_goes_on_and_a_waiting_one_spins() {
+    let all = slices(&run().0);
+    let task = of(&all, 0, Level::Task);
+    let f = "bpf_timer_start";
+    assert_eq!(task, [(5_000, 15_000, f), (34_800, 36_700, f)]);
+    assert_eq!(of(&all, 0, Level::Hardirq), [(15_000, 16_000, "hrtimer interrupt")]);
+    let soft = of(&all, 0, Level::Softirq);
+    let expected = [
+        (16_000, 28_000, "NET_RX"),
+        (28_000, 28_500, "HRTIMER"),
+        (28_500, 34_500, "cb"),
+        (34_500, 34_800, "HRTIMER"),
+    ];
+    assert_eq!(soft, expected);
+    let cancel = of(&all, 1, Level::Task);
+    assert_eq!(cancel[1], (30_500, 34_800, "spins"));
+    assert!(all.iter().all(|s| s.callback == (s.name == "cb")));
+}
+
+#[test]
+fn stretches_of_a_cpu_do_not_overlap() {
+    for rec in [run().0, build::cancel_free_uaf(true)] {
+        let all = slices(&rec);
+        for (i, a) in all.iter().enumerate() {
+            let others = all[i + 1..].iter().filter(|b| b.cpu == a.cpu);
+            assert!(others.clone().all(|b| b.from >= a.to || b.to <= a.from), "{a:?}");
+        }
+    }
+}
+
+#[test]
+fn the_picture_cuts_idle_time_and_says_how_late() {
+    let (rec, expiries) = run();
+    let plot = TimelinePlot {
+        title: "The latest callback: timers[0], 13.5 \u{b5}s late".to_string(),
+        about: "spin on kernel v6.7, seed 1. Simulated cost model, not measured hardware."
+            .to_string(),
+        command: "timerace run spin.ron --kernel v6.7 --seed 1".to_string(),
+    };
+    let drawn = timeline_svg(&rec, &expiries, &plot, Theme::Light).unwrap();
+    svg::check("timeline", &drawn);
+    golden::check("timeline.svg", &drawn);
+    for part in
+        [">13.5 \u{b5}s late<", ">+10.0 \u{b5}s<", ">spins<", ">NET_RX<", "idle time cut out"]
+    {
+        assert!(drawn.contains(part), "{part}");
+    }
+    svg::check("dark", &timeline_svg(&rec, &expiries, &plot, Theme::Dark).unwrap());
+    assert_eq!(timeline_svg(&build::three_cpus(), &[], &plot, Theme::Light), None);
+}
