@@ -61,6 +61,16 @@ pub(crate) struct Flags {
     pub lock_free_update: bool,
     /// a7e172aa4ca2: bpf_timer_cancel_async().
     pub cancel_async: bool,
+    /// 1df97a7453ee: an element that goes back to the slab gives up what is in its special fields.
+    pub mem_alloc_dtor: bool,
+    /// D4: free waits for cancels in progress.
+    pub cancel_busy_flag: bool,
+    /// D5: the spare element of a CPU comes back after the bucket is unlocked.
+    pub extra_refill_late: bool,
+    /// D5d: free does not wait for a callback, and leaves nothing to a kworker.
+    pub try_to_cancel_only: bool,
+    /// D8: no cancel after the last reference of a lock-free timer.
+    pub free_without_cancel: bool,
     /// 7d49635e3775: operations are deferred wherever interrupts are off.
     pub defer_irqs_off: bool,
     /// 64873307e888: no command of a timer from within its own handler.
@@ -99,6 +109,11 @@ impl Flags {
             lock_free: k.has(Fix::LockFree),
             lock_free_update: k.has(Fix::LockFreeUpdate),
             cancel_async: k.has(Fix::CancelAsync),
+            mem_alloc_dtor: k.has(Fix::MemAllocDtor),
+            cancel_busy_flag: k.has(Fix::CancelBusyFlag),
+            extra_refill_late: k.has(Fix::ExtraElemRefillLate),
+            try_to_cancel_only: k.has(Fix::TryToCancelOnly),
+            free_without_cancel: k.has(Fix::FreeWithoutCancel),
             defer_irqs_off: k.has(Fix::DeferIrqsOff),
             async_recursion_check: k.has(Fix::AsyncRecursionCheck),
             rcu_not_irqs_off: k.has(Fix::RcuNotIrqsOff),

@@ -124,6 +124,9 @@ impl Kernel {
         let Some(p) = pointer(item) else {
             return self.rcu_callback_of(cx, cpu, item).await;
         };
+        if trace && item & TAG_HTAB_ELEM != 0 {
+            return self.free_to_slab(cx, Elem(p)).await;
+        }
         if item & TAG_HTAB_ELEM != 0 {
             // It cancels a timer and may spin: it runs in RCU_SOFTIRQ.
             let done = self.cpus[cpu].rcu_done;

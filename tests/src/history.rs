@@ -52,6 +52,7 @@ pub const HISTORY: &[Row] = &[
     row("R18", "r18-", "lock-free", "N N N N N N N N N N F"),
     row("R19", "r19-", "lock-free", "N N N N N N N N N N F"),
     row("R20", "r20-", "lock-free", "N N N N N N N N N N F"),
+    row("R21", "r21-", "lock-free", "N N N N N N N N N N F"),
     row("R22", "r22-", "", "B B B B B B B B B B F"),
     row("R23", "r23-", "", "B F F F F F F F F F F"),
     row("R24", "r24-", "", "F F F B B B B B F F F"),
@@ -61,9 +62,16 @@ pub const HISTORY: &[Row] = &[
     row("R28", "r28-", "", "B B B B B B B F F F F"),
     row("R29", "r29-", "bpf-wq", "N N N N F F F F F F F"),
     row("R30", "r30-", "", "B B B B B B B B B B F"),
+    row("D4", "d4-", "", "B B B F F F F F F F F"),
+    row("D5", "d5-", "", "F F F F F F F F F F F"),
+    row("D5d", "d5d-", "", "B B B B F F F F F F F"),
     row("D6", "d6-", "lock-free", "N N N N N N N N N N F"),
     row("H2", "h2-", "bpf-mem-alloc", "N B B B B B B B B B B"),
     row("H3", "h3-", "", "N N N N B B B B T T F"),
+    row("H4", "h4-", "mem-alloc-dtor", "N N N N N N N N N N B"),
+    row("H5", "h5-", "lock-free", "N N N N N N N N N N B"),
+    row("H6", "h6-", "lock-free", "N N N N N N N N N N B"),
+    row("H8", "h8-", "lock-free", "N N N N N N N N N N B"),
     row("H11", "h11-", "bpf-wq", "N N N N B B B B B B B"),
     row("H12", "h12-", "", "B B B B B B B B B B B"),
 ];
@@ -83,11 +91,20 @@ pub struct Difference {
 const LOCKED: &[&str] =
     &["v5.15", "v6.1", "v6.6", "v6.8", "v6.10", "v6.11", "v6.12", "v6.13", "v6.15", "v6.18"];
 
+/// The kernels with bpf_mem_alloc and without its destructor.
+const NO_DTOR: &[&str] =
+    &["v6.1", "v6.6", "v6.8", "v6.10", "v6.11", "v6.12", "v6.13", "v6.15", "v6.18"];
+
 /// All of them.
 pub const DIFFERENCES: &[Difference] = &[
     // A tracepoint program that starts the timer runs into R03 before there is a lock-free timer.
     Difference { id: "R18", kernels: LOCKED, program: 'B' },
     Difference { id: "R19", kernels: LOCKED, program: 'B' },
+    Difference { id: "H8", kernels: LOCKED, program: 'B' },
+    // Fresh elements with garbage in them: R01.
+    Difference { id: "H2", kernels: &["v5.15"], program: 'B' },
+    // What H4 needs is R17 as long as nobody looks at the timer.
+    Difference { id: "H4", kernels: NO_DTOR, program: 'B' },
     // Three CPUs wait for each other before the check of v6.10, too.
     Difference { id: "H3", kernels: &["v5.15", "v6.1", "v6.6", "v6.8"], program: 'B' },
 ];

@@ -30,6 +30,7 @@ const CARRIES: &[(&str, &str, &str)] = &[
     ("defer-irqs-off", "v7.3", "r18-start-irqs-off"),
     ("async-recursion-check", "v7.3", "r19-async-loop"),
     ("rcu-not-irqs-off", "v7.3", "r20-rcu-reentry"),
+    ("mem-alloc-dtor", "v7.3", "r17-stale-reinit"),
 ];
 
 /// Rows of the table of fixes without which no race comes back, and why.
@@ -48,6 +49,10 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("hrtimers-dying", "brought R24, which hrtimer-migrate-dying ended"),
     ("lru-free-after-bucket-unlock", "shortens R14: the lock of the LRU lists is still held"),
     ("lru-free-target", "a small LRU map keeps more of its elements; no race"),
+    ("D4", "a superseded design: no release has it"),
+    ("D5", "a superseded design: no release has it"),
+    ("D5d", "a superseded design: no release has it"),
+    ("D8", "a superseded design: no release has it"),
     ("timers-in-tracing", "lifts no-timers-in-tracing, which the rewrite makes needless"),
     ("cancel-async", "a feature"),
     ("kmalloc-nolock", "R16: what it repairs is the bookkeeping of kmemleak"),
@@ -69,6 +74,25 @@ fn without_a_fix_a_race_comes_back() {
         assert!(k.has(f), "{kernel} has {fix}");
         assert!(!finds_bug(scenario, k), "{scenario} finds a bug on {kernel}");
         assert!(finds_bug(scenario, k.without(f)), "{scenario} on {kernel} without {fix}");
+    }
+}
+
+/// A superseded design, the kernel that it was for, and the scenario with the flaw that ended it.
+const SUPERSEDED: &[(&str, &str, &str)] = &[
+    ("D4", "v6.7", "d4-free-waits-for-cancel"),
+    ("D5", "v6.13", "d5-spare-element-late"),
+    ("D5d", "v6.10", "d5d-armed-before-free"),
+    ("D8", "v7.0", "r21-start-delete-uaf"),
+];
+
+#[test]
+fn each_superseded_design_has_the_flaw_that_ended_it() {
+    for (design, kernel, scenario) in SUPERSEDED {
+        let f = Fix::find(design).unwrap_or_else(|| panic!("{design} is in the table"));
+        let k = KernelVersion::parse(kernel).expect("in the table");
+        assert!(!k.has(f), "{kernel} has {design}");
+        let a = search(entry(scenario), k.with(f)).expect("it loads");
+        assert!(!a.classes.is_empty() && a.failed.is_empty(), "{scenario} with {design}: {a:?}");
     }
 }
 

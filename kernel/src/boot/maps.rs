@@ -89,6 +89,7 @@ fn map(
         },
         slot_lock: (d.kind == MapKind::HashOfMaps).then(|| bucket(s, n, 0)),
         inner: needs.inner[i],
+        to_slab: dynamic && needs.to_slab,
         created_by_task: need::is_created(w, i),
     }
 }

@@ -86,7 +86,7 @@ impl std::error::Error for BootError {}
 pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> {
     check::check(world, timed)?;
     let flags = Flags::of(world.kernel);
-    let needs = Needs::of(world, &flags);
+    let needs = Needs::of(world, &flags, timed);
     let mut setup = Setup::new(world.machine.cpus);
     let clocks = if needs.boottime { 2 } else { 1 };
     let traced = |a: &Attach| Point::of(a).is_some_and(Point::is_under_base_lock);

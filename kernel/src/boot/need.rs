@@ -20,6 +20,8 @@ pub(super) struct Needs {
     pub rcu: bool,
     /// ... of RCU-tasks-trace.
     pub rcu_trace: bool,
+    /// Elements of bpf_mem_alloc can go back to the slab.
+    pub to_slab: bool,
     /// An irq_work can be queued.
     pub irq_work: bool,
     /// Callbacks can run in RCU_SOFTIRQ.
@@ -166,7 +168,7 @@ fn changes_map(call: &Call) -> bool {
 
 impl Needs {
     /// Looks at all operations.
-    pub fn of(w: &World, flags: &Flags) -> Needs {
+    pub fn of(w: &World, flags: &Flags, timed: bool) -> Needs {
         let mut n = Needs { inner: vec![false; w.maps.len()], ..Needs::default() };
         let mut frees = false;
         each_op_of(w, &mut |op| {
@@ -194,7 +196,9 @@ impl Needs {
         n.rcu_softirq = !flags.bpf_mem_alloc
             && w.maps.iter().any(|m| m.flags.no_prealloc && m.kind == MapKind::Hash);
         n.rcu |= n.rcu_softirq || loads;
-        n.rcu_trace = loads || inner && flags.defer_inner_map_free || frees && flags.lock_free;
+        n.to_slab = !timed && frees && flags.bpf_mem_alloc && keeps_pointers(w);
+        n.rcu_trace =
+            n.to_slab || loads || inner && flags.defer_inner_map_free || frees && flags.lock_free;
         let delete_work = flags.defer_free_in_callback && !flags.lock_free;
         n.work = loads || creates || inner || delete_work && callbacks_free(w);
         n
@@ -212,6 +216,19 @@ impl Needs {
             _ => {}
         }
     }
+}
+
+/// Whether some program works on a timer through a pointer that it keeps.
+fn keeps_pointers(w: &World) -> bool {
+    let mut keeps = false;
+    for p in &w.progs {
+        each_op(&p.body.ops, &mut |op| {
+            if let Some(Call::TimerInit(o, _) | Call::TimerStart(o, ..)) = call_of(op) {
+                keeps |= matches!(o.value, ValueRef::Local(_));
+            }
+        });
+    }
+    keeps
 }
 
 /// Whether a timer callback can cancel and free.

@@ -69,10 +69,11 @@ impl Kernel {
     }
 
     /// `bpf_async_cb_rcu_tasks_trace_free()`: nobody can start the timer any more. Its function runs: again after another
-    /// grace period. Otherwise put the program that a late `bpf_timer_set_callback` may have left, and free.
+    /// grace period (D8 did not look). Otherwise put the program that a late `bpf_timer_set_callback` may have left, and free.
     pub(crate) async fn bpf_async_cb_rcu_tasks_trace_free(&self, cx: Cx<'_>, t: Timer) {
         let _f = cx.enter("bpf_async_cb_rcu_tasks_trace_free");
-        if self.hrtimer_try_to_cancel(cx, t, promises::FREED).await < 0 {
+        let cancels = !self.flags.free_without_cancel;
+        if cancels && self.hrtimer_try_to_cancel(cx, t, promises::FREED).await < 0 {
             self.bpf_async_call_rcu(cx, t).await;
             return;
         }

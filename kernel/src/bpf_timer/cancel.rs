@@ -35,6 +35,12 @@ impl Kernel {
             Ok(t) => self.hrtimer_cancel(cx, t, promises::CANCELLED).await,
             Err(code) => code,
         };
+        if let Ok(t) = t
+            && self.flags.cancel_busy_flag
+        {
+            let site = site!("t->cancel_in_progress--", Atomic);
+            cx.fetch_add(site, t.cancelling(), -1).await;
+        }
         if let Some(t) = counted {
             cx.fetch_add(site!("atomic_dec(&t->cancelling)", Atomic), t.cancelling(), -1).await;
         }
@@ -67,6 +73,11 @@ impl Kernel {
         }
         // 8.
         self.drop_prog_refcnt(cx, t).await;
+        if self.flags.cancel_busy_flag {
+            // D4, whose flag is a count here: it may be more than one that cancels.
+            let site = site!("t->cancel_in_progress++", Atomic);
+            cx.fetch_add(site, t.cancelling(), 1).await;
+        }
         (Ok(t), counted)
     }
 }

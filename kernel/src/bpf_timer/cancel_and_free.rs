@@ -3,6 +3,7 @@
 use crate::kernel::Kernel;
 use crate::objects::{Elem, Timer};
 use crate::promises;
+use timerace_core::step::Rel;
 use timerace_core::{Cx, Word, site};
 
 impl Kernel {
@@ -43,6 +44,11 @@ impl Kernel {
         // 6.
         self.timer_unlock(cx, e).await;
         let Some(t) = t else { return };
+        if self.flags.try_to_cancel_only {
+            // D5d
+            self.hrtimer_try_to_cancel(cx, t, promises::FREED).await;
+            return self.free_timer(cx, t).await;
+        }
         // 7.
         let running = self.hrtimer_running(cx).await;
         if self.flags.defer_free_in_callback && running.is_some() {
@@ -52,6 +58,14 @@ impl Kernel {
         }
         if running != Some(t) {
             self.hrtimer_cancel(cx, t, promises::FREED).await;
+        }
+        if self.flags.cancel_busy_flag {
+            // D4
+            let busy = t.cancelling();
+            cx.step(site!("while (t->cancel_in_progress)", Memory))
+                .when(busy.obj(), Rel::Eq, 0)
+                .run(|_| ())
+                .await;
         }
         // 8.
         self.free_timer(cx, t).await;

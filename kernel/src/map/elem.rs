@@ -60,6 +60,7 @@ impl Kernel {
             return self.alloc_elem(cx, map, old.is_some()).await;
         }
         match old {
+            Some(_) if self.flags.extra_refill_late => self.take_extra(cx, map).await,
             Some(old) => Ok(self.swap_extra(cx, map, old).await),
             None => self.freelist_pop(cx, map).await.ok_or(E2BIG),
         }
@@ -71,6 +72,32 @@ impl Kernel {
         let v = self.maps[map].extra[cpu];
         let was = cx.xchg(site!("l_new = *pl_new; *pl_new = l_old", Memory), v, Some(old.0)).await;
         Elem(was.expect("the extra slot of a CPU always holds an element"))
+    }
+
+    /// D5: the slot's element, and nothing in its place until the bucket is unlocked. If another update has taken it, a
+    /// free element; a full map has none.
+    async fn take_extra(&self, cx: Cx<'_>, map: usize) -> Result<Elem, i64> {
+        let cpu = cx.cpu().map_or(0, |c| c.index());
+        let site = site!("l_new = xchg(pl_new, NULL)", Atomic);
+        match cx.xchg(site, self.maps[map].extra[cpu], None).await {
+            Some(p) => Ok(Elem(p)),
+            None => self.freelist_pop(cx, map).await.ok_or(E2BIG),
+        }
+    }
+
+    /// D5: after the bucket is unlocked, the replaced element's timer goes, and the element into the slot.
+    pub(crate) async fn refill_extra(&self, cx: Cx<'_>, map: usize, old: Elem) {
+        let m = &self.maps[map];
+        if m.has_timer {
+            self.bpf_timer_cancel_and_free(cx, old, map).await;
+        }
+        let cpu = cx.cpu().map_or(0, |c| c.index());
+        let site = site!("cmpxchg(pl_new, NULL, l_old)", Atomic);
+        if cx.cmpxchg(site, m.extra[cpu], None, Some(old.0)).await.is_some() {
+            let (l, word) = (m.free[cpu], old.0.to_word());
+            let push = cx.step(site!("__pcpu_freelist_push(&htab->freelist)", Map));
+            push.writes(l.obj()).run(move |m| m.push_back(l, word)).await;
+        }
     }
 
     /// `__pcpu_freelist_pop()`: this CPU's list first, then those of the others.
@@ -217,7 +244,34 @@ impl Kernel {
             site!("__pcpu_freelist_push(&htab->freelist)", Map)
         };
         let word = e.0.to_word();
-        cx.step(label).writes(l.obj()).run(move |m| m.push_back(l, word)).await;
+        if !m.to_slab {
+            cx.step(label).writes(l.obj()).run(move |m| m.push_back(l, word)).await;
+            return;
+        }
+        // The cache keeps the element, or has more than enough of them.
+        let keeps = cx.step(label).writes(l.obj()).choices(2).run(move |m| {
+            let keeps = m.chosen() == 0;
+            if keeps {
+                m.push_back(l, word);
+            }
+            keeps
+        });
+        if !keeps.await {
+            let site = site!("call_rcu_tasks_trace(&c->rcu, __free_rcu_tasks_trace)", Memory);
+            self.call_rcu_tasks_trace(cx, site, word | crate::rcu::TAG_HTAB_ELEM).await;
+        }
+    }
+
+    /// `free_all()` of bpf_mem_alloc, after a grace period: the element goes back to the slab. With 1df97a7453ee the map's
+    /// destructor first gives up what a stale pointer has left in it.
+    pub(crate) async fn free_to_slab(&self, cx: Cx<'_>, e: Elem) {
+        let _f = cx.enter("free_all");
+        if self.flags.mem_alloc_dtor {
+            let map = self.map_of_timer(cx, e);
+            self.bpf_timer_cancel_and_free(cx, e, map).await;
+        }
+        let _k = cx.enter_leaf("kfree");
+        cx.free(site!("kfree(l)", Alloc), e.0).await;
     }
 
     /// `htab_elem_free_rcu()` (v5.15 to v6.0), in RCU_SOFTIRQ.
@@ -232,7 +286,8 @@ impl Kernel {
     /// Which map the timer in an element says it belongs to; for readers only.
     fn map_of_timer(&self, cx: Cx<'_>, e: Elem) -> usize {
         cx.machine().with_mem(|m| {
-            let t = Option::<Ptr>::from_word(m.peek(e.slot().obj()));
+            // Bytes that nobody wrote are no pointer.
+            let t = crate::rcu::pointer(m.peek(e.slot().obj()));
             let map = t.map_or(1, |t| m.peek(crate::objects::Timer(t).map().obj()) as usize);
             map.saturating_sub(1).min(self.maps.len() - 1)
         })

@@ -102,7 +102,9 @@ impl Kernel {
         let (ret, left) = self.update_locked(cx, map, key, flags, value).await;
         self.unlock_bucket(cx, b).await;
         // 6.
-        if let Some(old) = left {
+        if let Some(old) = left.filter(|_| !m.no_prealloc) {
+            self.refill_extra(cx, map, old).await;
+        } else if let Some(old) = left {
             self.free_htab_elem(cx, map, old).await;
         }
         f.ret(ret)
@@ -140,6 +142,9 @@ impl Kernel {
         let Some(old) = old else { return (0, None) };
         self.unlink_elem(cx, b, old).await;
         // 6.
+        if !m.no_prealloc && self.flags.extra_refill_late {
+            return (0, Some(old));
+        }
         if !m.no_prealloc {
             if m.has_timer {
                 self.bpf_timer_cancel_and_free(cx, old, map).await;

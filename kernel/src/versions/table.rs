@@ -83,6 +83,16 @@ pub enum Fix {
     AsyncRecursionCheck,
     /// 1ace9bac1ad2
     RcuNotIrqsOff,
+    /// 1df97a7453ee
+    MemAllocDtor,
+    /// D4, never merged
+    CancelBusyFlag,
+    /// D5, never merged
+    ExtraElemRefillLate,
+    /// D5d, never merged
+    TryToCancelOnly,
+    /// D8, never merged
+    FreeWithoutCancel,
 }
 
 /// A row of the table of fixes.
@@ -111,8 +121,11 @@ const fn row(
     FixInfo { fix, commit, name, since: Release::mainline(since.0, since.1), what }
 }
 
+/// No release has it: a superseded design, to be switched on by name.
+const NEVER: (u16, u16) = (u16::MAX, 0);
+
 /// All fixes, in the order of [`Fix`].
-pub const FIXES: [FixInfo; 39] = [
+pub const FIXES: [FixInfo; 44] = [
     row(
         Fix::TimerSlotZeroed,
         "5eaed6eedbe9",
@@ -385,6 +398,41 @@ pub const FIXES: [FixInfo; 39] = [
         "rcu-not-irqs-off",
         (7, 0),
         "a lock-free timer's grace period does not begin with interrupts off",
+    ),
+    row(
+        Fix::MemAllocDtor,
+        "1df97a7453ee",
+        "mem-alloc-dtor",
+        (7, 0),
+        "an element that goes back to the slab gives up the timer that it holds",
+    ),
+    row(
+        Fix::CancelBusyFlag,
+        "",
+        "D4",
+        NEVER,
+        "a design of 2024 for R07: cancel sets a flag, and free waits for it",
+    ),
+    row(
+        Fix::ExtraElemRefillLate,
+        "",
+        "D5",
+        NEVER,
+        "a design of 2025 for R12: the spare element comes back after the bucket is unlocked",
+    ),
+    row(
+        Fix::TryToCancelOnly,
+        "",
+        "D5d",
+        NEVER,
+        "a design of 2024 for R10: free tries to cancel, and waits for a grace period only",
+    ),
+    row(
+        Fix::FreeWithoutCancel,
+        "",
+        "D8",
+        NEVER,
+        "the lock-free design of January 2026: nobody cancels after the last reference",
     ),
 ];
 
