@@ -218,9 +218,14 @@ impl Needs {
     }
 }
 
-/// Whether some program works on a timer through a pointer that it keeps.
+/// Whether some program works on a timer through a pointer that it keeps, and nothing is inserted: deleted elements then
+/// stay in the cache until it has too many of them.
 fn keeps_pointers(w: &World) -> bool {
-    let mut keeps = false;
+    let (mut keeps, mut inserts) = (false, false);
+    each_op_of(w, &mut |op| {
+        let call = call_of(op);
+        inserts |= matches!(call, Some(Call::MapUpdate { .. } | Call::MapUpdateBatch(..)));
+    });
     for p in &w.progs {
         each_op(&p.body.ops, &mut |op| {
             if let Some(Call::TimerInit(o, _) | Call::TimerStart(o, ..)) = call_of(op) {
@@ -228,7 +233,7 @@ fn keeps_pointers(w: &World) -> bool {
             }
         });
     }
-    keeps
+    keeps && !inserts
 }
 
 /// Whether a timer callback can cancel and free.

@@ -56,7 +56,7 @@ pub(crate) struct Map {
     /// Whether it is, or may come to be, in the slot of an outer map.
     pub inner: bool,
     /// Whether its elements can go back to the slab. Searches try it where a program keeps a pointer to an element while
-    /// it works on its timer; elsewhere the per-CPU cache keeps what it gets.
+    /// it works on its timer and nobody inserts; elsewhere the per-CPU cache keeps what it gets.
     pub to_slab: bool,
     /// Whether a task creates it.
     pub created_by_task: bool,
