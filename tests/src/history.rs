@@ -48,7 +48,7 @@ pub const HISTORY: &[Row] = &[
     row("R13 lookup", "r13-bucket-wait-lookup", "", "B B B B B B B B F F F"),
     row("R14", "r14-", "", "B B B B B B B B B B F"),
     row("R15", "r15-", "", "B B B B B B B B B F F"),
-    row("R17", "r17-", "bpf-mem-alloc", "F B B B B B B B B B F"),
+    row("R17", "r17-", "", "F B B B B B B B B B F"),
     row("R18", "r18-", "lock-free", "N N N N N N N N N N F"),
     row("R19", "r19-", "lock-free", "N N N N N N N N N N F"),
     row("R20", "r20-", "lock-free", "N N N N N N N N N N F"),
