@@ -40,6 +40,8 @@ pub struct Palette {
     pub ordered: &'static str,
     /// Lateness.
     pub late: &'static str,
+    /// What is found where it is expected: area.
+    pub late_fill: &'static str,
     /// Fill of hard interrupts; never text.
     pub hardirq: &'static str,
     /// Fill of softirqs.
@@ -68,6 +70,7 @@ const LIGHT: Palette = Palette {
     bug_fill: "#ffe3e3",
     ordered: "#00684a",
     late: "#a15c00",
+    late_fill: "#fff1d6",
     hardirq: "#d55e00",
     softirq: "#0072b2",
     callback: "#f4ca00",
@@ -89,6 +92,7 @@ const DARK: Palette = Palette {
     bug_fill: "#3a1418",
     ordered: "#4fd1a1",
     late: "#f0b429",
+    late_fill: "#3a2c10",
     hardirq: "#e8702a",
     softirq: "#56b4e9",
     callback: "#fff09a",
@@ -111,6 +115,7 @@ const PAGE: Palette = Palette {
     bug_fill: "var(--bug-fill)",
     ordered: "var(--ordered)",
     late: "var(--late)",
+    late_fill: "var(--late-fill)",
     hardirq: "var(--hardirq)",
     softirq: "var(--softirq)",
     callback: "var(--callback)",
@@ -132,7 +137,7 @@ impl Theme {
 }
 
 impl Palette {
-    fn roles(&self) -> [(&'static str, &'static str); 18] {
+    fn roles(&self) -> [(&'static str, &'static str); 19] {
         [
             (PAGE.page, self.page),
             (PAGE.ink, self.ink),
@@ -145,6 +150,7 @@ impl Palette {
             (PAGE.bug_fill, self.bug_fill),
             (PAGE.ordered, self.ordered),
             (PAGE.late, self.late),
+            (PAGE.late_fill, self.late_fill),
             (PAGE.hardirq, self.hardirq),
             (PAGE.softirq, self.softirq),
             (PAGE.callback, self.callback),
@@ -329,6 +335,7 @@ mod tests {
                 (p.muted, p.panel),
                 (p.ink, p.current),
                 (p.ink, p.bug_fill),
+                (p.ink, p.late_fill),
                 (p.bug, p.bug_fill),
                 (p.muted, p.bug_fill),
                 (p.on_irq, p.softirq),

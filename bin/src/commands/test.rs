@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use timerace_kernel::KernelVersion;
 use timerace_kernel::world::Stop;
 use timerace_reports::json::{self, TestCase};
+use timerace_reports::matrix_svg::matrix_svg;
 use timerace_reports::out_dir::write_dir;
 use timerace_reports::table::{Case, CaseState, table};
 use timerace_scenarios::judge::Judged;
@@ -54,9 +55,11 @@ pub fn test(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Fail> {
     let cases: Vec<TestCase> = outcomes.into_iter().map(|o| o.case).collect();
     let value = json::test(&cases);
     if let Some(dir) = &common.out {
+        let theme = common.theme.map(|t| t.of()).unwrap_or_default();
         let files = vec![
             ("result.json".to_string(), json::text(&value).into_bytes()),
             ("matrix.txt".to_string(), table(&shown).into_bytes()),
+            ("matrix.svg".to_string(), matrix_svg(&shown, &command(wanted), theme).into_bytes()),
         ];
         write_dir(dir, &files).map_err(|e| Fail::usage(format!("error: {e}")))?;
     }
@@ -68,6 +71,20 @@ pub fn test(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Fail> {
     let has = |code: &u8| cases.iter().any(|c| c.exit_code == *code);
     let worst = [code::FAILED, code::INCONCLUSIVE].into_iter().find(has);
     Ok(worst.unwrap_or(code::OK))
+}
+
+/// The command that makes the matrix again.
+fn command(wanted: &Wanted<'_>) -> String {
+    let paths = wanted.paths.iter().map(|p| p.display().to_string());
+    let mut words: Vec<String> =
+        ["timerace", "test"].map(String::from).into_iter().chain(paths).collect();
+    let flags =
+        [("--kernel", wanted.kernels), ("--with", wanted.with), ("--without", wanted.without)];
+    words.extend(
+        flags.iter().flat_map(|(f, v)| v.iter().flat_map(|v| [(*f).to_string(), v.clone()])),
+    );
+    words.extend(wanted.pattern.into_iter().flat_map(|p| ["-k".to_string(), p.to_string()]));
+    words.join(" ")
 }
 
 fn cells(common: &Common, wanted: &Wanted<'_>) -> Result<Vec<Cell>, Fail> {

@@ -4,6 +4,7 @@
 mod any;
 mod build;
 mod golden;
+mod graphs;
 mod late;
 mod machine;
 mod page;

@@ -1,0 +1,77 @@
+//! Graphs of findings, and the matrix of a suite.
+
+use crate::{build, golden, svg};
+use std::collections::BTreeSet;
+use timerace_reports::graphs::{happens_before_dot, waits_for_dot};
+use timerace_reports::matrix_svg::matrix_svg;
+use timerace_reports::table::{Case, CaseState};
+use timerace_reports::theme::Theme;
+
+/// Every edge joins nodes that are declared.
+fn check_dot(text: &str) {
+    let node = |l: &str| l.trim().split_once(" [").map(|(n, _)| n.to_string());
+    let nodes: BTreeSet<String> =
+        text.lines().filter(|l| !l.contains(" -> ")).filter_map(node).collect();
+    let mut edges = 0;
+    for line in text.lines().filter(|l| l.contains(" -> ")) {
+        let ends = line.split(" [").next().unwrap().trim_end_matches(';');
+        for end in ends.split(" -> ") {
+            assert!(nodes.contains(end.trim()), "{end} in {line}");
+        }
+        edges += 1;
+    }
+    assert!(edges > 0 && text.matches('{').count() == text.matches('}').count(), "{text}");
+}
+
+#[test]
+fn happens_before_has_the_lock_and_lacks_the_sides() {
+    let text = happens_before_dot(&build::cancel_free_uaf(false), 0).unwrap();
+    check_dot(&text);
+    golden::check("happens-before.dot", &text);
+    assert!(text.contains("unlock \u{2192} lock") && text.contains("style=dashed"), "{text}");
+    assert_eq!(happens_before_dot(&build::cancel_free_uaf(false), 9), None);
+}
+
+#[test]
+fn who_waits_for_whom_is_a_circle_in_a_deadlock_only() {
+    let text = waits_for_dot(&build::mutual_cancel(), 0).unwrap();
+    check_dot(&text);
+    golden::check("waits-for.dot", &text);
+    assert_eq!(text.matches("style=bold").count(), 2);
+    assert_eq!(waits_for_dot(&build::cancel_free_uaf(false), 0), None);
+}
+
+fn case(scenario: &str, kernel: &str, state: CaseState, note: &str) -> Case {
+    Case {
+        scenario: scenario.to_string(),
+        kernel: kernel.to_string(),
+        state,
+        count: None,
+        note: note.to_string(),
+        details: Vec::new(),
+        repeat: None,
+    }
+}
+
+#[test]
+fn neighbours_with_the_same_outcome_share_a_bar() {
+    let kernels = ["v5.15", "v6.1", "v6.6", "v6.7", "v6.8", "v6.9", "v6.10", "v6.11", "v6.12"];
+    let mut cases = Vec::new();
+    for (i, k) in kernels.iter().enumerate() {
+        let note = if i < 4 { "finds USE_AFTER_FREE" } else { "complete" };
+        cases.push(case("r07-cancel-free-uaf", k, CaseState::Ok, note));
+        let state = if i == 6 { CaseState::Failed } else { CaseState::Ok };
+        cases.push(case("lru-evict-running-callback", k, state, "complete"));
+        let state = if i == 8 { CaseState::Incomplete } else { CaseState::Ok };
+        cases.push(case("start-vs-delete", k, state, "finds DEADLOCK, USE_AFTER_FREE"));
+    }
+    let command = "timerace test scenarios --kernel v5.15..v6.12";
+    let drawn = matrix_svg(&cases, command, Theme::Light);
+    svg::check("matrix", &drawn);
+    golden::check("matrix.svg", &drawn);
+    assert_eq!(drawn.matches(">USE_AFTER_FREE<").count(), 1);
+    assert_eq!(drawn.matches(">FAIL<").count(), 1);
+    assert!(drawn.contains("r07-cancel-free-uaf, v5.15 to v6.7: USE_AFTER_FREE"));
+    svg::check("dark", &matrix_svg(&cases, command, Theme::Dark));
+    svg::check("nothing", &matrix_svg(&[], command, Theme::Light));
+}
