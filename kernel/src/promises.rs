@@ -10,6 +10,7 @@
 
 use crate::kernel::Kernel;
 use crate::objects::{AsyncCmd, MapObj, Timer};
+use std::collections::BTreeSet;
 use timerace_core::detect::Class;
 use timerace_core::mem::{FrameName, Mem, Place, Ptr, Word};
 use timerace_core::{CtxId, Obj};
@@ -72,7 +73,7 @@ impl Kernel {
         }
     }
 
-    fn reached(&self, m: &Mem) -> Vec<u64> {
+    fn reached(&self, m: &Mem) -> BTreeSet<u64> {
         let mut words = Vec::new();
         for (map, ty) in self.maps.iter().zip(&self.ty.elems) {
             let living = m.living(*ty);
@@ -92,14 +93,13 @@ impl Kernel {
             }
         }
         words.extend(self.vars.iter().flat_map(|v| &v.objs).map(|o| m.peek(*o)));
-        let mut reached: Vec<u64> = Vec::new();
+        let mut reached = BTreeSet::new();
         while let Some(w) = words.pop() {
             let Some(p) = crate::rcu::pointer(w) else { continue };
             let word = p.to_word();
-            if reached.contains(&word) {
+            if !reached.insert(word) {
                 continue;
             }
-            reached.push(word);
             words.extend(self.commands_of(m, p));
             if let Some(n) = self.raw_fields(m, p) {
                 words.extend((0..n).map(|f| m.peek(p.field::<u64>(f).obj())));
@@ -110,17 +110,17 @@ impl Kernel {
 
     /// What a timer's list of commands, or a command, leads to.
     fn commands_of(&self, m: &Mem, p: Ptr) -> Option<u64> {
-        if self.flags.lock_free && m.living(self.ty.timer).contains(&p) {
+        let ty = m.type_of(p)?;
+        if self.flags.lock_free && ty == self.ty.timer {
             return Some(m.peek(Timer(p).async_cmds().obj()));
         }
-        let is_cmd = m.living(self.ty.cmd).contains(&p);
-        is_cmd.then(|| m.peek(AsyncCmd(p).next().obj()))
+        (ty == self.ty.cmd).then(|| m.peek(AsyncCmd(p).next().obj()))
     }
 
     /// How many members an object of a raw type has; `None` for other objects.
     fn raw_fields(&self, m: &Mem, p: Ptr) -> Option<u32> {
-        let of = |ty: &timerace_core::mem::TypeId| m.living(*ty).contains(&p);
-        let at = self.ty.raw.iter().position(of)?;
+        let ty = m.type_of(p)?;
+        let at = self.ty.raw.iter().position(|raw| *raw == ty)?;
         Some(self.world.types[at].fields.len() as u32)
     }
 }

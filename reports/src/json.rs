@@ -88,6 +88,8 @@ pub struct RunResult {
     pub expectations: Vec<ExpectationResult>,
     /// Per timer, `map[key]`.
     pub latency: BTreeMap<String, Summary>,
+    /// What all lateness together was spent on: nanoseconds by cause.
+    pub causes: Vec<(String, u64)>,
     /// SHA-256 of the full step record, in hexadecimal digits.
     pub digest: String,
 }
@@ -154,6 +156,8 @@ pub fn summary(s: &Summary) -> Value {
 pub fn run(r: &RunResult) -> Value {
     let latency: Map<String, Value> =
         r.latency.iter().map(|(timer, s)| (timer.clone(), summary(s))).collect();
+    let causes: Map<String, Value> =
+        r.causes.iter().map(|(cause, ns)| (cause.clone(), json!(ns))).collect();
     json!({
         "schema": SCHEMA,
         "scenario": r.scenario,
@@ -166,6 +170,7 @@ pub fn run(r: &RunResult) -> Value {
         "findings": findings(&r.findings),
         "expectations": expectations(&r.expectations),
         "latency": latency,
+        "causes_ns": causes,
         "digest": r.digest,
     })
 }

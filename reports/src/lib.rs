@@ -8,6 +8,7 @@
 //! [`choose`]); [`race_text`], [`splat`] and [`steps`] write these rows as text.
 
 pub mod arrows;
+pub mod causes;
 pub mod certificate;
 pub mod choose;
 pub mod cover;

@@ -200,13 +200,10 @@ impl Setup {
     /// Fills shared memory before the start with the same operations that steps use (lists and queues above all).
     /// Nothing is checked.
     pub fn fill<R>(&mut self, f: impl FnOnce(&mut Mem) -> R) -> R {
-        #[cfg(debug_assertions)]
-        {
-            self.mem.declared = (0..self.mem.values.len() as u32)
-                .map(|o| crate::step::Access::write(Obj(o)))
-                .collect();
-        }
-        f(&mut self.mem)
+        self.mem.filling = true;
+        let r = f(&mut self.mem);
+        self.mem.filling = false;
+        r
     }
 
     /// A context. Its number is the order of this call.

@@ -319,6 +319,8 @@ pub struct Mem {
     pub(crate) expiries: u64,
     /// Store buffers, if the memory model has them.
     pub(crate) buffers: Option<Box<crate::tso::Buffers>>,
+    /// Before the start: no step has declared anything.
+    pub(crate) filling: bool,
     #[cfg(debug_assertions)]
     pub(crate) declared: Vec<crate::step::Access>,
 }
@@ -352,6 +354,7 @@ impl Mem {
             own_writes: 0,
             expiries: 0,
             buffers: None,
+            filling: false,
             #[cfg(debug_assertions)]
             declared: Vec::new(),
         }
@@ -430,7 +433,8 @@ impl Mem {
     fn check(&mut self, obj: Obj, write: bool) {
         #[cfg(debug_assertions)]
         debug_assert!(
-            self.declared.iter().any(|a| a.obj() == obj && (a.is_write() || !write)),
+            self.filling
+                || self.declared.iter().any(|a| a.obj() == obj && (a.is_write() || !write)),
             "step {:?} touches {obj:?} (write: {write}) which it did not declare",
             self.label
         );
@@ -523,6 +527,14 @@ impl Mem {
     /// Whether the allocation is alive.
     pub fn is_alive(&self, p: Ptr) -> bool {
         self.values[p.0 as usize] == ALIVE
+    }
+
+    /// The type of the allocation that a pointer points to; `None` if it is not alive, or no allocation is there.
+    pub fn type_of(&self, p: Ptr) -> Option<TypeId> {
+        let at = p.alive().index();
+        let alloc = self.meta.get(at)?.alloc.checked_sub(1)?;
+        let a = &self.allocs[alloc as usize];
+        (a.base == p.alive() && self.values[at] == ALIVE).then_some(a.ty)
     }
 
     /// All allocations of a type that are alive, in the order of their names.

@@ -225,7 +225,7 @@ struct Stretch {
 }
 
 impl Watch for Stretch {
-    fn expiry(&mut self, e: &Expiry) {
+    fn expiry(&mut self, e: &Expiry, _: &[(crate::timed::Cause, u64)]) {
         if e.exit >= self.from {
             self.expiries.push(*e);
         }

@@ -138,6 +138,8 @@ pub struct Expiry {
     pub irq: Option<Nanos>,
     /// When the softirq that ran it began.
     pub softirq: Nanos,
+    /// When the softirq took it off its queue.
+    pub taken: Nanos,
     /// When its callback began.
     pub callback: Nanos,
     /// When its callback ended.

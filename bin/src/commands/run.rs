@@ -14,8 +14,9 @@ use timerace_core::dpor::{Observer, View};
 use timerace_core::policy::Ended;
 use timerace_core::record::record_timed;
 use timerace_core::result::{Expiry, Verdict};
-use timerace_core::timed::{TimedEnd, TimedOptions, TimedRun, Watch, run_timed};
+use timerace_core::timed::{Cause, TimedEnd, TimedOptions, TimedRun, Watch, run_timed};
 use timerace_kernel::world::Stop;
+use timerace_reports::causes::{self, Causes};
 use timerace_reports::json::{self, ExpectationResult, FindingLine, RunResult};
 use timerace_reports::latency::{Histogram, Latencies};
 use timerace_reports::latency_csv::{LatencyCsv, TimerName};
@@ -51,20 +52,29 @@ pub struct Timed {
     pub exit_code: u8,
     /// A limit ended the run before its own end.
     cut_off: bool,
-    /// Rows of `latency.csv`, where asked for.
-    expired: Option<Vec<Expiry>>,
+    /// Why they were late, in words: the worst expiry, and nanoseconds by cause.
+    worst: String,
+    causes: Vec<(String, u64)>,
+    /// Rows of `latency.csv`, where asked for, with the cause of most of the delay.
+    expired: Option<Vec<(Expiry, Option<String>)>>,
 }
 
 struct Collect {
     latencies: Latencies,
-    expired: Option<Vec<Expiry>>,
+    causes: Causes,
+    expired: Option<Vec<(Expiry, Option<Cause>)>>,
 }
 
 impl Watch for Collect {
-    fn expiry(&mut self, e: &Expiry) {
+    fn wants_causes(&self) -> bool {
+        true
+    }
+
+    fn expiry(&mut self, e: &Expiry, causes: &[(Cause, u64)]) {
         self.latencies.record(e);
+        self.causes.record(e, causes);
         if let Some(rows) = &mut self.expired {
-            rows.push(*e);
+            rows.push((*e, causes::main(causes)));
         }
     }
 }
@@ -88,12 +98,16 @@ fn options(s: &Session, seed: u64) -> TimedOptions {
 }
 
 /// Runs a scenario once.
-pub fn once(s: &Session, seed: u64, rows: Option<Vec<Expiry>>) -> Result<Timed, Fail> {
+pub fn once(s: &Session, seed: u64, rows: bool) -> Result<Timed, Fail> {
     let (machine, model) = s.boot(true)?;
     let options = options(s, seed);
     let end = Finals(&model);
     let mut judge = Judge::new(&s.scenario, &s.source.text, &s.world, Some(&end));
-    let mut watch = Collect { latencies: Latencies::default(), expired: rows };
+    let mut watch = Collect {
+        latencies: Latencies::default(),
+        causes: Causes::default(),
+        expired: rows.then(Vec::new),
+    };
     machine.set_marking(judge.needs_marks());
     let (run, exec) = run_timed(&machine, &model, &options, &mut watch);
     let own_end = match s.world.stop {
@@ -120,7 +134,12 @@ pub fn once(s: &Session, seed: u64, rows: Option<Vec<Expiry>>) -> Result<Timed, 
         judged,
         expectations,
         cut_off: !own_end,
-        expired: watch.expired,
+        worst: watch.causes.worst(&machine),
+        causes: watch.causes.totals(&machine),
+        expired: watch.expired.map(|rows| {
+            let words = |c: Cause| causes::words(c, &machine);
+            rows.into_iter().map(|(e, c)| (e, c.map(words))).collect()
+        }),
     })
 }
 
@@ -172,8 +191,7 @@ fn distinct(found: &[timerace_core::Finding], kernel: &str) -> Vec<FindingLine> 
 
 /// Runs a scenario with one seed.
 pub fn run(common: &Common, s: &Session, seed: u64) -> Result<u8, Fail> {
-    let rows = common.out.is_some().then(Vec::new);
-    let t = once(s, seed, rows)?;
+    let t = once(s, seed, common.out.is_some())?;
     let result = result(s, seed, &t);
     if let Some(dir) = &common.out {
         let mut files = files(s, seed, &t, &result)?;
@@ -201,6 +219,7 @@ fn result(s: &Session, seed: u64, t: &Timed) -> RunResult {
         findings: t.findings.clone(),
         expectations: t.expectations.clone(),
         latency: t.latencies.summaries(&t.names),
+        causes: t.causes.clone(),
         digest: t.run.digest.iter().map(|b| format!("{b:02x}")).collect(),
     }
 }
@@ -215,6 +234,10 @@ fn human(s: &Session, seed: u64, t: &Timed) -> String {
     );
     if t.latencies.overall().count() > 0 {
         out.push_str(&t.latencies.overall().terminal());
+    }
+    if !t.worst.is_empty() {
+        out.push('\n');
+        out.push_str(&t.worst);
     }
     for f in &t.findings {
         let _ = writeln!(out, "\nBUG   {}  (step {})", f.message, f.step);
@@ -242,8 +265,8 @@ fn files(
     let fail = |e: &dyn std::fmt::Display| Fail::usage(format!("error: {e}"));
     let names: Vec<TimerName> = t.names.iter().map(|n| timer_name(n)).collect();
     let mut csv = LatencyCsv::new(Vec::new(), &names).map_err(|e| fail(&e))?;
-    for e in t.expired.iter().flatten() {
-        csv.row(e, None).map_err(|e| fail(&e))?;
+    for (e, cause) in t.expired.iter().flatten() {
+        csv.row(e, cause.as_deref()).map_err(|e| fail(&e))?;
     }
     let csv = csv.finish().map_err(|e| fail(&e))?;
     let mut files = vec![
@@ -265,7 +288,8 @@ fn timeline(
     seed: u64,
     t: &Timed,
 ) -> Result<Option<(String, Vec<u8>)>, Fail> {
-    let worst = t.expired.iter().flatten().max_by_key(|e| (e.late_ns(), std::cmp::Reverse(e.exit)));
+    let rows = t.expired.iter().flatten().map(|row| &row.0);
+    let worst = rows.max_by_key(|e| (e.late_ns(), std::cmp::Reverse(e.exit)));
     // A little before and after, but not a whole period of a slow timer.
     let window = worst.map_or((0, TIMELINE_NS), |e| {
         let early = e.armed.0.max(e.programmed.0.saturating_sub(TIMELINE_NS));
@@ -323,7 +347,7 @@ fn plot<'t>(s: &Session, seed: u64, t: &'t Timed) -> LatencyPlot<'t> {
 /// Runs a scenario once per seed.
 pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8, Fail> {
     let seeds: Vec<u64> = (from..=to).collect();
-    let runs = parallel::map(&seeds, common.jobs, |seed| once(s, *seed, None));
+    let runs = parallel::map(&seeds, common.jobs, |seed| once(s, *seed, false));
     let runs: Vec<Timed> = runs.into_iter().collect::<Result<_, _>>()?;
     let mut merged = Latencies::default();
     let mut findings: BTreeMap<String, (u64, u64)> = BTreeMap::new();

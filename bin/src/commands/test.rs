@@ -188,7 +188,7 @@ fn explored(s: &Session, wanted: &Wanted<'_>) -> Result<Outcome, Fail> {
 
 fn timed(s: &Session) -> Result<Outcome, Fail> {
     let Timed { expectations, judged, verdict, exit_code, findings, run, .. } =
-        run::once(s, 1, None)?;
+        run::once(s, 1, false)?;
     let note = match findings.first() {
         Some(f) => format!("finds {}", f.class),
         None => format!("{} expiries", run.expiries),

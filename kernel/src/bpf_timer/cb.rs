@@ -24,6 +24,7 @@ impl Kernel {
     ///    `hrtimer_running = NULL`. 7. HRTIMER_NORESTART.
     pub(crate) async fn bpf_timer_cb(&self, cx: Cx<'_>, t: Timer) {
         let f = cx.enter("bpf_timer_cb");
+        let taken = cx.now();
         // 1., 2.
         let Some(called) = self.callback_fn(cx, t).await else { return };
         // 3.
@@ -33,7 +34,7 @@ impl Kernel {
         // 4., 5.
         self.run_callback(cx, Act::callback(called.callback, called.map, called.value)).await;
         // 6., 7.
-        self.callback_ends(cx, &called, timer, began).await;
+        self.callback_ends(cx, &called, timer, (taken, began)).await;
         f.ret(0);
     }
 
@@ -96,7 +97,13 @@ impl Kernel {
     }
 
     /// Step 6; a timed run notes the expiry.
-    async fn callback_ends(&self, cx: Cx<'_>, called: &Called, timer: u32, began: Nanos) {
+    async fn callback_ends(
+        &self,
+        cx: Cx<'_>,
+        called: &Called,
+        timer: u32,
+        (taken, began): (Nanos, Nanos),
+    ) {
         let cpu = self.cpu(cx);
         let (running, irq_at, pass) = (cpu.hrtimer_running, cpu.irq_at, cpu.now);
         let mut step = cx.step(site!("this_cpu_write(hrtimer_running, NULL)", Memory));
@@ -111,6 +118,7 @@ impl Kernel {
             programmed: Nanos(u64::try_from(called.programmed).unwrap_or(0)),
             irq: None,
             softirq: began,
+            taken,
             callback: began,
             exit: began,
         };

@@ -38,6 +38,7 @@ fn expiry(timer: u32, cpu: u16, late: u64, irq: bool) -> Expiry {
         armed: Nanos(50),
         programmed,
         irq: irq.then(|| programmed.plus(late / 2)),
+        taken: at,
         softirq: at,
         callback: at,
         exit: at.plus(700),

@@ -102,6 +102,7 @@ fn results_for_scripts() {
         findings: Vec::new(),
         expectations: expectations(),
         latency: [("timers[0]".to_string(), summary)].into(),
+        causes: vec![("idle exit".to_string(), 700)],
         digest: "00ff".to_string(),
     });
     let mut e = exploration();

@@ -46,6 +46,7 @@ fn run() -> (Record, Vec<Expiry>) {
         programmed: Nanos(15_000),
         irq: Some(Nanos(15_000)),
         softirq: Nanos(28_000),
+        taken: Nanos(28_000),
         callback: Nanos(28_500),
         exit: Nanos(34_500),
     };

@@ -5,10 +5,13 @@
 //! and not masked, comes in between and prolongs it. A context that spins keeps its CPU until a step elsewhere makes its
 //! guard true. Nothing depends on the machine that simulates.
 
+pub mod causes;
 mod clock;
 pub mod costs;
 mod matches;
 
+pub use causes::Cause;
+use causes::{Doing, History};
 pub(crate) use clock::Clock;
 pub use costs::{Costs, Dist};
 
@@ -68,8 +71,12 @@ pub struct TimedRun {
 
 /// Looks at a timed run as it goes.
 pub trait Watch {
-    /// After an expiry.
-    fn expiry(&mut self, expiry: &Expiry);
+    /// Whether it wants to know why callbacks were late.
+    fn wants_causes(&self) -> bool {
+        false
+    }
+    /// After an expiry. `causes`: the parts of its lateness in nanoseconds, which add up to it; empty unless wanted.
+    fn expiry(&mut self, expiry: &Expiry, causes: &[(Cause, u64)]);
 
     /// Before a step. Of steps that happen right after the one before ([`TimedOptions::goes_on`]) nothing is seen.
     fn before<M: Model>(&mut self, exec: &Exec<'_, M>, pick: Pick) {
@@ -87,7 +94,7 @@ pub trait Watch {
 pub struct Unwatched;
 
 impl Watch for Unwatched {
-    fn expiry(&mut self, _: &Expiry) {}
+    fn expiry(&mut self, _: &Expiry, _: &[(Cause, u64)]) {}
 }
 
 const NEVER: u64 = u64::MAX;
@@ -134,6 +141,8 @@ struct Driver<'e, 'm, M, W> {
     watching: Vec<Vec<Obj>>,
     /// Steps may happen right away, see [`Clock`].
     goes_on: bool,
+    /// What each CPU did lately, where causes are wanted.
+    history: Vec<History>,
     woken: Vec<CtxId>,
     to_block: Vec<CtxId>,
     matches: Matches,
@@ -193,11 +202,13 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         let n = machine.specs.len();
         *machine.clock.borrow_mut() = Clock::new(options, &lanes);
         let is_task = |c: usize| lanes[lane_of[c]].tasks.contains(&CtxId(c as u16));
+        let causes = watch.wants_causes();
         Driver {
             is_task: (0..n).map(is_task).collect(),
             matches: Matches::new(lanes.len()),
             // Marks are in the order of time, so steps must be too.
-            goes_on: options.goes_on && !machine.mem.borrow().marking,
+            goes_on: options.goes_on && !machine.mem.borrow().marking && !causes,
+            history: vec![History::default(); if causes { machine.own.len() } else { 0 }],
             exec,
             machine,
             options,
@@ -278,12 +289,18 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             self.lanes[lane].since = at;
         }
         let alt = self.begin(lane, c, at);
+        let mut begins = at;
         if std::mem::take(&mut self.lanes[lane].idle)
             && self.lanes[lane].own.is_some()
             && !self.is_task[c.index()]
         {
             let clock = &mut *self.machine.clock.borrow_mut();
-            clock.cost += clock.draw(lane, CostClass::IdleExit);
+            let exit = clock.draw(lane, CostClass::IdleExit);
+            clock.cost += exit;
+            if let Some(h) = self.history.get_mut(lane) {
+                h.note(at, Doing { cause: Cause::IdleExit, ctx: Some(c) });
+                begins += exit;
+            }
         }
         self.watch.before(self.exec, Pick { ctx: c, alt });
         self.exec.step(c, alt);
@@ -304,6 +321,10 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         if !self.plan_next(lane, c) {
             self.block_if_disabled(c);
             self.plan(lane);
+        }
+        if !self.history.is_empty() {
+            self.explain(lane, c);
+            self.note(lane, begins);
         }
     }
 
@@ -356,10 +377,46 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         let mut samples = std::mem::take(&mut mem.samples);
         drop(mem);
         for s in &samples {
-            self.watch.expiry(s);
+            self.watch.expiry(s, &[]);
         }
         samples.clear();
         self.machine.mem.borrow_mut().samples = samples;
+    }
+
+    /// Expiries that the last step of `own` has noted, with their causes.
+    fn explain(&mut self, lane: usize, own: CtxId) {
+        let samples = std::mem::take(&mut self.machine.mem.borrow_mut().samples);
+        if let Some(h) = self.history.get(lane) {
+            for e in &samples {
+                self.watch.expiry(e, &h.causes(e, own));
+            }
+        }
+    }
+
+    /// Notes what the CPU does from `at` on, where causes are wanted.
+    fn note(&mut self, lane: usize, at: u64) {
+        if self.history.len() <= lane {
+            return;
+        }
+        let l = &self.lanes[lane];
+        let ctx = l.top.or(l.cur).filter(|_| !l.idle);
+        let cause = ctx.map_or(Cause::Idle, |x| self.doing(lane, x));
+        self.history[lane].note(at, Doing { cause, ctx });
+    }
+
+    fn doing(&self, lane: usize, x: CtxId) -> Cause {
+        let mem = self.machine.mem.borrow();
+        if self.blocked[x.index()] && self.spins(x) {
+            return Cause::Spin(x, mem.blamed(x));
+        }
+        let word = self.lanes[lane].own.map_or(cpu::IDLE, |o| mem.values[o.index()]);
+        match self.machine.specs[x.index()].kind {
+            CtxKind::Hardirq | CtxKind::Nmi => Cause::Interrupt(x),
+            CtxKind::Softirq => Cause::Softirq(x),
+            _ if cpu::irqs_off(word) => Cause::IrqsOff(x, mem.blamed(x)),
+            _ if cpu::bh_off(word) => Cause::SoftirqsOff(x, mem.blamed(x)),
+            _ => Cause::Task(x),
+        }
     }
 
     /// Time passes on a CPU: whoever has it gets on with its work.
@@ -427,8 +484,12 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
                 let mut clock = self.machine.clock.borrow_mut();
                 self.left[c.index()] += clock.draw(l, CostClass::Handover);
             }
+            // What another CPU does to an idle one finds it idle.
+            let idle = l != lane && self.lanes[l].idle;
             self.refresh(l);
             self.plan(l);
+            self.lanes[l].idle |= idle;
+            self.note(l, at);
         }
         self.woken = woken;
     }
@@ -483,7 +544,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             }
         }
         let l = &mut self.lanes[lane];
-        l.idle = idle;
+        l.idle = idle && next > l.t;
         l.next = next;
         l.who = who;
         self.matches.play(lane, next);

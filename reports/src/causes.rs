@@ -1,0 +1,116 @@
+//! Why callbacks were late, in words: the worst expiry explained, and what all of them together waited for.
+
+use crate::num::us;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use timerace_core::mem::FrameName;
+use timerace_core::result::Expiry;
+use timerace_core::timed::Cause;
+use timerace_core::{CtxId, CtxKind, Machine};
+
+/// What a cause is called.
+pub fn words(cause: Cause, machine: &Machine) -> String {
+    let name = |x: CtxId| machine.contexts()[x.index()].name.as_str();
+    let func = |f: FrameName| match f {
+        FrameName::Fn(f) => f,
+        FrameName::Body(b) => machine.names().get(b as usize).map_or("?", String::as_str),
+    };
+    match cause {
+        Cause::ArmedLate => "armed after its expiry".to_string(),
+        Cause::Older => "further back than is kept".to_string(),
+        Cause::IrqsOff(_, f) => format!("hardirqs off in {}", func(f)),
+        Cause::SoftirqsOff(_, f) => format!("softirqs off in {}", func(f)),
+        Cause::Task(x) => format!("{} on the CPU", name(x)),
+        Cause::Idle => "idle".to_string(),
+        Cause::IdleExit => "idle exit".to_string(),
+        Cause::Interrupt(x) if machine.contexts()[x.index()].kind == CtxKind::Nmi => {
+            format!("NMI {}", name(x))
+        }
+        Cause::Interrupt(x) => format!("interrupt: {}", name(x)),
+        Cause::Softirq(x) => format!("HRTIMER softirq waits behind {}", name(x)),
+        Cause::Spin(_, f) => format!("spinning in {}", func(f)),
+        Cause::EarlierTimers => "earlier timers of the same base".to_string(),
+        Cause::ToCallback => "softirq to callback".to_string(),
+    }
+}
+
+/// The causes of many expiries.
+#[derive(Clone, Debug, Default)]
+pub struct Causes {
+    /// Nanoseconds by cause.
+    total: BTreeMap<Cause, u64>,
+    worst: Option<Worst>,
+    expiries: u64,
+}
+
+/// The expiry that was the latest.
+#[derive(Clone, Debug)]
+struct Worst {
+    /// Which of the run, from 1.
+    number: u64,
+    expiry: Expiry,
+    parts: Vec<(Cause, u64)>,
+}
+
+impl Causes {
+    /// One expiry with the parts of its lateness.
+    pub fn record(&mut self, e: &Expiry, parts: &[(Cause, u64)]) {
+        self.expiries += 1;
+        for (cause, ns) in parts {
+            *self.total.entry(*cause).or_default() += ns;
+        }
+        if self.worst.as_ref().is_none_or(|w| e.late_ns() > w.expiry.late_ns()) {
+            let number = self.expiries;
+            self.worst = Some(Worst { number, expiry: *e, parts: parts.to_vec() });
+        }
+    }
+
+    /// Nanoseconds by cause in words, the greatest first.
+    pub fn totals(&self, machine: &Machine) -> Vec<(String, u64)> {
+        let mut by_words: BTreeMap<String, u64> = BTreeMap::new();
+        for (cause, ns) in &self.total {
+            *by_words.entry(words(*cause, machine)).or_default() += ns;
+        }
+        let mut all: Vec<(String, u64)> = by_words.into_iter().collect();
+        all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        all
+    }
+
+    /// The block about the worst expiry; nothing if no callback was late.
+    pub fn worst(&self, machine: &Machine) -> String {
+        let Some(worst) = self.worst.as_ref().filter(|w| w.expiry.late_ns() > 0) else {
+            return String::new();
+        };
+        let (n, e) = (worst.number, worst.expiry);
+        let late = e.late_ns();
+        let mut out = format!(
+            "  worst: expiry {n} at {}.{:03} ms on CPU{}, {} us late\n",
+            e.programmed.0 / 1_000_000,
+            e.programmed.0 / 1_000 % 1_000,
+            e.cpu.0,
+            us(late)
+        );
+        let mut lines: Vec<(String, u64)> = Vec::new();
+        for (cause, ns) in &worst.parts {
+            let text = words(*cause, machine);
+            match lines.iter_mut().find(|l| l.0 == text) {
+                Some(l) => l.1 += ns,
+                None => lines.push((text, *ns)),
+            }
+        }
+        lines.push(("total".to_string(), late));
+        let width = lines.iter().map(|l| l.0.chars().count()).max().unwrap_or(0).max(36);
+        for (text, ns) in lines {
+            let permille = (u128::from(ns) * 1000 + u128::from(late) / 2) / u128::from(late);
+            let share = format!("{}.{} %", permille / 10, permille % 10);
+            let _ = writeln!(out, "    {text:<width$} {:>9} us  {share:>7}", us(ns));
+        }
+        out
+    }
+}
+
+/// The cause of most of the delay.
+pub fn main(parts: &[(Cause, u64)]) -> Option<Cause> {
+    let most = parts.iter().map(|p| p.1).max()?;
+    parts.iter().find(|p| p.1 == most).map(|p| p.0)
+}
