@@ -13,6 +13,7 @@ struct Bench {
     tasks: Vec<(u16, Vec<Do>)>,
     queues: Vec<QueueVar>,
     flag: Var<u64>,
+    lock: Var<Option<CtxId>>,
     log: RefCell<Vec<(String, u64)>>,
 }
 
@@ -29,11 +30,14 @@ enum Do {
     BhOn,
     /// Work on something that is the CPU's own.
     Local(u64),
+    Lock,
+    Unlock,
 }
 
 fn boot(cpus: u16, tasks: &[(u16, Vec<Do>)]) -> (Machine, Bench) {
     let mut s = Setup::new(cpus);
     let flag = s.var("flag", 0u64);
+    let lock = s.lock("lock");
     let add = |s: &mut Setup, name: String, cpu, kind, daemon| {
         s.context(CtxSpec { token: name.clone(), name, cpu: Some(CpuId(cpu)), kind, daemon })
     };
@@ -45,7 +49,7 @@ fn boot(cpus: u16, tasks: &[(u16, Vec<Do>)]) -> (Machine, Bench) {
         add(&mut s, format!("irq{c}"), c, CtxKind::Hardirq, true);
         queues.push(s.timer_queue(&format!("q{c}")));
     }
-    let b = Bench { tasks: tasks.to_vec(), queues, flag, log: RefCell::new(Vec::new()) };
+    let b = Bench { tasks: tasks.to_vec(), queues, flag, lock, log: RefCell::new(Vec::new()) };
     (s.build(), b)
 }
 
@@ -93,6 +97,18 @@ impl Bench {
                 }
                 Do::IrqOff => cx.irq_save(site!("off", Free)).await,
                 Do::IrqOn => cx.irq_restore(site!("on", Free)).await,
+                Do::Lock => {
+                    let (l, me) = (self.lock, cx.id());
+                    cx.step(site!("lock", Free))
+                        .writes(l.obj())
+                        .when(l.obj(), Rel::Eq, 0)
+                        .run(move |m: &mut Mem| {
+                            assert_eq!(m.load(l), None, "a lock is taken when it is free");
+                            m.store(l, Some(me));
+                        })
+                        .await;
+                }
+                Do::Unlock => cx.unlock(site!("unlock", Free), self.lock).await,
                 Do::BhOff => cx.bh_disable(site!("off", Free)).await,
                 Do::BhOn => cx.bh_enable(site!("on", Free)).await,
                 Do::Local(ns) => {
@@ -249,7 +265,9 @@ fn drawn(mut x: u64) -> Vec<(u16, Vec<Do>)> {
     for _ in 0..2 + draw(3) {
         let (mut body, mut open) = (Vec::new(), Vec::new());
         for _ in 0..draw(16) {
-            body.push(match draw(9) {
+            let atomic = open.iter().any(|d| matches!(d, Do::BhOn | Do::IrqOn));
+            let locked = open.iter().any(|d| matches!(d, Do::Unlock));
+            body.push(match draw(11) {
                 0 => Do::Work(draw(3_000)),
                 1 => Do::Arm(draw(40_000)),
                 2 if open.is_empty() => Do::Sleep(draw(20_000)),
@@ -261,6 +279,11 @@ fn drawn(mut x: u64) -> Vec<(u16, Vec<Do>)> {
                 5 => {
                     open.push(Do::IrqOn);
                     Do::IrqOff
+                }
+                // Only where its owner keeps the CPU: the other task of the CPU would spin for a slice.
+                6 | 7 if atomic && !locked => {
+                    open.push(Do::Unlock);
+                    Do::Lock
                 }
                 _ => Do::Local(draw(5_000)),
             });

@@ -284,6 +284,14 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         let c = self.lanes[lane].who;
         self.burn(lane, at);
         self.lanes[lane].t = at;
+        if !self.guard_holds(c) {
+            // It held when the step was planned, and another CPU was faster.
+            self.block_if_disabled(c);
+            self.refresh(lane);
+            self.plan(lane);
+            self.note(lane, at);
+            return;
+        }
         if self.lanes[lane].cur != Some(c) && self.is_task[c.index()] {
             self.lanes[lane].cur = Some(c);
             self.lanes[lane].since = at;
@@ -326,6 +334,13 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             self.explain(lane, c);
             self.note(lane, begins);
         }
+    }
+
+    /// Whether the conditions of the context's next step hold, its CPU's rule left aside.
+    fn guard_holds(&self, c: CtxId) -> bool {
+        let slot = self.machine.slots[c.index()].borrow();
+        let values = &self.machine.mem.borrow().values;
+        slot.guard.cmps.is_empty() || slot.guard.holds(c, None, &|o: Obj| values[o.index()])
     }
 
     /// The declared step begins: what it costs, and whom it will wake.
@@ -475,12 +490,14 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             self.unblock(c);
             self.block_if_disabled(c);
             let at = now.max(self.lanes[l].t);
+            // Whoever comes only later finds the new value there.
+            let spun = l != lane && self.spins(c) && self.lanes[l].t + self.left[c.index()] <= now;
             if l != lane && self.lanes[l].next > at {
                 // What is seen from now on happens from now on.
                 self.burn(l, at);
                 self.lanes[l].t = at;
             }
-            if l != lane && !self.blocked[c.index()] && self.spins(c) {
+            if spun && !self.blocked[c.index()] {
                 let mut clock = self.machine.clock.borrow_mut();
                 self.left[c.index()] += clock.draw(l, CostClass::Handover);
             }
