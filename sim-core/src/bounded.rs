@@ -3,7 +3,7 @@
 //! A bound is not a filter on partial-order reduction, which may reach a state only by an order with more preemptions. So
 //! this search keeps states, keyed with the last context: layer k holds what layer k-1 put off because it needed a switch
 //! away from a context that could go on. Interrupts and helpers switch for free. Exact, and complete when a layer is
-//! empty. Memory: 16 bytes a state, and the prefixes of the next layer.
+//! empty. Memory: at most 24 bytes a state, and the prefixes of the next layer.
 
 use crate::dpor::{Observer, Options, View};
 use crate::exec::Exec;
@@ -12,14 +12,13 @@ use crate::machine::Model;
 use crate::policy::{Choice, Ended, default_pick};
 use crate::result::{Bound, Engine, Exploration, Tally};
 use crate::schedule::Pick;
-use crate::states::Canon;
-use std::collections::HashSet;
+use crate::states::{Canon, Table};
 
 struct Search<'e, 'm, M> {
     exec: &'e mut Exec<'m, M>,
     options: &'e Options,
     canon: Canon,
-    seen: HashSet<u128>,
+    seen: Table,
     layer: Vec<Vec<Pick>>,
     next: Vec<Vec<Pick>>,
     path: Vec<Pick>,
@@ -42,7 +41,7 @@ pub fn explore_bounded<M: Model>(
         exec,
         options,
         canon: Canon::plain(),
-        seen: HashSet::new(),
+        seen: Table::new(),
         layer: vec![Vec::new()],
         next: Vec::new(),
         path: Vec::new(),
@@ -110,11 +109,12 @@ impl<M: Model> Search<'_, '_, M> {
             }
             let last = self.last();
             let key = self.key(last);
-            if !self.seen.insert(key) {
+            if self.seen.get(key).is_some() {
                 // What was found on the way is no part of the state.
                 let found = !self.exec.machine().mem.borrow().findings.is_empty();
                 return found.then(|| self.finish(ready));
             }
+            self.seen.insert(key, 0);
             let going = last.filter(|l| ready.contains(l) && !self.exec.is_idle(*l));
             let mut first = None;
             for c in &ready {
@@ -165,7 +165,7 @@ impl<M: Model> Search<'_, '_, M> {
 
     fn key(&mut self, last: Option<CtxId>) -> u128 {
         let who = last.map_or(0, |l| u64::from(l.0) + 1);
-        self.canon.key(self.exec, 0).0 ^ u128::from(crate::mix::mix(who))
+        (self.canon.key(self.exec, 0).0 ^ u128::from(crate::mix::mix(who))).max(1)
     }
 
     fn judge(&mut self, ended: &Ended, observer: &mut dyn Observer) {

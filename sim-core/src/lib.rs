@@ -19,6 +19,7 @@ pub mod bounded;
 pub mod cpu;
 pub mod ctx;
 pub mod detect;
+mod digests;
 pub mod dpor;
 pub mod exec;
 pub mod exhaustive;

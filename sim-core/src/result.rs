@@ -1,6 +1,7 @@
 //! What a search or a timed run found out, as plain data.
 
 use crate::detect::{Class, FindingKey};
+use crate::digests::Digests;
 use crate::dpor::Options;
 use crate::ids::{CpuId, Nanos};
 use crate::mem::{FrameName, Mem};
@@ -8,8 +9,8 @@ use crate::mix::roll;
 use crate::order::Cost;
 use crate::policy::Ended;
 use crate::schedule::{Pick, Schedule};
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashSet};
 
 /// A bound that cuts a search off, and whether it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,7 +175,7 @@ pub(crate) struct Tally {
     steps_hit: bool,
     expiries_hit: bool,
     found: BTreeMap<FindingKey, Kept>,
-    states: HashSet<u64>,
+    states: Digests,
     pub traces: u64,
 }
 
@@ -216,7 +217,7 @@ impl Tally {
         self.max_hit |= other.max_hit;
         self.steps_hit |= other.steps_hit;
         self.expiries_hit |= other.expiries_hit;
-        self.states.extend(other.states);
+        other.states.iter().for_each(|s| self.states.insert(s));
         self.traces = self.traces.wrapping_add(other.traces);
         for (key, new) in other.found {
             match self.found.entry(key) {
@@ -250,8 +251,7 @@ impl Tally {
         names: &[String],
         options: &Options,
     ) -> Exploration {
-        let mut states: Vec<u64> = self.states.into_iter().collect();
-        states.sort_unstable();
+        let states = self.states;
         let name = |f| match f {
             FrameName::Fn(f) => f.to_string(),
             FrameName::Body(i) => names[i as usize].clone(),
@@ -289,7 +289,7 @@ impl Tally {
                 limit("expiries", Some(limits.expiries), self.expiries_hit),
             ],
             final_states: states.len() as u64,
-            state_digest: states.iter().fold(0, |h, s| roll(h, *s)),
+            state_digest: states.iter().fold(0, roll),
             trace_digest: self.traces,
         }
     }

@@ -23,7 +23,7 @@ use crate::result::{Engine, Exploration, Tally};
 use crate::schedule::Pick;
 use crate::step::{Access, conflict};
 pub(crate) use canon::Canon;
-use table::Table;
+pub(crate) use table::Table;
 
 /// A point of the present path.
 #[derive(Clone, Debug)]
