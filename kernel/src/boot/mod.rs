@@ -6,6 +6,7 @@ mod hotplug;
 mod lru;
 mod maps;
 mod need;
+mod orbits;
 mod verify;
 
 use crate::attach::{Attached, Point};
@@ -144,6 +145,8 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
     contexts::contexts(&mut setup, &mut kernel, &needs)?;
     if world.machine.memory == Memory::Tso && !timed {
         setup.store_buffers(STORE_BUFFER);
+    } else {
+        orbits::orbits(&mut setup, &kernel);
     }
     kernel.contexts_of = setup.contexts_of_cpus().into_iter().map(Into::into).collect();
     kernel.held_bucket = kernel.roles.iter().map(|_| Cell::new(None)).collect();
