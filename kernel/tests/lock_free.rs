@@ -195,3 +195,29 @@ fn random_schedules_of_a_deferred_start_reach_nothing_new() {
     task(&mut w, "stop", 1, vec![run(p)]);
     random_runs_agree(&w, 2_000);
 }
+
+/// A program on a hardware counter starts the timer, beside a task that cancels it.
+fn sampled(k: KernelVersion) -> World {
+    let (mut w, cb) = one(k, 1, ElemInit::Present);
+    w.maps[0].init = vec![(0, armed(cb))];
+    let spy = prog(&mut w, "spy", ProgKind::PerfEvent, vec![ret(&[OK, EINVAL], start(0, 10))]);
+    w.progs[spy].attach = Some(Attach::PerfEvent(Ns::fixed(1_000)));
+    let p = prog(&mut w, "stop", ProgKind::Syscall, vec![ret(&[0, 1], cancel(0))]);
+    task(&mut w, "stop", 0, vec![run(p)]);
+    w
+}
+
+#[test]
+fn a_counter_that_overflows_is_an_nmi_on_each_busy_cpu() {
+    let w = sampled(kernel("v7.0"));
+    assert_eq!(findings(&w), none());
+    let mut fails = w.clone();
+    let spy = fails.progs.iter().position(|p| p.name == "spy").unwrap();
+    fails.progs[spy].body.ops = vec![ret(&[EOPNOTSUPP], cancel(0))];
+    assert_eq!(findings(&fails), none(), "it runs in an NMI");
+    fails.progs[spy].body.ops = vec![ret(&[0, 1], cancel(0))];
+    assert_eq!(findings(&fails).len(), 1);
+    // v5.16 to v6.19 load no such program.
+    let refused = timerace_kernel::boot(&sampled(kernel("v6.19")), false);
+    assert!(matches!(refused, Err(timerace_kernel::BootError::Refused { .. })));
+}

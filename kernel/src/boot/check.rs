@@ -1,12 +1,12 @@
 //! What the model does not have is refused here, with its place in the source.
 
-use super::need::{each_op, source_body};
+use super::need::{each_op, is_loaded, source_body};
 use super::{BootError, hotplug};
 use crate::attach::Point;
 use crate::compile::{Code, MAX_LOCALS};
 use crate::world::{
-    Call, Cond, Event, Fault, LineId, MapKind, MapRef, ObjRef, Op, OpKind, Operand, Place, Preempt,
-    ProgKind, Timing, ValueRef, When, World,
+    Attach, Call, Cond, Event, Fault, LineId, MapKind, MapRef, ObjRef, Op, OpKind, Operand, Place,
+    Preempt, ProgKind, Timing, ValueRef, When, World,
 };
 
 /// The most members of a struct.
@@ -50,8 +50,12 @@ pub(super) fn check(w: &World, timed: bool) -> Result {
     }
     maps(w)?;
     faults(w)?;
-    for p in &w.progs {
-        if let Some(a) = p.attach.as_ref().filter(|a| !p.is_sched_ext() && Point::of(a).is_none()) {
+    for (i, p) in w.progs.iter().enumerate() {
+        let sampled = matches!(p.attach, Some(Attach::PerfEvent(_)));
+        let known = |a: &Attach| p.is_sched_ext() || sampled || Point::of(a).is_some();
+        // An event that is opened by a task, for a program that it has loaded, is not modelled.
+        let opened = sampled && is_loaded(w, i);
+        if let Some(a) = p.attach.as_ref().filter(|a| !known(a) || opened) {
             return unsupported(w, &format!("a program on {a}"), p.at);
         }
         if p.kind == ProgKind::WqCb || p.kind == ProgKind::StructOps && !p.is_sched_ext() {

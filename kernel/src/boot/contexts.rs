@@ -6,7 +6,7 @@ use crate::compile::Code;
 use crate::kernel::{Kernel, Role};
 use crate::process::Task;
 use crate::source::{Does, SourceVars};
-use crate::world::{Body, Call, Event, Op, OpKind, When, Work};
+use crate::world::{Attach, Body, Call, Event, Op, OpKind, When, Work};
 use std::cell::RefCell;
 use timerace_core::rcu::GracePeriods;
 use timerace_core::{CpuId, CtxKind, CtxSpec, Obj, Setup};
@@ -162,6 +162,7 @@ impl Builder<'_> {
                 self.source(usize::from(c.cpu), kind, &name, src.when, does, 1);
             }
         }
+        self.sampled(&w);
         if w.irqs > 0 && !self.k.timed {
             for cpu in 0..self.k.cpus.len() {
                 let does = Does::Takes(crate::world::Ns::fixed(0));
@@ -170,6 +171,21 @@ impl Builder<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Programs on a hardware counter: its overflow is an NMI, on each CPU on which something runs.
+    fn sampled(&mut self, w: &crate::world::World) {
+        let tasks: Vec<u16> = self.k.tasks.iter().flat_map(|t| t.cpus.iter().copied()).collect();
+        for (i, p) in w.progs.iter().enumerate() {
+            let Some(Attach::PerfEvent(period)) = p.attach else { continue };
+            for cpu in 0..self.k.cpus.len() {
+                let runs = tasks.contains(&(cpu as u16)) || !self.k.sources[cpu].is_empty();
+                if runs {
+                    let (name, does) = (format!("pmi{i}"), Does::Packet(i));
+                    self.source(cpu, CtxKind::Nmi, &name, When::Every(period), does, 1);
+                }
+            }
+        }
     }
 
     fn work(&mut self, work: &Work, name: &str) -> Result<Does, BootError> {

@@ -3,8 +3,8 @@
 use crate::compile::each_key;
 use crate::flags::Flags;
 use crate::world::{
-    Body, Call, ElemInit, Event, KeyRef, MapKind, MapRef, Op, OpKind, Operand, ProgKind, ValueRef,
-    Work, World,
+    Attach, Body, Call, ElemInit, Event, KeyRef, MapKind, MapRef, Op, OpKind, Operand, ProgDef,
+    ProgKind, ValueRef, Work, World,
 };
 
 /// Facts about a world.
@@ -70,8 +70,9 @@ pub(super) fn each_op_of<'w>(w: &'w World, f: &mut dyn FnMut(&'w Op)) {
 
 /// Whether an NMI can run steps or programs.
 pub(super) fn has_nmi(w: &World) -> bool {
-    let sources = w.cpu_events.iter().flat_map(|c| &c.sources);
-    sources.into_iter().any(|s| matches!(s.what, Event::Nmi(_)))
+    let mut sources = w.cpu_events.iter().flat_map(|c| &c.sources);
+    let sampled = |p: &ProgDef| matches!(p.attach, Some(Attach::PerfEvent(_)));
+    sources.any(|s| matches!(s.what, Event::Nmi(_))) || w.progs.iter().any(sampled)
 }
 
 fn call_of(op: &Op) -> Option<&Call> {
