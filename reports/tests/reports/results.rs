@@ -61,14 +61,18 @@ fn statements_about_searches() {
     let within = cover(&e, &declared);
     e.bounds[1].hit = true;
     let cut = cover(&e, &declared);
-    let random =
-        cover(&Exploration { policy: "random", complete: false, ..exploration() }, &scope());
+    let random = cover(&sample(), &scope());
     e.failing = 88;
     let bug = cover(&e, &Scope { irqs: None, ..scope() });
     let all = [complete, narrowed, within, cut, random, bug];
     assert!(all.iter().all(|t| !t.contains("roved") && t.lines().all(|l| l.len() <= 100)));
     assert!(all.iter().map(|t| t.starts_with("PASS")).eq([true, false, true, false, false, false]));
     golden::check("cover.txt", &all.join("\n"));
+}
+
+fn sample() -> Exploration {
+    let (policy, engine) = ("random", Engine::Sample);
+    Exploration { policy, engine, complete: false, ..exploration() }
 }
 
 fn expectations() -> Vec<ExpectationResult> {
