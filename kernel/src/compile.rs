@@ -117,6 +117,9 @@ pub(crate) fn each_key(call: &Call, f: &mut dyn FnMut(&KeyRef)) {
     use crate::world::ValueRef;
     match call {
         Call::TimerInit(o, _)
+        | Call::TimerInitOf { timer: o, .. }
+        | Call::SpinLock(o)
+        | Call::SpinUnlock(o)
         | Call::TimerSetCallback(o, _)
         | Call::TimerStart(o, ..)
         | Call::TimerCancel(o)

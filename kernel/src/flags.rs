@@ -51,6 +51,16 @@ pub(crate) struct Flags {
     pub callback_not_sleepable: bool,
     /// 5fb750e8a9ae: timers are allocated with kmalloc_nolock.
     pub kmalloc_nolock: bool,
+    /// 64e8ee814819: a timer in a nested struct or in an array of one is found.
+    pub nested_fields: bool,
+    /// d2102f2f5d75: a look-up with a constant index inside an array is not NULL.
+    pub lookup_nullness: bool,
+    /// c4bcfb38a95e: there are maps of type BPF_MAP_TYPE_CGRP_STORAGE.
+    pub cgrp_storage: bool,
+    /// fd9c663b9ad6: there are netfilter programs.
+    pub netfilter_progs: bool,
+    /// e25ddfb388c8, on PREEMPT_RT: programs with timers are refused.
+    pub rt_refused: bool,
     /// Flags that bpf_timer_start accepts.
     pub start_flags: u64,
     /// 5e0bc3082e2e: classic tracing programs may not use timers.
@@ -87,7 +97,8 @@ pub(crate) const BPF_F_TIMER_ABS: u64 = 1;
 pub(crate) const BPF_F_TIMER_CPU_PIN: u64 = 2;
 
 impl Flags {
-    pub fn of(k: KernelVersion) -> Flags {
+    /// The flags of a kernel, built for PREEMPT_RT or not.
+    pub fn of(k: KernelVersion, rt: bool) -> Flags {
         let abs = if k.has(Fix::TimerAbs) { BPF_F_TIMER_ABS } else { 0 };
         let pin = if k.has(Fix::TimerCpuPin) { BPF_F_TIMER_CPU_PIN } else { 0 };
         Flags {
@@ -118,6 +129,11 @@ impl Flags {
             async_recursion_check: k.has(Fix::AsyncRecursionCheck),
             rcu_not_irqs_off: k.has(Fix::RcuNotIrqsOff),
             verifier_einval: k.has(Fix::VerifierEinval),
+            nested_fields: k.has(Fix::NestedFields),
+            lookup_nullness: k.has(Fix::LookupNullness),
+            cgrp_storage: k.has(Fix::CgrpStorage),
+            netfilter_progs: k.has(Fix::NetfilterProgs),
+            rt_refused: rt && k.has(Fix::RtRefused),
             lru_free_after_unlock: k.has(Fix::LruFreeAfterBucketUnlock),
             lru_free_target: k.has(Fix::LruFreeTarget),
             lookup_delete_after_unlock: k.has(Fix::LookupDeleteAfterUnlock),

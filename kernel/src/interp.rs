@@ -9,7 +9,7 @@ use crate::world::{
     UpdateFlag, ValueRef,
 };
 use timerace_core::detect::Class;
-use timerace_core::{Cx, Ptr, Word, site};
+use timerace_core::{Cx, Ptr, Var, Word, site};
 
 /// An activation of a body: its locals and what it was called with.
 #[derive(Clone, Debug)]
@@ -139,6 +139,7 @@ impl Kernel {
                         self.check_ret(cx, call, returns, ret).await;
                     }
                 }
+                OpKind::Return(_) => break,
                 _ => self.raw(cx, act, op).await,
             }
         }
@@ -187,7 +188,11 @@ impl Kernel {
     }
 
     async fn timer_call(&self, cx: Cx<'_>, act: &Act, call: &Call) -> Done {
+        if let Call::SpinLock(obj) | Call::SpinUnlock(obj) = call {
+            return self.spin_call(cx, act, obj, matches!(call, Call::SpinLock(_))).await;
+        }
         let (Call::TimerInit(obj, _)
+        | Call::TimerInitOf { timer: obj, .. }
         | Call::TimerSetCallback(obj, _)
         | Call::TimerStart(obj, ..)
         | Call::TimerCancel(obj)
@@ -197,7 +202,9 @@ impl Kernel {
         };
         let Some((e, map)) = self.object(cx, act, obj).await else { return Done::NOT_CALLED };
         Done::code(match call {
-            Call::TimerInit(_, flags) => self.bpf_timer_init(cx, e, map, *flags).await,
+            Call::TimerInit(_, flags) | Call::TimerInitOf { flags, .. } => {
+                self.bpf_timer_init(cx, e, map, *flags).await
+            }
             Call::TimerSetCallback(_, f) => {
                 let callback = Callback { prog: act.prog, func: f.index() };
                 self.bpf_timer_set_callback(cx, e, map, callback).await
@@ -209,6 +216,21 @@ impl Kernel {
             Call::TimerCancelAsync(_) => self.bpf_timer_cancel_async(cx, e, map).await,
             _ => self.bpf_timer_cancel(cx, e, map).await,
         })
+    }
+
+    /// `bpf_spin_lock()`, `bpf_spin_unlock()`: interrupts off, an arch spinlock in the value.
+    async fn spin_call(&self, cx: Cx<'_>, act: &Act, obj: &ObjRef, lock: bool) -> Done {
+        let Some((e, map)) = self.object(cx, act, obj).await else { return Done::NOT_CALLED };
+        let Some(field) = self.maps[map].lock_member else { return Done::NOT_CALLED };
+        let word = Var::at(e.member(field).obj());
+        if lock {
+            cx.irq_save(site!("local_irq_save(flags)", Mask, quiet)).await;
+            cx.lock(site!("bpf_spin_lock(&value->lock)", Lock), word).await;
+        } else {
+            cx.unlock(site!("bpf_spin_unlock(&value->lock)", Lock), word).await;
+            cx.irq_restore(site!("local_irq_restore(flags)", Mask, quiet)).await;
+        }
+        Done::code(0)
     }
 
     /// The element that a helper works on, and its map. `None`: the element is absent, the call is not made.
@@ -226,6 +248,8 @@ impl Kernel {
                 (word & TAG_ELEM != 0).then(|| (Elem(Ptr::from_word(word)), map))
             }
             ValueRef::Value => act.value.map(|e| (e, act.map)),
+            // The verifier lets no program do that.
+            ValueRef::Context => None,
         }
     }
 

@@ -19,6 +19,8 @@ pub(crate) struct Task {
     pub code: Code,
     /// Whether it may load programs with timers.
     pub cap_bpf: bool,
+    /// Whether it may load programs of the network.
+    pub cap_net_admin: bool,
     /// The CPUs that it runs on, each with a context; the first is where it begins.
     pub cpus: Vec<u16>,
     /// By part: not 0 when the task comes to that CPU.

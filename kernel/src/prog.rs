@@ -2,7 +2,7 @@
 
 use crate::arg::Arg;
 use crate::compile::Code;
-use crate::errno::EPERM;
+use crate::errno::{EBADF, EPERM};
 use crate::interp::Act;
 use crate::kernel::Kernel;
 use crate::log::CallbackRun;
@@ -35,7 +35,13 @@ impl Kernel {
         let p = &self.progs[prog];
         let label = site!("bpf(BPF_PROG_LOAD, {})", Syscall).with(Arg::Prog(prog).word());
         let section = self.enter_kernel(cx, label).await;
-        let refused = if self.cap_bpf(cx) { p.load_ret } else { EPERM };
+        let no_map = p.used_maps.iter().any(|m| self.maps[*m].create_ret < 0);
+        let refused = match () {
+            () if !self.may_load(cx, p.kind) => EPERM,
+            // A program names its maps by descriptors.
+            () if no_map => EBADF,
+            () => p.load_ret,
+        };
         if refused < 0 {
             self.leave_kernel(cx, section).await;
             return f.ret(refused);

@@ -4,7 +4,7 @@ use crate::arg::Arg;
 use crate::errno::{EBADF, EEXIST, EINVAL, ENOENT, ENOTSUPP};
 use crate::kernel::{Kernel, Role};
 use crate::process::{File, Process};
-use crate::world::{Call, ElemRef, FdRef, KeyRef, MapRef, Operand};
+use crate::world::{Call, ElemRef, FdRef, KeyRef, MapRef, Operand, ProgKind};
 use timerace_core::step::{Gate, Site};
 use timerace_core::{Cx, site};
 
@@ -91,10 +91,10 @@ impl Kernel {
     /// Calls about file descriptors and what is behind them.
     async fn fd_syscall(&self, cx: Cx<'_>, p: &mut Process, call: &Call) -> i64 {
         match call {
-            Call::MapCreate(m) => {
-                self.bpf_map_create(cx, m.index()).await;
-                p.open(File::Map(m.index()))
-            }
+            Call::MapCreate(m) => match self.bpf_map_create(cx, m.index()).await {
+                0 => p.open(File::Map(m.index())),
+                error => error,
+            },
             Call::ProgLoad(g) => match self.bpf_prog_load(cx, g.index()).await {
                 0 => p.open(File::Prog(g.index())),
                 error => error,
@@ -137,11 +137,13 @@ impl Kernel {
         }
     }
 
-    pub(crate) fn cap_bpf(&self, cx: Cx<'_>) -> bool {
-        match self.roles[cx.id().index()] {
-            Role::Task { task, .. } => self.tasks[task].cap_bpf,
-            _ => true,
-        }
+    /// Whether the task has the capabilities that loading a program of this type needs.
+    pub(crate) fn may_load(&self, cx: Cx<'_>, kind: ProgKind) -> bool {
+        let Role::Task { task, .. } = self.roles[cx.id().index()] else { return true };
+        let t = &self.tasks[task];
+        // `is_net_admin_prog_type()`
+        let net = matches!(kind, ProgKind::Xdp | ProgKind::Tc | ProgKind::Netfilter);
+        t.cap_bpf && (t.cap_net_admin || !net)
     }
 
     async fn close(&self, cx: Cx<'_>, p: &mut Process, fd: &FdRef) -> i64 {

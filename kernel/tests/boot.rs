@@ -30,10 +30,19 @@ fn machines_that_are_not_modelled() {
         f(&mut w);
         refusal(&w)
     };
-    assert!(with(|w| w.machine.preempt = Preempt::Rt).contains("PREEMPT_RT"));
+    let rt = |w: &mut World| {
+        w.machine.preempt = Preempt::Rt;
+        prog(w, "p", ProgKind::Syscall, vec![any(cancel(0))]);
+    };
+    assert!(with(rt).contains("PREEMPT_RT"));
     assert!(with(|w| w.machine.high_res = false).contains("high_res"));
     assert!(with(|w| w.timing = Timing::Respect).contains("Respect"));
-    assert!(with(|w| w.maps[0].kind = MapKind::LpmTrie).contains("map type"));
+    let trie = |w: &mut World| {
+        w.maps[0].kind = MapKind::LpmTrie;
+        w.types[0].fields.remove(0);
+    };
+    assert!(with(trie).contains("map type"));
+    assert!(with(|w| w.maps[0].kind = MapKind::LpmTrie).contains("-EOPNOTSUPP"));
 }
 
 #[test]

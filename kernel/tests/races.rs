@@ -167,11 +167,13 @@ fn reuse(k: KernelVersion, kind: MapKind) -> World {
     let find =
         OpKind::Call { call: Call::MapLookup(elem(0)), returns: Returns::Any, bind: Some(v) };
     let stale = ObjRef { value: ValueRef::Local(v), field: None, byte: None };
+    let init = any(Call::TimerInit(stale, CLOCK_MONOTONIC));
+    let found = Cond::Cmp(Operand::Local(v), CmpOp::Ne, Operand::Null);
     let p = prog(
         &mut w,
         "stale",
         ProgKind::Syscall,
-        vec![op(find), any(Call::TimerInit(stale, CLOCK_MONOTONIC))],
+        vec![op(find), op(OpKind::If { cond: found, then: vec![init], otherwise: vec![] })],
     );
     w.progs[p].body.locals = vec!["v".into()];
     task(&mut w, "user", 0, vec![run(p)]);

@@ -39,6 +39,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("map-free-fields", "map_free finds what the last user reference left, which is nothing"),
     ("timer-abs", "a feature"),
     ("timer-cpu-pin", "a feature"),
+    ("netfilter-progs", "a feature"),
+    ("cgrp-storage", "a feature"),
     ("verifier-einval", "another error code"),
     ("nested-fields", "a feature of the verifier"),
     ("lookup-nullness", "a feature of the verifier"),

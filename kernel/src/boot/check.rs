@@ -1,9 +1,11 @@
 //! What the model does not have is refused here, with its place in the source.
 
-use super::need::{each_op, is_loaded, source_body};
+use super::need::{self, each_op, is_loaded, source_body};
 use super::{BootError, hotplug};
 use crate::attach::Point;
 use crate::compile::{Code, MAX_LOCALS};
+use crate::map::Map;
+use crate::prog::Prog;
 use crate::world::{
     Attach, Call, Cond, Event, Fault, LineId, MapKind, MapRef, ObjRef, Op, OpKind, Operand, Place,
     Preempt, ProgKind, Timing, ValueRef, When, World,
@@ -32,9 +34,6 @@ pub(super) fn locals(code: &Code, name: &str) -> Result {
 /// Refuses what is not modelled.
 pub(super) fn check(w: &World, timed: bool) -> Result {
     let nowhere = LineId(u32::MAX);
-    if w.machine.preempt == Preempt::Rt {
-        return unsupported(w, "PREEMPT_RT", nowhere);
-    }
     if let Some(t) = w.types.iter().find(|t| t.fields.len() > MAX_FIELDS) {
         let (count, limit) = (t.fields.len(), MAX_FIELDS);
         return Err(BootError::TooMany { what: format!("members of `{}`", t.name), count, limit });
@@ -89,15 +88,38 @@ pub(super) fn check(w: &World, timed: bool) -> Result {
 
 fn maps(w: &World) -> Result {
     for m in &w.maps {
-        let known = matches!(m.kind, MapKind::Hash | MapKind::LruHash | MapKind::Array);
-        if !known && !m.kind.is_outer() {
-            return unsupported(w, "this map type", m.at);
-        }
         if m.max_entries as usize > MAX_ELEMENTS {
             let (count, limit) = (m.max_entries as usize, MAX_ELEMENTS);
             let what = format!("elements of `{}`", m.name);
             return Err(BootError::TooMany { what, count, limit });
         }
+    }
+    Ok(())
+}
+
+/// A map type whose operations are not modelled may be created, or refused, but not used; and on PREEMPT_RT no program
+/// with timers may run.
+pub(super) fn used(w: &World, maps: &[Map], progs: &[Prog]) -> Result {
+    for (i, m) in w.maps.iter().enumerate() {
+        let known = matches!(m.kind, MapKind::Hash | MapKind::LruHash | MapKind::Array);
+        let created = need::is_created(w, i);
+        if maps[i].create_ret < 0 && !created {
+            let (what, errno) = (format!("map `{}`", m.name), maps[i].create_ret);
+            return Err(BootError::Refused { what, errno, at: w.at(m.at) });
+        }
+        let there = maps[i].create_ret == 0;
+        let runs = |p: &Prog| there && p.load_ret == 0 && p.used_maps.contains(&i);
+        let used = progs.iter().any(runs) || need::is_used_by_task(w, i) || !created;
+        if !known && !m.kind.is_outer() && used {
+            return unsupported(w, "this map type", m.at);
+        }
+    }
+    let timers = |p: &Prog| {
+        let has_timer = p.used_maps.iter().any(|m| maps[*m].has_timer);
+        p.load_ret == 0 && has_timer
+    };
+    if w.machine.preempt == Preempt::Rt && progs.iter().any(timers) {
+        return unsupported(w, "PREEMPT_RT with programs that use timers", LineId(u32::MAX));
     }
     Ok(())
 }
@@ -149,6 +171,7 @@ fn problem(op: &Op, who: Who) -> Option<String> {
     match &op.kind {
         OpKind::Call { call, .. } => call_problem(call, who).then(text).flatten(),
         OpKind::Suspend(_) => text(),
+        OpKind::Return(_) if who != Who::Program => text(),
         OpKind::Sleep(_)
         | OpKind::SleepUntilTime(_)
         | OpKind::ClockStep { .. }
@@ -185,6 +208,9 @@ fn call_problem(call: &Call, who: Who) -> bool {
     match call {
         Call::WqInit(..) | Call::WqSetCallback(..) | Call::WqStart(..) => true,
         Call::TimerInit(o, _)
+        | Call::TimerInitOf { timer: o, .. }
+        | Call::SpinLock(o)
+        | Call::SpinUnlock(o)
         | Call::TimerSetCallback(o, _)
         | Call::TimerStart(o, ..)
         | Call::TimerCancel(o)

@@ -77,6 +77,7 @@ impl Builder<'_> {
             let unblocked = t.blocked.then(|| self.s.var(&format!("{}.unblocked", t.name), false));
             self.task(t.cpu, &t.name, code, unblocked, signalled);
             self.k.tasks[i].cap_bpf = t.cap_bpf;
+            self.k.tasks[i].cap_net_admin = t.cap_net_admin;
         }
         for c in w.cpu_events.iter().filter(|c| !c.steps.is_empty()) {
             let name = format!("cpu{}", c.cpu);
@@ -118,8 +119,16 @@ impl Builder<'_> {
             self.reader(&format!("{name}.{c}"), raw, true);
         }
         let baton = RefCell::new(None);
-        let cap_bpf = true;
-        self.k.tasks.push(Task { code, cap_bpf, cpus, handoff, unblocked, signalled, baton });
+        self.k.tasks.push(Task {
+            code,
+            cap_bpf: true,
+            cap_net_admin: true,
+            cpus,
+            handoff,
+            unblocked,
+            signalled,
+            baton,
+        });
     }
 
     fn sources(&mut self) -> Result<(), BootError> {

@@ -20,17 +20,10 @@ pub(super) fn elem_fields(w: &World, m: &MapDef) -> Vec<String> {
 
 /// All maps, empty.
 pub(super) fn maps(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, flags: &Flags) -> Vec<Map> {
-    (0..w.maps.len()).map(|i| map(s, w, ty, needs, flags.lru_free_target, i)).collect()
+    (0..w.maps.len()).map(|i| map(s, w, ty, needs, flags, i)).collect()
 }
 
-fn map(
-    s: &mut Setup,
-    w: &World,
-    ty: &Types,
-    needs: &Needs,
-    lru_free_target: bool,
-    i: usize,
-) -> Map {
+fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, flags: &Flags, i: usize) -> Map {
     let d = &w.maps[i];
     let fields = w.types.get(d.value.index()).map_or(&[][..], |t| &t.fields);
     let is = |k: FieldKind| fields.iter().any(|f| f.kind == k);
@@ -63,8 +56,9 @@ fn map(
         max_entries: d.max_entries,
         no_prealloc: dynamic,
         key_mask: if d.key_size >= 8 { u64::MAX } else { (1 << (8 * d.key_size)) - 1 },
-        has_timer: !d.kind.is_outer() && is(FieldKind::BpfTimer),
+        has_timer: !d.kind.is_outer() && !d.flags.no_btf && is(FieldKind::BpfTimer),
         has_lock: is(FieldKind::BpfSpinLock),
+        lock_member: fields.iter().position(|f| f.kind == FieldKind::BpfSpinLock),
         memcg_full: d.memcg.is_some_and(full),
         scalars: if d.kind.is_outer() { 0 } else { scalars },
         first_integer: fields.iter().position(integer).filter(|_| !d.kind.is_outer()),
@@ -79,7 +73,7 @@ fn map(
             false => Vec::new(),
         },
         count: dynamic.then(|| s.var(&format!("{n}.count"), 0i64)),
-        lru: lru.then(|| super::lru::lists(s, d, cpus, lru_free_target)),
+        lru: lru.then(|| super::lru::lists(s, d, cpus, flags.lru_free_target)),
         slots: match d.kind.is_outer() {
             true => need::slot_keys(w, i)
                 .into_iter()
@@ -90,6 +84,7 @@ fn map(
         slot_lock: (d.kind == MapKind::HashOfMaps).then(|| bucket(s, n, 0)),
         inner: needs.inner[i],
         to_slab: dynamic && needs.to_slab,
+        create_ret: super::verify::create_ret(w, d, flags),
         created_by_task: need::is_created(w, i),
     }
 }

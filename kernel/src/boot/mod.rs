@@ -22,7 +22,7 @@ use crate::objects::{
 use crate::prog::Prog;
 use crate::raw::RawVar;
 use crate::samples::TimerNames;
-use crate::world::{At, Attach, Fault, LineId, Memory, ProgDef, VarKind, World};
+use crate::world::{At, Attach, Fault, LineId, Memory, Preempt, ProgDef, VarKind, World};
 use need::Needs;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -86,7 +86,7 @@ impl std::error::Error for BootError {}
 /// [`BootError`]: what is not modelled, what the kernel refuses, what is too large. Nothing is ever left out silently.
 pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> {
     check::check(world, timed)?;
-    let flags = Flags::of(world.kernel);
+    let flags = Flags::of(world.kernel, world.machine.preempt == Preempt::Rt);
     let needs = Needs::of(world, &flags, timed);
     let mut setup = Setup::new(world.machine.cpus);
     let clocks = if needs.boottime { 2 } else { 1 };
@@ -107,6 +107,7 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
     let ty = types(&mut setup, world);
     let maps = maps::maps(&mut setup, world, &ty, &needs, &flags);
     let progs = programs(&mut setup, world, &ty, &flags)?;
+    check::used(world, &maps, &progs)?;
     let vars = variables(&mut setup, world, &ty);
     let paths = world.paths.iter().map(|p| setup.var(p, 0u64)).collect();
     let faults = faults(&mut setup, world);

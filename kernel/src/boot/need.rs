@@ -110,6 +110,27 @@ pub(super) fn is_created(w: &World, map: usize) -> bool {
     created
 }
 
+/// Whether a task does more with the map than creating it and closing it.
+pub(super) fn is_used_by_task(w: &World, map: usize) -> bool {
+    let mut used = false;
+    let mut look = |ops: &[Op]| {
+        each_op(ops, &mut |op| {
+            let Some(call) = call_of(op) else { return };
+            used |= map_of_call(call) == Some(map)
+                || matches!(call,
+                Call::MapUpdateBatch(MapRef::Map(m), ..)
+                | Call::MapDeleteBatch(MapRef::Map(m), _)
+                | Call::MapLookupBatch(MapRef::Map(m))
+                | Call::MapLookupAndDeleteBatch(MapRef::Map(m))
+                | Call::MapKeys(MapRef::Map(m))
+                if m.index() == map);
+        });
+    };
+    w.tasks.iter().for_each(|t| look(&t.body.ops));
+    w.cpu_events.iter().for_each(|c| look(&c.steps));
+    used
+}
+
 /// Maps that a program and its callbacks name.
 pub(super) fn used_maps(w: &World, prog: usize) -> Vec<usize> {
     let (mut bodies, mut used) = (vec![prog], Vec::new());
@@ -140,6 +161,9 @@ fn map_of_call(call: &Call) -> Option<usize> {
     };
     match call {
         Call::TimerInit(o, _)
+        | Call::TimerInitOf { timer: o, .. }
+        | Call::SpinLock(o)
+        | Call::SpinUnlock(o)
         | Call::TimerSetCallback(o, _)
         | Call::TimerStart(o, ..)
         | Call::TimerCancel(o)
@@ -207,7 +231,7 @@ impl Needs {
 
     fn look_at(&mut self, call: &Call) {
         match call {
-            Call::TimerInit(_, flags) => {
+            Call::TimerInit(_, flags) | Call::TimerInitOf { flags, .. } => {
                 self.boottime |= *flags == crate::bpf_timer::CLOCK_BOOTTIME;
             }
             Call::TimerStart(..) => self.timers = true,
@@ -283,6 +307,9 @@ fn each_slot(call: &Call, f: &mut dyn FnMut(usize, i64)) {
     };
     match call {
         Call::TimerInit(o, _)
+        | Call::TimerInitOf { timer: o, .. }
+        | Call::SpinLock(o)
+        | Call::SpinUnlock(o)
         | Call::TimerSetCallback(o, _)
         | Call::TimerStart(o, ..)
         | Call::TimerCancel(o)

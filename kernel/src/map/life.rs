@@ -8,11 +8,16 @@ use timerace_core::mem::Ptr;
 use timerace_core::{Cx, Word, site};
 
 impl Kernel {
-    /// `map_create()`: the new descriptor holds the first reference and user reference.
-    pub(crate) async fn bpf_map_create(&self, cx: Cx<'_>, map: usize) {
+    /// `map_create()`: 0, or why such a map is refused. The new descriptor holds the first reference and user reference.
+    pub(crate) async fn bpf_map_create(&self, cx: Cx<'_>, map: usize) -> i64 {
         let f = cx.enter("map_create");
         let o = self.maps[map].obj;
         let label = site!("bpf(BPF_MAP_CREATE, {})", Syscall).with(Arg::Map(map).word());
+        let refused = self.maps[map].create_ret;
+        if refused != 0 {
+            cx.step(label).run(|_| ()).await;
+            return f.ret(refused);
+        }
         cx.step(label)
             .writes(o.0.alive())
             .writes(o.usercnt().obj())
@@ -27,7 +32,7 @@ impl Kernel {
                 m.store(o.released(), 0);
             })
             .await;
-        f.ret(0);
+        f.ret(0)
     }
 
     /// `bpf_map_inc()`

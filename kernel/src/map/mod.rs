@@ -31,6 +31,8 @@ pub(crate) struct Map {
     pub key_mask: u64,
     pub has_timer: bool,
     pub has_lock: bool,
+    /// The `bpf_spin_lock` of the value, by member.
+    pub lock_member: Option<usize>,
     /// The memory cgroup that pays for it is at its limit.
     pub memcg_full: bool,
     /// Members of the value that an update copies, one bit each.
@@ -58,6 +60,8 @@ pub(crate) struct Map {
     /// Whether its elements can go back to the slab. Searches try it where a program keeps a pointer to an element while
     /// it works on its timer and nobody inserts; elsewhere the per-CPU cache keeps what it gets.
     pub to_slab: bool,
+    /// What creating it gives: 0, or why it is refused.
+    pub create_ret: i64,
     /// Whether a task creates it.
     pub created_by_task: bool,
 }

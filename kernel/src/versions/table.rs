@@ -19,12 +19,16 @@ pub enum Fix {
     BpfMemAlloc,
     /// generic free of special fields in map_free
     MapFreeFields,
+    /// c4bcfb38a95e
+    CgrpStorage,
     /// 997849c4b969
     NoReuseReinit,
     /// ac50fe51ce87
     VerifierEinval,
     /// f71f8530494b
     TimerAbs,
+    /// fd9c663b9ad6
+    NetfilterProgs,
     /// d6247ecb6c1e
     TimerCpuPin,
     /// 5c0930ccaad5
@@ -125,7 +129,7 @@ const fn row(
 const NEVER: (u16, u16) = (u16::MAX, 0);
 
 /// All fixes, in the order of [`Fix`].
-pub const FIXES: [FixInfo; 44] = [
+pub const FIXES: [FixInfo; 46] = [
     row(
         Fix::TimerSlotZeroed,
         "5eaed6eedbe9",
@@ -176,6 +180,13 @@ pub const FIXES: [FixInfo; 44] = [
         "map_free cancels and frees the timers that are left in a map",
     ),
     row(
+        Fix::CgrpStorage,
+        "c4bcfb38a95e",
+        "cgrp-storage",
+        (6, 2),
+        "maps of type BPF_MAP_TYPE_CGRP_STORAGE",
+    ),
+    row(
         Fix::NoReuseReinit,
         "997849c4b969",
         "no-reuse-reinit",
@@ -195,6 +206,13 @@ pub const FIXES: [FixInfo; 44] = [
         "timer-abs",
         (6, 4),
         "bpf_timer_start takes BPF_F_TIMER_ABS",
+    ),
+    row(
+        Fix::NetfilterProgs,
+        "fd9c663b9ad6",
+        "netfilter-progs",
+        (6, 4),
+        "programs of type BPF_PROG_TYPE_NETFILTER",
     ),
     row(
         Fix::TimerCpuPin,

@@ -209,6 +209,7 @@ pub enum MapKind {
     Queue,
     Stack,
     Ringbuf,
+    BloomFilter,
 }
 
 impl MapKind {
@@ -236,6 +237,8 @@ pub struct MapFlags {
     pub wronly_prog: bool,
     /// `BPF_F_MMAPABLE`
     pub mmapable: bool,
+    /// Created without BTF: the kernel does not know what is in a value.
+    pub no_btf: bool,
 }
 
 /// A map.
@@ -290,6 +293,9 @@ pub enum ProgKind {
     PerfEvent,
     Kprobe,
     StructOps,
+    Netfilter,
+    /// A type that no rule about timers tells from the others: sockets, cgroups, tunnels, LSM.
+    Other,
     TimerCb,
     WqCb,
 }
@@ -370,6 +376,8 @@ pub struct TaskDef {
     pub sched: Sched,
     /// Whether it has `CAP_BPF` (or `CAP_SYS_ADMIN`).
     pub cap_bpf: bool,
+    /// Whether it has `CAP_NET_ADMIN` (or `CAP_SYS_ADMIN`), which programs of the network need.
+    pub cap_net_admin: bool,
     /// The memory cgroup that pays for what it does.
     pub memcg: Option<MemcgId>,
     /// Whether it waits for `unblock` before its first step.

@@ -71,6 +71,8 @@ pub enum OpKind {
     Signal(Signal),
     /// The end of the process: its file descriptors are closed in the order of their numbers.
     Exit(i64),
+    /// The end of a program or callback, with this result.
+    Return(Operand),
     /// Lets a blocked task begin.
     Unblock(TaskId),
     /// The task goes on on another CPU.
@@ -178,6 +180,15 @@ pub enum Returns {
 pub enum Call {
     /// `bpf_timer_init(timer, flags)`; the low four bits of `flags` are the clock's number in UAPI.
     TimerInit(ObjRef, u64),
+    /// `bpf_timer_init` with a map that may be another one than the timer's: the verifier refuses that.
+    TimerInitOf {
+        /// The timer.
+        timer: ObjRef,
+        /// The map argument.
+        map: MapId,
+        /// As in [`Call::TimerInit`].
+        flags: u64,
+    },
     /// `bpf_timer_set_callback`
     TimerSetCallback(ObjRef, ProgId),
     /// `bpf_timer_start(timer, nsecs, flags)`
@@ -192,6 +203,10 @@ pub enum Call {
     WqSetCallback(ObjRef, ProgId),
     /// `bpf_wq_start(wq, flags)`
     WqStart(ObjRef, u64),
+    /// `bpf_spin_lock` of the value's lock.
+    SpinLock(ObjRef),
+    /// `bpf_spin_unlock`
+    SpinUnlock(ObjRef),
     /// `bpf_map_lookup_elem`; of an outer map's slot: the inner map.
     MapLookup(ElemRef),
     /// `bpf_map_update_elem(elem, flags, value)`
@@ -289,6 +304,8 @@ pub enum ValueRef {
     Local(LocalId),
     /// The value that the callback was called with.
     Value,
+    /// The program's context, which is no value: the verifier refuses it.
+    Context,
 }
 
 /// A timer or work queue: a value, and the member in it.

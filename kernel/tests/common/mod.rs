@@ -120,6 +120,7 @@ pub fn task(w: &mut World, name: &str, cpu: u16, ops: Vec<Op>) {
         cpu,
         sched: Sched::Other,
         cap_bpf: true,
+        cap_net_admin: true,
         memcg: None,
         blocked: false,
         body: Body::of(ops),

@@ -142,13 +142,18 @@ impl Lowering<'_> {
         let mut tasks = Vec::new();
         for (name, task) in &self.scenario.tasks {
             let caps = task.caps.as_ref();
-            let bpf = |cap: &Sp<String>| matches!(cap.as_str(), "CAP_BPF" | "CAP_SYS_ADMIN");
+            let has = |name: &str| {
+                caps.is_none_or(|caps| {
+                    caps.iter().any(|cap| cap.as_str() == name || cap.as_str() == "CAP_SYS_ADMIN")
+                })
+            };
             let body = self.body(Who::Task, &task.body);
             tasks.push(TaskDef {
                 name: name.node.clone(),
                 cpu: self.narrow(task.cpu.node, task.cpu.span),
                 sched: self.sched(task.sched),
-                cap_bpf: caps.is_none_or(|caps| caps.iter().any(bpf)),
+                cap_bpf: has("CAP_BPF"),
+                cap_net_admin: has("CAP_NET_ADMIN"),
                 memcg: task.memcg.as_ref().and_then(|memcg| self.memcg_named(memcg)),
                 blocked: task.blocked,
                 body,

@@ -333,6 +333,7 @@ pub(super) fn task_def(body: Body) -> TaskDef {
         cpu: 0,
         sched: Sched::Other,
         cap_bpf: true,
+        cap_net_admin: true,
         memcg: None,
         blocked: false,
         body,
