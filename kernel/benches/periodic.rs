@@ -57,6 +57,7 @@ fn world() -> World {
             cpu,
             sched: Default::default(),
             cap_bpf: true,
+            cap_net_admin: true,
             memcg: None,
             blocked: false,
             body: Body::of(vec![run]),

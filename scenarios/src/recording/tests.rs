@@ -168,5 +168,6 @@ fn reports_count_and_say_why() {
     assert_eq!(load("verify-two", "-13"), "agree");
     assert_eq!(load("verify-two", "0"), "disagree");
     assert_eq!(load("prog-type-xdp", "0"), "agree");
-    assert_eq!(load("prog-type-sk_msg", "0"), "unsupported");
+    assert_eq!(load("prog-type-sk_msg", "0"), "agree");
+    assert_eq!(load("verify-cb_tail_call", "-13"), "unsupported");
 }
