@@ -25,6 +25,8 @@ pub(crate) struct Faults {
     pub timer_init: FaultPlan,
     /// `bpf_async_schedule_op` (v7.0 and later)
     pub schedule_op: FaultPlan,
+    /// `bpf_wq_init`
+    pub wq_init: FaultPlan,
     /// `bpf_map_update_elem`: elements that are not preallocated.
     pub map_update: FaultPlan,
 }

@@ -49,6 +49,8 @@ pub(crate) struct Flags {
     pub migrate_dying: bool,
     /// 469d638d1520: timer callbacks may not sleep, whichever program sets them.
     pub callback_not_sleepable: bool,
+    /// dc92febf7b93: callbacks of a bpf_wq run whatever `prog->active` says.
+    pub wq_no_recursion_check: bool,
     /// 5fb750e8a9ae: timers are allocated with kmalloc_nolock.
     pub kmalloc_nolock: bool,
     /// 64e8ee814819: a timer in a nested struct or in an array of one is found.
@@ -143,6 +145,7 @@ impl Flags {
             hrtimers_dying: k.has(Fix::HrtimersDying),
             migrate_dying: k.has(Fix::HrtimerMigrateDying),
             callback_not_sleepable: k.has(Fix::CallbackNotSleepable),
+            wq_no_recursion_check: k.has(Fix::WqNoRecursionCheck),
             kmalloc_nolock: k.has(Fix::KmallocNolock),
         }
     }

@@ -180,8 +180,22 @@ impl Kernel {
             }
             Call::CopyFromUser => {
                 let f = cx.enter("bpf_copy_from_user");
-                self.may_sleep(cx).await;
+                self.helper_sleeps(cx).await;
                 Done::code(f.ret(0))
+            }
+            Call::WqInit(obj, _) | Call::WqSetCallback(obj, _) | Call::WqStart(obj, _) => {
+                let Some((e, map)) = self.object(cx, act, obj).await else {
+                    return Done::NOT_CALLED;
+                };
+                Done::code(match call {
+                    Call::WqInit(_, flags) => self.bpf_wq_init(cx, e, map, *flags).await,
+                    Call::WqSetCallback(_, f) => {
+                        let callback = Callback { prog: act.prog, func: f.index() };
+                        self.bpf_wq_set_callback(cx, e, map, callback).await
+                    }
+                    Call::WqStart(_, flags) => self.bpf_wq_start(cx, e, map, *flags).await,
+                    _ => EINVAL,
+                })
             }
             _ => self.timer_call(cx, act, call).await,
         }

@@ -13,6 +13,7 @@ mod attach;
 mod boot;
 mod bpf_async;
 mod bpf_timer;
+mod bpf_wq;
 mod compile;
 pub mod errno;
 mod faults;

@@ -159,7 +159,7 @@ pub(crate) struct Elem(pub Ptr);
 
 /// Names of the fields that each element has before those of its value's type.
 pub(crate) const ELEM_HEADER: &[&str] =
-    &["key", "timer", "timer.lock", "owned", "lru.ref", "lru.type", "lru.hash"];
+    &["key", "timer", "timer.lock", "owned", "lru.ref", "lru.type", "lru.hash", "wq", "wq.lock"];
 
 impl Elem {
     /// The key; for arrays the index.
@@ -190,6 +190,14 @@ impl Elem {
     pub fn lru_hash(self) -> Var<u64> {
         self.0.field(6)
     }
+    /// `wq->work`: the heap object of the value's `bpf_wq`.
+    pub fn wq_slot(self) -> Var<Option<Ptr>> {
+        self.0.field(7)
+    }
+    /// `wq->lock`
+    pub fn wq_lock(self) -> Var<Option<CtxId>> {
+        self.0.field(8)
+    }
     /// A member of the value.
     pub fn member(self, field: usize) -> Var<u64> {
         self.0.field((ELEM_HEADER.len() + field) as u32)
@@ -197,6 +205,40 @@ impl Elem {
     /// The pointer that bodies carry.
     pub fn tagged(self) -> u64 {
         self.0.to_word() | TAG_ELEM
+    }
+}
+
+/// `struct bpf_work`: the heap object of a `bpf_wq`.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct BpfWork(pub Ptr);
+
+/// Names of the fields of [`BpfWork`], in order.
+pub(crate) const WORK_FIELDS: &[&str] = &["map", "value", "prog", "callback_fn", "work.PENDING"];
+
+impl BpfWork {
+    /// All its fields.
+    pub fn fields(self) -> impl Iterator<Item = Obj> {
+        (0..WORK_FIELDS.len() as u32).map(move |f| self.0.field::<u64>(f).obj())
+    }
+    /// `cb.map`: index of the map plus one.
+    pub fn map(self) -> Var<u64> {
+        self.0.field(0)
+    }
+    /// `cb.value`: the element.
+    pub fn value(self) -> Var<Ptr> {
+        self.0.field(1)
+    }
+    /// `cb.prog`: index of the program plus one; 0 is NULL.
+    pub fn prog(self) -> Var<u64> {
+        self.0.field(2)
+    }
+    /// `cb.callback_fn`, see [`Callback`].
+    pub fn callback_fn(self) -> Var<u64> {
+        self.0.field(3)
+    }
+    /// `WORK_STRUCT_PENDING` of `work`.
+    pub fn pending(self) -> Var<bool> {
+        self.0.field(4)
     }
 }
 
@@ -271,6 +313,8 @@ pub(crate) struct CpuVars {
     pub work: ListVar,
     /// Whether the lane's first worker is busy.
     pub worker_busy: Var<bool>,
+    /// `worker->current_work` of the lane's workers, where some map has a `bpf_wq`.
+    pub current_work: Option<[Var<u64>; 2]>,
     /// Callbacks that wait for a grace period.
     pub rcu: ListVar,
     /// Callbacks that wait for a tasks-trace grace period.
@@ -298,6 +342,7 @@ pub(crate) struct CpuVars {
 pub(crate) struct Types {
     pub timer: TypeId,
     pub cmd: TypeId,
+    pub work: TypeId,
     pub map: TypeId,
     pub prog: TypeId,
     /// Element types by map.

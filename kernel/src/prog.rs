@@ -24,6 +24,8 @@ pub(crate) struct Prog {
     pub loaded_by_task: bool,
     /// What loading it gives: 0 or what the verifier says.
     pub load_ret: i64,
+    /// `prog->active` by CPU, where callbacks of a `bpf_wq` look at it (before dc92febf7b93).
+    pub active: Vec<Var<bool>>,
     /// How often the callback has begun, where its body asks.
     pub runs: Option<Var<u64>>,
 }

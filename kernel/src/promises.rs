@@ -56,6 +56,7 @@ impl Kernel {
         self.judge_offline(m);
         let mut timers = m.living(self.ty.timer);
         timers.extend(m.living(self.ty.cmd));
+        timers.extend(m.living(self.ty.work));
         let raw: Vec<Ptr> = self.ty.raw.iter().flat_map(|ty| m.living(*ty)).collect();
         if timers.is_empty() && raw.is_empty() {
             return;

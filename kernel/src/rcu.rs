@@ -12,6 +12,11 @@ use timerace_core::{CtxKind, Cx, Label, Nanos, Ptr, Word, site};
 
 /// In words of callbacks: the pointer is an element of a hash map (`htab_elem_free_rcu`).
 pub(crate) const TAG_HTAB_ELEM: u64 = 1 << 33;
+/// In words of work: the pointer is a `bpf_work` whose function is to run.
+pub(crate) const TAG_WQ_WORK: u64 = 1 << 35;
+/// ... whose `delete_work` is to run.
+pub(crate) const TAG_WQ_DELETE: u64 = 1 << 36;
+const TAGS: u64 = TAG_HTAB_ELEM | TAG_WQ_WORK | TAG_WQ_DELETE | crate::objects::TAG_ELEM;
 /// Words of callbacks and of work that are no pointers: kind above this bit, index below.
 const KIND_SHIFT: u32 = 16;
 /// `__bpf_prog_put_rcu`
@@ -202,5 +207,5 @@ impl Kernel {
 /// The pointer in a word of a callback or of work, if it is one.
 pub(crate) fn pointer(item: u64) -> Option<Ptr> {
     let p = Ptr::from_word(item);
-    (item & !(TAG_HTAB_ELEM | crate::objects::TAG_ELEM) == p.to_word()).then_some(p)
+    (item & !TAGS == p.to_word()).then_some(p)
 }

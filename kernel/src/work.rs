@@ -1,12 +1,13 @@
 //! Work of unbound workqueues: per CPU a list and two workers, the second of which helps while the first is busy.
 //!
 //! An item is off the list before its function is called, so that it may be queued again. That an item is not queued
-//! twice while it waits (`PENDING`) needs no flag here: each modelled item is queued once in its life.
+//! twice while it waits (`PENDING`) needs no flag for most: they are queued once in their lives. That of a `bpf_wq` has one.
 
 use crate::kernel::Kernel;
-use crate::objects::Timer;
+use crate::objects::{BpfWork, Timer};
+use crate::rcu::{TAG_WQ_DELETE, TAG_WQ_WORK};
 use timerace_core::step::{Rel, Site};
-use timerace_core::{Cx, site};
+use timerace_core::{CtxKind, Cx, site};
 
 const KIND_SHIFT: u32 = 16;
 /// `bpf_prog_put_deferred`
@@ -45,17 +46,28 @@ impl Kernel {
             let mut step = cx.step(site!("process_one_work(worker, work)", Wakeup));
             step = step.when(list.obj(), Rel::Ne, 0).writes(list.obj()).idle().asleep();
             step = if second { step.when(busy.obj(), Rel::Ne, 0) } else { step.writes(busy.obj()) };
+            let current = self.cpus[cpu].current_work.map(|c| c[usize::from(second)]);
+            if let Some(current) = current {
+                step = step.writes(current.obj());
+            }
             let item = step
                 .run(move |m| {
                     if !second {
                         m.store(busy, true);
                     }
-                    m.pop_front(list).unwrap_or(0)
+                    let item = m.pop_front(list).unwrap_or(0);
+                    if let Some(current) = current {
+                        m.store(current, item);
+                    }
+                    item
                 })
                 .await;
             let section = self.enter_kernel(cx, site!("worker_thread()", Mask, quiet)).await;
             self.do_work(cx, item).await;
             self.leave_kernel(cx, section).await;
+            if let Some(current) = current {
+                cx.write(site!("worker->current_work = NULL", Free, quiet), current, 0).await;
+            }
             if !second {
                 cx.write(site!("worker_enter_idle(worker)", Free, quiet), busy, false).await;
             }
@@ -63,8 +75,12 @@ impl Kernel {
     }
 
     async fn do_work(&self, cx: Cx<'_>, item: u64) {
-        if let Some(t) = crate::rcu::pointer(item) {
-            return self.bpf_timer_delete_work(cx, Timer(t)).await;
+        if let Some(p) = crate::rcu::pointer(item) {
+            return match item {
+                _ if item & TAG_WQ_WORK != 0 => self.bpf_wq_work(cx, BpfWork(p)).await,
+                _ if item & TAG_WQ_DELETE != 0 => self.bpf_wq_delete_work(cx, BpfWork(p)).await,
+                _ => self.bpf_timer_delete_work(cx, Timer(p)).await,
+            };
         }
         let index = (item & ((1 << KIND_SHIFT) - 1)) as usize;
         match item >> KIND_SHIFT {
@@ -88,6 +104,17 @@ impl Kernel {
             cx.step(label).run(|_| ()).await;
         }
         section
+    }
+
+    /// A helper sleeps: in atomic context that is a finding, else the kernel code around it gives the CPU away here.
+    pub(crate) async fn helper_sleeps(&self, cx: Cx<'_>) {
+        let thread = matches!(cx.kind(), CtxKind::Task | CtxKind::Kworker);
+        let section = thread && !self.preemptible;
+        if cx.atomic_depth() > u16::from(section) {
+            return self.may_sleep(cx).await;
+        }
+        self.leave_kernel(cx, section).await;
+        self.enter_kernel(cx, site!("schedule()", Free)).await;
     }
 
     /// The end of such a section, or a place in it where the task sleeps.

@@ -15,12 +15,11 @@ fn refusal(w: &World) -> String {
 fn what_is_not_modelled_is_refused_with_its_place() {
     let mut w = world(kernel("v6.9"), 1, MapKind::Array, 1);
     w.lines = vec![At { line: 7, col: 3 }];
-    let wq = Call::WqStart(timer(0), 0);
-    let p = prog(&mut w, "p", ProgKind::Syscall, vec![call(wq)]);
-    w.progs[p].body.ops[0].text = "bpf_wq_start(..)".into();
+    task(&mut w, "t", 0, vec![op(OpKind::Suspend(Ns::fixed(1)))]);
+    w.tasks[0].body.ops[0].text = "suspend(..)".into();
     let error = boot(&w, false).unwrap_err();
     assert!(matches!(error, BootError::Unsupported { at: At { line: 7, col: 3 }, .. }));
-    assert_eq!(error.to_string(), "`bpf_wq_start(..)` here is not modelled yet");
+    assert_eq!(error.to_string(), "`suspend(..)` here is not modelled yet");
 }
 
 #[test]

@@ -494,6 +494,12 @@ impl<'m> Cx<'m> {
         s.preempt + s.irq + s.bh > 0 || s.rcu > 0
     }
 
+    /// In how many sections the context is that forbid sleeping.
+    pub fn atomic_depth(self) -> u16 {
+        let s = self.slot();
+        s.preempt + s.irq + s.bh + s.rcu
+    }
+
     /// How deep the context is in preempt-off sections.
     pub fn preempt_depth(self) -> u16 {
         self.slot().preempt

@@ -57,7 +57,7 @@ pub(super) fn check(w: &World, timed: bool) -> Result {
         if let Some(a) = p.attach.as_ref().filter(|a| !known(a) || opened) {
             return unsupported(w, &format!("a program on {a}"), p.at);
         }
-        if p.kind == ProgKind::WqCb || p.kind == ProgKind::StructOps && !p.is_sched_ext() {
+        if p.kind == ProgKind::StructOps && !p.is_sched_ext() {
             return unsupported(w, "this program type", p.at);
         }
         body(w, &p.body.ops, Who::Program)?;
@@ -131,6 +131,7 @@ fn faults(w: &World) -> Result {
         };
         let known = [
             "bpf_timer_init",
+            "bpf_wq_init",
             "bpf_async_schedule_op",
             "bpf_map_update_elem",
             "htab_map_update_elem",
@@ -206,8 +207,10 @@ fn call_problem(call: &Call, who: Who) -> bool {
         who != Who::Program || matches!(&o.value, ValueRef::Elem(e) if in_task(&e.map))
     };
     match call {
-        Call::WqInit(..) | Call::WqSetCallback(..) | Call::WqStart(..) => true,
-        Call::TimerInit(o, _)
+        Call::WqInit(o, _)
+        | Call::WqSetCallback(o, _)
+        | Call::WqStart(o, _)
+        | Call::TimerInit(o, _)
         | Call::TimerInitOf { timer: o, .. }
         | Call::SpinLock(o)
         | Call::SpinUnlock(o)

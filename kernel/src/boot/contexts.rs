@@ -271,7 +271,8 @@ impl Builder<'_> {
             for (second, token) in [(false, "kworker"), (true, "kworker2")] {
                 let name = format!("kworker/u{cpu}:{}", u8::from(second));
                 self.add(Role::Worker { cpu, second }, &name, token, Some(cpu), CtxKind::Kworker);
-                self.reader(&format!("{token}.{cpu}"), false, false);
+                // A callback of a bpf_wq is in a read section of RCU-tasks-trace.
+                self.reader(&format!("{token}.{cpu}"), false, needs.wq);
             }
         }
         if needs.irq_work {

@@ -56,6 +56,7 @@ fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, flags: &Flags, i: us
         max_entries: d.max_entries,
         no_prealloc: dynamic,
         key_mask: if d.key_size >= 8 { u64::MAX } else { (1 << (8 * d.key_size)) - 1 },
+        has_wq: flags.bpf_wq && !d.kind.is_outer() && !d.flags.no_btf && is(FieldKind::BpfWq),
         has_timer: !d.kind.is_outer() && !d.flags.no_btf && is(FieldKind::BpfTimer),
         has_lock: is(FieldKind::BpfSpinLock),
         lock_member: fields.iter().position(|f| f.kind == FieldKind::BpfSpinLock),

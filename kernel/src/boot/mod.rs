@@ -18,6 +18,7 @@ use crate::kernel::Kernel;
 use crate::log::Log;
 use crate::objects::{
     CMD_FIELDS, ClockBase, CpuVars, MAP_FIELDS, PROG_FIELDS, ProgObj, TIMER_FIELDS, Types,
+    WORK_FIELDS,
 };
 use crate::prog::Prog;
 use crate::raw::RawVar;
@@ -108,6 +109,10 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
     let maps = maps::maps(&mut setup, world, &ty, &needs, &flags);
     let progs = programs(&mut setup, world, &ty, &flags)?;
     check::used(world, &maps, &progs)?;
+    if flags.lock_free && need::has_wq(world) {
+        let what = "bpf_wq of v7.0 and later".to_string();
+        return Err(BootError::Unsupported { what, at: At::default() });
+    }
     let vars = variables(&mut setup, world, &ty);
     let paths = world.paths.iter().map(|p| setup.var(p, 0u64)).collect();
     let faults = faults(&mut setup, world);
@@ -180,6 +185,8 @@ fn cpu_vars(s: &mut Setup, w: &World, cpu: u16, locks: Locks) -> CpuVars {
         hrtimer_softirq: s.var(&format!("softirq_activated.{cpu}"), 0u64),
         work: s.list(&format!("work.{cpu}")),
         worker_busy: s.var(&format!("worker.{cpu}"), false),
+        current_work: need::has_wq(w)
+            .then(|| [0, 1].map(|n| s.var(&format!("worker.{cpu}.{n}.current_work"), 0u64))),
         rcu: s.list(&format!("rcu callbacks.{cpu}")),
         rcu_trace: s.list(&format!("rcu-tasks-trace callbacks.{cpu}")),
         rcu_done: s.list(&format!("rcu done.{cpu}")),
@@ -212,6 +219,7 @@ fn clock_bases(s: &mut Setup, cpus: u16, clocks: usize) -> Vec<ClockBase> {
 fn types(s: &mut Setup, w: &World) -> Types {
     let timer = s.struct_type("bpf_hrtimer", TIMER_FIELDS);
     let cmd = s.struct_type("bpf_async_cmd", CMD_FIELDS);
+    let work = s.struct_type("bpf_work", WORK_FIELDS);
     let map = s.struct_type("bpf_map", MAP_FIELDS);
     let prog = s.struct_type("bpf_prog", PROG_FIELDS);
     let elems = w
@@ -231,7 +239,7 @@ fn types(s: &mut Setup, w: &World) -> Types {
             s.struct_type(&t.name, &names)
         })
         .collect();
-    Types { timer, cmd, map, prog, elems, raw }
+    Types { timer, cmd, work, map, prog, elems, raw }
 }
 
 fn programs(s: &mut Setup, w: &World, ty: &Types, flags: &Flags) -> Result<Vec<Prog>, BootError> {
@@ -245,6 +253,9 @@ fn programs(s: &mut Setup, w: &World, ty: &Types, flags: &Flags) -> Result<Vec<P
         s.init(obj.refcnt(), i64::from(!loaded_by_task));
         s.init(obj.insns(), 1);
         let runs = code.counts_runs.then(|| s.var(&format!("{}.runs", p.name), 0u64));
+        let checked = need::sets_wq_callback(p) && !flags.wq_no_recursion_check;
+        let cpus = if checked { w.machine.cpus } else { 0 };
+        let active = (0..cpus).map(|c| s.var(&format!("{}.active.{c}", p.name), false)).collect();
         let load_ret = verify::load_ret(w, p, flags);
         if load_ret < 0 && !loaded_by_task {
             let at = w.at(p.at);
@@ -259,6 +270,7 @@ fn programs(s: &mut Setup, w: &World, ty: &Types, flags: &Flags) -> Result<Vec<P
             used_maps: need::used_maps(w, i),
             loaded_by_task,
             load_ret,
+            active,
             runs,
         });
     }
@@ -321,6 +333,7 @@ fn faults(s: &mut Setup, w: &World) -> Faults {
         match function.as_str() {
             "bpf_timer_init" => faults.timer_init = plan,
             "bpf_async_schedule_op" => faults.schedule_op = plan,
+            "bpf_wq_init" => faults.wq_init = plan,
             _ => faults.map_update = plan,
         }
     }

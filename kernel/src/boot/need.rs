@@ -3,8 +3,8 @@
 use crate::compile::each_key;
 use crate::flags::Flags;
 use crate::world::{
-    Attach, Body, Call, ElemInit, Event, KeyRef, MapKind, MapRef, Op, OpKind, Operand, ProgDef,
-    ProgKind, ValueRef, Work, World,
+    Attach, Body, Call, ElemInit, Event, FieldKind, KeyRef, MapKind, MapRef, Op, OpKind, Operand,
+    ProgDef, ProgKind, ValueRef, Work, World,
 };
 
 /// Facts about a world.
@@ -16,6 +16,8 @@ pub(super) struct Needs {
     pub timers: bool,
     /// Work for kworkers can come up.
     pub work: bool,
+    /// Some map has a `bpf_wq`.
+    pub wq: bool,
     /// Callbacks can wait for a grace period.
     pub rcu: bool,
     /// ... of RCU-tasks-trace.
@@ -110,6 +112,23 @@ pub(super) fn is_created(w: &World, map: usize) -> bool {
     created
 }
 
+/// Whether some map has a `bpf_wq`.
+pub(super) fn has_wq(w: &World) -> bool {
+    let wq = |m: &crate::world::MapDef| {
+        w.types.get(m.value.index()).is_some_and(|t| t.first(FieldKind::BpfWq).is_some())
+    };
+    w.maps.iter().any(wq)
+}
+
+/// Whether the program sets a callback of a `bpf_wq`.
+pub(super) fn sets_wq_callback(p: &crate::world::ProgDef) -> bool {
+    let mut sets = false;
+    each_op(&p.body.ops, &mut |op| {
+        sets |= matches!(call_of(op), Some(Call::WqSetCallback(..)));
+    });
+    sets
+}
+
 /// Whether a task does more with the map than creating it and closing it.
 pub(super) fn is_used_by_task(w: &World, map: usize) -> bool {
     let mut used = false;
@@ -139,7 +158,7 @@ pub(super) fn used_maps(w: &World, prog: usize) -> Vec<usize> {
         at += 1;
         each_op(&w.progs[b].body.ops, &mut |op| {
             let Some(call) = call_of(op) else { return };
-            if let Call::TimerSetCallback(_, f) = call
+            if let Call::TimerSetCallback(_, f) | Call::WqSetCallback(_, f) = call
                 && !bodies.contains(&f.index())
             {
                 bodies.push(f.index());
@@ -160,7 +179,10 @@ fn map_of_call(call: &Call) -> Option<usize> {
         MapRef::Map(m) | MapRef::Slot(m, _) => m.index(),
     };
     match call {
-        Call::TimerInit(o, _)
+        Call::WqInit(o, _)
+        | Call::WqSetCallback(o, _)
+        | Call::WqStart(o, _)
+        | Call::TimerInit(o, _)
         | Call::TimerInitOf { timer: o, .. }
         | Call::SpinLock(o)
         | Call::SpinUnlock(o)
@@ -221,11 +243,14 @@ impl Needs {
         n.rcu_softirq = !flags.bpf_mem_alloc
             && w.maps.iter().any(|m| m.flags.no_prealloc && m.kind == MapKind::Hash);
         n.rcu |= n.rcu_softirq || loads;
+        let wq = has_wq(w);
+        n.wq = wq;
+        n.rcu |= wq;
         n.to_slab = !timed && frees && flags.bpf_mem_alloc && keeps_pointers(w);
         n.rcu_trace =
             n.to_slab || loads || inner && flags.defer_inner_map_free || frees && flags.lock_free;
         let delete_work = flags.defer_free_in_callback && !flags.lock_free;
-        n.work = loads || creates || inner || delete_work && callbacks_free(w);
+        n.work = wq || loads || creates || inner || delete_work && callbacks_free(w);
         n
     }
 
@@ -306,7 +331,10 @@ fn each_slot(call: &Call, f: &mut dyn FnMut(usize, i64)) {
         }
     };
     match call {
-        Call::TimerInit(o, _)
+        Call::WqInit(o, _)
+        | Call::WqSetCallback(o, _)
+        | Call::WqStart(o, _)
+        | Call::TimerInit(o, _)
         | Call::TimerInitOf { timer: o, .. }
         | Call::SpinLock(o)
         | Call::SpinUnlock(o)

@@ -24,7 +24,7 @@ pub(super) fn create_ret(w: &World, m: &MapDef, flags: &Flags) -> i64 {
     if m.kind == MapKind::CgrpStorage && !flags.cgrp_storage {
         return EINVAL;
     }
-    if !has(FieldKind::BpfTimer) && !has(FieldKind::BpfWq) {
+    if !has(FieldKind::BpfTimer) && !(flags.bpf_wq && has(FieldKind::BpfWq)) {
         return 0;
     }
     // The consolidation of special fields in v6.2 brought the second flag.
@@ -180,6 +180,16 @@ impl Verifier<'_> {
             }
             _ => {}
         }
+        if let Call::WqInit(o, _) | Call::WqStart(o, _) = call {
+            return self.work(o, known);
+        }
+        if let Call::WqSetCallback(o, f) = call {
+            self.work(o, known)?;
+            if !self.callbacks.contains(&f.index()) {
+                self.callbacks.push(f.index());
+            }
+            return Ok(());
+        }
         let Some(obj) = timer_of(call) else { return Ok(()) };
         self.timer(obj, known)?;
         if let Call::TimerInitOf { timer, map, .. } = call
@@ -208,7 +218,8 @@ impl Verifier<'_> {
         let map = self.value_map(o, known).and_then(|m| self.w.maps.get(m));
         if let Some(m) = map {
             let ty = self.w.types.get(m.value.index());
-            if m.flags.no_btf || ty.is_some_and(|t| !self.names_the_timer(t, o)) {
+            let timer = FieldKind::BpfTimer;
+            if m.flags.no_btf || ty.is_some_and(|t| !self.names_the(timer, t, o)) {
                 return Err(refused);
             }
         }
@@ -217,6 +228,22 @@ impl Verifier<'_> {
             return Err(if self.flags.verifier_einval { EOPNOTSUPP } else { EACCES });
         }
         Ok(())
+    }
+
+    /// `process_wq_func()`: what points to a work queue. There are none before 81f1d7a583fa.
+    fn work(&self, o: &ObjRef, known: &Pointers) -> Result<(), i64> {
+        match &o.value {
+            _ if !self.flags.bpf_wq => return Err(EINVAL),
+            ValueRef::Context => return Err(EINVAL),
+            ValueRef::Local(l) if known.get(l).is_some_and(|p| !p.0) => return Err(EACCES),
+            _ => {}
+        }
+        let Some(m) = self.value_map(o, known).and_then(|m| self.w.maps.get(m)) else {
+            return Ok(());
+        };
+        let ty = self.w.types.get(m.value.index());
+        let named = ty.is_none_or(|t| self.names_the(FieldKind::BpfWq, t, o));
+        if m.flags.no_btf || !named { Err(EINVAL) } else { Ok(()) }
     }
 
     /// A load or store of a member: never of a timer's bytes, and as the map's flags allow.
@@ -270,17 +297,17 @@ impl Verifier<'_> {
         self.flags.lookup_nullness && m.kind == MapKind::Array && inside
     }
 
-    /// One timer in the value, at an aligned place, and the argument points to it. Nested ones count with 64e8ee814819.
-    fn names_the_timer(&self, ty: &TypeDef, o: &ObjRef) -> bool {
+    /// One of its kind in the value, at an aligned place, and the argument points to it. Nested ones count with 64e8ee814819.
+    fn names_the(&self, kind: FieldKind, ty: &TypeDef, o: &ObjRef) -> bool {
         let seen = |f: &&FieldDef| {
             let nested = f.name.contains(['.', '[']);
-            f.kind == FieldKind::BpfTimer && (!nested || self.flags.nested_fields)
+            f.kind == kind && (!nested || self.flags.nested_fields)
         };
-        let timers: Vec<_> = ty.fields.iter().filter(seen).collect();
-        let [timer] = timers[..] else { return false };
+        let all: Vec<_> = ty.fields.iter().filter(seen).collect();
+        let [one] = all[..] else { return false };
         let field = o.field.and_then(|f| ty.fields.get(f.index()));
-        let aligned = timer.offset % 8 == 0;
-        aligned && field.is_none_or(|f| f == timer) && o.byte.is_none_or(|b| b == timer.offset)
+        let aligned = one.offset % 8 == 0;
+        aligned && field.is_none_or(|f| f == one) && o.byte.is_none_or(|b| b == one.offset)
     }
 }
 

@@ -42,9 +42,7 @@ impl Kernel {
         // 1.
         self.copy_map_value(cx, map, e, None, value).await;
         // 2.
-        if m.has_timer {
-            self.bpf_timer_cancel_and_free(cx, e, map).await;
-        }
+        self.free_fields(cx, e, map).await;
         f.ret(0)
     }
 }

@@ -198,6 +198,11 @@ impl Kernel {
         let step = cx.step(site!("l_new = bpf_map_kmalloc_node(..)", Alloc)).writes(e.0.alive());
         let step = if unsure { step.choices(3) } else { step };
         let step = step.writes(e.slot().obj()).writes(e.lock().obj()).writes(e.owned().obj());
+        let has_wq = self.maps[map].has_wq;
+        let step = match has_wq {
+            true => step.writes(e.wq_slot().obj()).writes(e.wq_lock().obj()),
+            false => step,
+        };
         let step = fault.declare(step.writes(e.lru_ref().obj()));
         let ok = step
             .run(move |m| {
@@ -210,6 +215,10 @@ impl Kernel {
                     zero(m, e);
                 } else if bytes == LOCK_IS_ZERO {
                     m.store(e.lock(), None::<CtxId>);
+                }
+                if has_wq {
+                    m.store(e.wq_slot(), None);
+                    m.store(e.wq_lock(), None::<CtxId>);
                 }
                 m.store(e.owned(), false);
                 m.store(e.lru_ref(), false);
@@ -231,9 +240,7 @@ impl Kernel {
             self.call_rcu(cx, site!("call_rcu(&l->rcu, ..)", Memory), item).await;
             return;
         }
-        if m.has_timer {
-            self.bpf_timer_cancel_and_free(cx, e, map).await;
-        }
+        self.free_fields(cx, e, map).await;
         if m.no_prealloc {
             self.dec_elem_count(cx, map).await;
         }

@@ -146,9 +146,7 @@ impl Kernel {
             return (0, Some(old));
         }
         if !m.no_prealloc {
-            if m.has_timer {
-                self.bpf_timer_cancel_and_free(cx, old, map).await;
-            }
+            self.free_fields(cx, old, map).await;
             return (0, None);
         }
         if self.flags.free_after_bucket_unlock {

@@ -143,9 +143,9 @@ impl Kernel {
         }
         if m.is_dynamic() {
             self.free_linked(cx, map).await;
-        } else if m.has_timer && self.flags.map_free_fields {
+        } else if m.has_special() && self.flags.map_free_fields {
             for e in &m.elems {
-                self.bpf_timer_cancel_and_free(cx, *e, map).await;
+                self.free_fields(cx, *e, map).await;
             }
         }
         let (o, elems) = (m.obj, m.elems.clone());
@@ -170,9 +170,7 @@ impl Kernel {
                     step.writes(chain.obj()).run(move |m| super::elem::Popped(m.pop_front(chain)));
                 let Some(word) = pop.await.0 else { break };
                 let e = Elem(Ptr::from_word(word));
-                if self.maps[map].has_timer {
-                    self.bpf_timer_cancel_and_free(cx, e, map).await;
-                }
+                self.free_fields(cx, e, map).await;
                 cx.free(site!("kfree(l)", Alloc), e.0).await;
             }
         }

@@ -105,14 +105,14 @@ impl Kernel {
                 linked
             })
             .await;
-        let frees = linked && self.maps[map].has_timer;
+        let frees = linked && self.maps[map].has_special();
         let after = self.flags.lru_free_after_unlock;
         if frees && !after {
-            self.bpf_timer_cancel_and_free(cx, e, map).await;
+            self.free_fields(cx, e, map).await;
         }
         self.unlock_bucket(cx, b).await;
         if frees && after {
-            self.bpf_timer_cancel_and_free(cx, e, map).await;
+            self.free_fields(cx, e, map).await;
         }
         f.ret(i64::from(linked));
         // An element that is on the list but not linked is about to be linked or freed by somebody else.
@@ -123,9 +123,7 @@ impl Kernel {
     pub(crate) async fn lru_push_free(&self, cx: Cx<'_>, map: usize, e: Elem) {
         let _f = cx.enter_leaf("htab_lru_push_free");
         let m = &self.maps[map];
-        if m.has_timer {
-            self.bpf_timer_cancel_and_free(cx, e, map).await;
-        }
+        self.free_fields(cx, e, map).await;
         let lru = self.lru(map);
         self.bpf_lru_push_free(cx, lru, m.lru_share(e), e).await;
     }

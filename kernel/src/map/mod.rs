@@ -30,6 +30,7 @@ pub(crate) struct Map {
     /// Bits of a key that count.
     pub key_mask: u64,
     pub has_timer: bool,
+    pub has_wq: bool,
     pub has_lock: bool,
     /// The `bpf_spin_lock` of the value, by member.
     pub lock_member: Option<usize>,
@@ -77,6 +78,11 @@ pub(crate) struct Bucket {
 }
 
 impl Map {
+    /// Whether values have a timer or a work queue.
+    pub fn has_special(&self) -> bool {
+        self.has_timer || self.has_wq
+    }
+
     /// The place of an element among those allocated with the map.
     pub fn index_of(&self, p: Ptr) -> Option<usize> {
         let first = self.elems.first()?.0.to_word();
@@ -198,6 +204,17 @@ impl Kernel {
             keys.extend(self.bucket_keys(cx, *b).await.iter().map(|k| *k as i64));
         }
         keys
+    }
+
+    /// `bpf_obj_free_fields()`, `check_and_free_fields()`: the timer and the work queue of an element.
+    pub(crate) async fn free_fields(&self, cx: Cx<'_>, e: Elem, map: usize) {
+        let m = &self.maps[map];
+        if m.has_timer {
+            self.bpf_timer_cancel_and_free(cx, e, map).await;
+        }
+        if m.has_wq {
+            self.bpf_wq_cancel_and_free(cx, e, map).await;
+        }
     }
 
     /// A map that may be freed under a program's hands is asked whether it is alive.

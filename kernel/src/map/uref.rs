@@ -19,7 +19,7 @@ impl Kernel {
             .writes(v.obj())
             .run(move |m| crate::objects::put(m, v))
             .await;
-        if left == 0 && self.maps[map].has_timer {
+        if left == 0 && self.maps[map].has_special() {
             self.map_release_uref(cx, map).await;
             self.release_over(cx, map).await;
         } else if left == 0 {
@@ -35,7 +35,7 @@ impl Kernel {
         let m = &self.maps[map];
         if !m.is_dynamic() {
             for e in &m.elems {
-                self.bpf_timer_cancel_and_free(cx, *e, map).await;
+                self.free_fields(cx, *e, map).await;
             }
             return;
         }
@@ -54,7 +54,7 @@ impl Kernel {
         let mut rest = self.chain_after(cx, at, None).await.unwrap_or_default();
         while let Some(word) = rest.first().copied() {
             let e = Elem(Ptr::from_word(word));
-            self.bpf_timer_cancel_and_free(cx, e, map).await;
+            self.free_fields(cx, e, map).await;
             if let Some(now) = self.chain_after(cx, at, Some(word)).await {
                 rest = now;
                 continue;
