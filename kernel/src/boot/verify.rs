@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 /// What `BPF_MAP_CREATE` gives: `map_check_btf()`.
 pub(super) fn create_ret(w: &World, m: &MapDef, flags: &Flags) -> i64 {
     // Without BTF the kernel does not know what is in a value.
-    let special = w.types.get(m.value.index()).filter(|_| !m.flags.no_btf && !m.kind.is_outer());
-    let has = |k| special.is_some_and(|t| t.fields.iter().any(|f| f.kind == k));
+    let value = w.types.get(m.value.index()).filter(|_| !m.flags.no_btf && !m.kind.is_outer());
+    let has = |k| value.is_some_and(|t| t.fields.iter().any(|f| f.kind == k));
     if matches!(m.kind, MapKind::Queue | MapKind::Stack) && !m.flags.no_btf {
         // They take no BTF at all.
         return EINVAL;
@@ -24,7 +24,8 @@ pub(super) fn create_ret(w: &World, m: &MapDef, flags: &Flags) -> i64 {
     if m.kind == MapKind::CgrpStorage && !flags.cgrp_storage {
         return EINVAL;
     }
-    if !has(FieldKind::BpfTimer) && !(flags.bpf_wq && has(FieldKind::BpfWq)) {
+    let special = has(FieldKind::BpfTimer) || flags.bpf_wq && has(FieldKind::BpfWq);
+    if !special {
         return 0;
     }
     // The consolidation of special fields in v6.2 brought the second flag.

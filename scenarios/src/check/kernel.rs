@@ -24,6 +24,8 @@ const FIX_PIN: &str = "d6247ecb6c1e";
 const FIX_TRACING: &str = "5e0bc3082e2e";
 /// No timers on PREEMPT_RT, v6.17 and stable releases.
 const FIX_RT: &str = "e25ddfb388c8";
+/// Introduced `bpf_wq`, v6.10.
+const FIX_WQ: &str = "81f1d7a583fa";
 /// Introduced `bpf_timer_cancel_async`, v7.0.
 const FIX_ASYNC: &str = "a7e172aa4ca2";
 
@@ -124,7 +126,7 @@ fn check_call(kernel: &Kernel<'_>, invoke: &Invoke, excused: bool, diags: &mut V
             Some(("bpf_timer_cancel_async", "v7.0"))
         }
         Call::WqInit { .. } | Call::WqSetCallback { .. } | Call::WqStart { .. }
-            if !kernel.at_least(6, 10) =>
+            if !kernel.has(FIX_WQ, kernel.at_least(6, 10)) =>
         {
             Some(("bpf_wq", "v6.10"))
         }
