@@ -1,7 +1,10 @@
-//! `bpf_wq` (kernel/bpf/helpers.c, v6.10 to v6.19): callbacks that a kworker runs and that may sleep.
+//! `bpf_wq` (kernel/bpf/helpers.c, v6.10 and later): callbacks that a kworker runs and that may sleep.
 //!
 //! The object in the value and its heap object work as those of a timer do, under a lock of their own. What differs:
-//! starting takes no lock and no reference, and deleting never waits in the caller.
+//! starting takes no lock and no reference (up to v6.19), and deleting never waits in the caller. What v7.0 changed is in
+//! [`lock_free`].
+
+mod lock_free;
 
 use crate::errno::{EBUSY, EINVAL, ENOENT, ENOMEM, EOPNOTSUPP, EPERM};
 use crate::interp::Act;
@@ -34,6 +37,9 @@ impl Kernel {
         // 1.
         if flags != 0 {
             return f.ret(EINVAL);
+        }
+        if self.flags.lock_free {
+            return f.ret(self.wq_init_lock_free(cx, e, map).await);
         }
         // 2.
         if cx.kind() == CtxKind::Nmi {
@@ -93,6 +99,7 @@ impl Kernel {
                 m.store(w.prog(), 0);
                 m.store(w.callback_fn(), 0);
                 m.store(w.pending(), false);
+                m.store(w.refcnt(), 1);
                 true
             })
             .await;
@@ -108,6 +115,10 @@ impl Kernel {
         callback: Callback,
     ) -> i64 {
         let f = cx.enter_with("bpf_wq_set_callback", self.elem_arg(cx, map, e));
+        if self.flags.lock_free {
+            let Some(w) = self.wq_read(cx, e).await else { return f.ret(EINVAL) };
+            return f.ret(self.bpf_async_update_prog_callback(cx, w.cb(), Some(callback)).await);
+        }
         if cx.kind() == CtxKind::Nmi {
             return f.ret(EOPNOTSUPP);
         }
@@ -150,11 +161,12 @@ impl Kernel {
     }
 
     /// `bpf_wq_start()`: 1. In NMI: -EOPNOTSUPP. 2. Flags: -EINVAL. 3. Slot NULL, or 4. its program NULL: -EINVAL.
-    /// 5. `schedule_work()`, without lock, read section or reference: nothing keeps the object alive until then.
+    /// 5. `schedule_work()`, without lock, read section or reference: nothing keeps the object alive until then. From v7.0
+    ///    on with a reference, -ENOENT if there is none left.
     pub(crate) async fn bpf_wq_start(&self, cx: Cx<'_>, e: Elem, map: usize, flags: u64) -> i64 {
         let f = cx.enter_with("bpf_wq_start", self.elem_arg(cx, map, e));
         // 1.
-        if cx.kind() == CtxKind::Nmi {
+        if cx.kind() == CtxKind::Nmi && !self.flags.lock_free {
             return f.ret(EOPNOTSUPP);
         }
         // 2.
@@ -162,13 +174,23 @@ impl Kernel {
             return f.ret(EINVAL);
         }
         // 3.
-        let label = site!("w = READ_ONCE(wq->work)", Memory);
-        let Some(w) = cx.read(label, e.wq_slot()).await.map(BpfWork) else { return f.ret(EINVAL) };
+        let Some(w) = self.wq_read(cx, e).await else { return f.ret(EINVAL) };
         // 4.
         if cx.read(site!("READ_ONCE(w->cb.prog)", Memory), w.prog()).await == 0 {
             return f.ret(EINVAL);
         }
+        if self.flags.lock_free && !self.wq_get(cx, w).await {
+            return f.ret(ENOENT);
+        }
         // 5.
+        self.schedule_work(cx, w).await;
+        if self.flags.lock_free {
+            self.wq_put(cx, w).await;
+        }
+        f.ret(0)
+    }
+
+    async fn schedule_work(&self, cx: Cx<'_>, w: BpfWork) {
         let list = self.cpu(cx).work;
         let item = w.0.to_word() | TAG_WQ_WORK;
         cx.step(site!("schedule_work(&w->work)", Wakeup))
@@ -181,7 +203,10 @@ impl Kernel {
                 }
             })
             .await;
-        f.ret(0)
+    }
+
+    async fn wq_read(&self, cx: Cx<'_>, e: Elem) -> Option<BpfWork> {
+        cx.read(site!("w = READ_ONCE(wq->work)", Memory), e.wq_slot()).await.map(BpfWork)
     }
 
     /// `bpf_wq_work()`, in a kworker, after `process_one_work()` has cleared PENDING; never twice at a time, whichever CPU
@@ -238,8 +263,11 @@ impl Kernel {
     pub(crate) async fn bpf_wq_cancel_and_free(&self, cx: Cx<'_>, e: Elem, map: usize) {
         let _f = cx.enter_with("bpf_wq_cancel_and_free", self.elem_arg(cx, map, e));
         // 1.
-        if cx.read(site!("READ_ONCE(wq->work)", Memory), e.wq_slot()).await.is_none() {
+        if self.wq_read(cx, e).await.is_none() {
             return;
+        }
+        if self.flags.lock_free {
+            return self.wq_free_lock_free(cx, e).await;
         }
         // 2.
         self.wq_lock(cx, e).await;

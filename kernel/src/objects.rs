@@ -208,12 +208,29 @@ impl Elem {
     }
 }
 
+/// The part of `struct bpf_async_cb` that says what to call.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct AsyncCb {
+    /// `prog`: index of the program plus one; 0 is NULL.
+    pub prog: Var<u64>,
+    /// `callback_fn`, see [`Callback`].
+    pub callback_fn: Var<u64>,
+}
+
+impl Timer {
+    /// `cb`
+    pub fn cb(self) -> AsyncCb {
+        AsyncCb { prog: self.prog(), callback_fn: self.callback_fn() }
+    }
+}
+
 /// `struct bpf_work`: the heap object of a `bpf_wq`.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct BpfWork(pub Ptr);
 
 /// Names of the fields of [`BpfWork`], in order.
-pub(crate) const WORK_FIELDS: &[&str] = &["map", "value", "prog", "callback_fn", "work.PENDING"];
+pub(crate) const WORK_FIELDS: &[&str] =
+    &["map", "value", "prog", "callback_fn", "work.PENDING", "refcnt"];
 
 impl BpfWork {
     /// All its fields.
@@ -235,6 +252,14 @@ impl BpfWork {
     /// `cb.callback_fn`, see [`Callback`].
     pub fn callback_fn(self) -> Var<u64> {
         self.0.field(3)
+    }
+    /// `cb`
+    pub fn cb(self) -> AsyncCb {
+        AsyncCb { prog: self.prog(), callback_fn: self.callback_fn() }
+    }
+    /// `cb.refcnt` (v7.0 and later)
+    pub fn refcnt(self) -> Var<i64> {
+        self.0.field(5)
     }
     /// `WORK_STRUCT_PENDING` of `work`.
     pub fn pending(self) -> Var<bool> {

@@ -5,7 +5,7 @@
 //! as a batch, waits, and invokes them.
 
 use crate::kernel::Kernel;
-use crate::objects::{Elem, Timer};
+use crate::objects::{BpfWork, Elem, Timer};
 use timerace_core::rcu::GracePeriods;
 use timerace_core::step::{Gate, Learn, Rel, Site};
 use timerace_core::{CtxKind, Cx, Label, Nanos, Ptr, Word, site};
@@ -140,6 +140,9 @@ impl Kernel {
                 .run(move |m| m.push_back(done, item))
                 .await;
             return;
+        }
+        if item & TAG_WQ_WORK != 0 {
+            return self.wq_rcu_tasks_trace_free(cx, BpfWork(p)).await;
         }
         if trace {
             return self.bpf_async_cb_rcu_tasks_trace_free(cx, Timer(p)).await;

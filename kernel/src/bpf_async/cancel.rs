@@ -37,7 +37,7 @@ impl Kernel {
             }
         }
         // 4.
-        self.bpf_async_update_prog_callback(cx, t, None).await;
+        self.bpf_async_update_prog_callback(cx, t.cb(), None).await;
         // 5.
         let ret = self.hrtimer_cancel(cx, t, promises::CANCELLED).await;
         // 6.

@@ -33,7 +33,7 @@ impl Kernel {
             .await;
         let Some(t) = taken.map(Timer) else { return };
         // 3.
-        self.bpf_async_update_prog_callback(cx, t, None).await;
+        self.bpf_async_update_prog_callback(cx, t.cb(), None).await;
         // 4.
         if self.defer_timer_wq_op(cx) {
             self.bpf_async_schedule_op(cx, t, AsyncOp::Cancel).await;

@@ -2,7 +2,7 @@
 
 use crate::errno::{EINVAL, ENOENT};
 use crate::kernel::Kernel;
-use crate::objects::{Callback, Elem, Timer};
+use crate::objects::{AsyncCb, Callback, Elem};
 use timerace_core::{Cx, site};
 
 impl Kernel {
@@ -15,7 +15,7 @@ impl Kernel {
         callback: Callback,
     ) -> i64 {
         let Some(t) = self.async_cb(cx, e).await else { return EINVAL };
-        self.bpf_async_update_prog_callback(cx, t, Some(callback)).await
+        self.bpf_async_update_prog_callback(cx, t.cb(), Some(callback)).await
     }
 
     /// `bpf_async_update_prog_callback()` (8bb1e32b3fac); without a callback it clears both.
@@ -32,7 +32,7 @@ impl Kernel {
     pub(crate) async fn bpf_async_update_prog_callback(
         &self,
         cx: Cx<'_>,
-        t: Timer,
+        t: AsyncCb,
         callback: Option<Callback>,
     ) -> i64 {
         if !self.flags.lock_free_update {
@@ -67,7 +67,7 @@ impl Kernel {
     async fn exchange(
         &self,
         cx: Cx<'_>,
-        t: Timer,
+        t: AsyncCb,
         callback: Option<Callback>,
         undisturbed: bool,
     ) -> bool {
@@ -78,15 +78,15 @@ impl Kernel {
         );
         // b., c.
         let prev = if undisturbed {
-            let step = cx.step(xchg).writes(t.prog().obj()).writes(t.callback_fn().obj());
+            let step = cx.step(xchg).writes(t.prog.obj()).writes(t.callback_fn.obj());
             step.run(move |m| {
-                m.store(t.callback_fn(), func);
-                m.update(t.prog(), |_| prog)
+                m.store(t.callback_fn, func);
+                m.update(t.prog, |_| prog)
             })
             .await
         } else {
-            let prev = cx.xchg(xchg, t.prog(), prog).await;
-            cx.write(store, t.callback_fn(), func).await;
+            let prev = cx.xchg(xchg, t.prog, prog).await;
+            cx.write(store, t.callback_fn, func).await;
             prev
         };
         // d.
@@ -99,9 +99,9 @@ impl Kernel {
         }
         let same = site!("READ_ONCE(cb->prog) == prog && READ_ONCE(cb->callback_fn) == ..", Memory);
         cx.step(same)
-            .reads(t.prog().obj())
-            .reads(t.callback_fn().obj())
-            .run(move |m| m.load(t.prog()) == prog && m.load(t.callback_fn()) == func)
+            .reads(t.prog.obj())
+            .reads(t.callback_fn.obj())
+            .run(move |m| m.load(t.prog) == prog && m.load(t.callback_fn) == func)
             .await
     }
 
@@ -125,12 +125,12 @@ impl Kernel {
     async fn update_prog_callback_plain(
         &self,
         cx: Cx<'_>,
-        t: Timer,
+        t: AsyncCb,
         callback: Option<Callback>,
     ) -> i64 {
         let _f = cx.enter_leaf("drop_prog_refcnt");
         let (prog, func) = words(callback);
-        let prev = cx.read(site!("prev = cb->prog", Memory), t.prog()).await;
+        let prev = cx.read(site!("prev = cb->prog", Memory), t.prog).await;
         if prev != prog {
             if let Some(c) = callback
                 && !self.bpf_prog_inc_not_zero(cx, c.prog).await
@@ -140,10 +140,10 @@ impl Kernel {
             if let Some(prev) = (prev as usize).checked_sub(1) {
                 self.bpf_prog_put(cx, prev).await;
             }
-            cx.write(site!("cb->prog = prog", Memory), t.prog(), prog).await;
+            cx.write(site!("cb->prog = prog", Memory), t.prog, prog).await;
         }
         let site = site!("rcu_assign_pointer(cb->callback_fn, callback_fn)", Memory);
-        cx.write(site, t.callback_fn(), func).await;
+        cx.write(site, t.callback_fn, func).await;
         0
     }
 }
