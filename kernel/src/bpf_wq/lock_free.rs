@@ -9,6 +9,7 @@ use crate::kernel::Kernel;
 use crate::objects::{BpfWork, Elem};
 use crate::rcu::TAG_WQ_WORK;
 use timerace_core::mem::ListVar;
+use timerace_core::step::Rel;
 use timerace_core::{Cx, Word, site};
 
 impl Kernel {
@@ -100,6 +101,8 @@ impl Kernel {
     pub(crate) async fn wq_rcu_tasks_trace_free(&self, cx: Cx<'_>, w: BpfWork) {
         let _f = cx.enter("bpf_async_cb_rcu_tasks_trace_free");
         if !self.cancel_work(cx, w).await && self.work_busy(cx, w).await {
+            // Turns that find it busy again pass through no state that the first does not.
+            self.until_idle(cx, w).await;
             return self.wq_call_rcu(cx, w).await;
         }
         if let Some(prog) = self.wq_prog(cx, w).await {
@@ -107,6 +110,14 @@ impl Kernel {
         }
         let _k = cx.enter_leaf("kfree_nolock");
         cx.free(site!("kfree_nolock(cb)", Alloc), w.0).await;
+    }
+
+    async fn until_idle(&self, cx: Cx<'_>, w: BpfWork) {
+        let item = w.0.to_word() | TAG_WQ_WORK;
+        let step = cx.step(site!("until the work is idle", Free, quiet));
+        let step = step.when(w.pending().obj(), Rel::Eq, 0);
+        let step = self.current_works().fold(step, |s, v| s.when(v.obj(), Rel::Ne, item));
+        step.run(|_| ()).await;
     }
 
     /// `work_busy()`: pending or running.
