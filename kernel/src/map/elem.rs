@@ -88,9 +88,7 @@ impl Kernel {
     /// D5: after the bucket is unlocked, the replaced element's timer goes, and the element into the slot.
     pub(crate) async fn refill_extra(&self, cx: Cx<'_>, map: usize, old: Elem) {
         let m = &self.maps[map];
-        if m.has_timer {
-            self.bpf_timer_cancel_and_free(cx, old, map).await;
-        }
+        self.free_fields(cx, old, map).await;
         let cpu = cx.cpu().map_or(0, |c| c.index());
         let site = site!("cmpxchg(pl_new, NULL, l_old)", Atomic);
         if cx.cmpxchg(site, m.extra[cpu], None, Some(old.0)).await.is_some() {
