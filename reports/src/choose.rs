@@ -370,17 +370,19 @@ fn cut(facts: &Facts<'_>, subject: &Subject<'_>, mut ranks: Vec<Option<Rank>>) -
 /// The sections that contain a kept step of their context, and have an end.
 fn bracket_pairs(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &[Option<Rank>]) -> Vec<usize> {
     let steps = &facts.rec.steps;
-    let contains = |s: &crate::facts::Section, i: usize| {
-        i != s.from && Some(i) != s.to && s.covers(steps[i].ctx, i)
-    };
     let kept: Vec<usize> = (0..ranks.len()).filter(|i| ranks[*i].is_some()).collect();
+    let contains_one = |s: &crate::facts::Section| {
+        let after = kept.partition_point(|i| *i <= s.from);
+        let inside = kept[after..].iter().take_while(|i| s.to.is_none_or(|to| **i < to));
+        inside.into_iter().any(|i| steps[*i].ctx == s.ctx)
+    };
     (0..facts.sections.len())
         .filter(|p| {
             let s = &facts.sections[*p];
             let visible = !steps[s.from].quiet && s.to.is_none_or(|t| !steps[t].quiet);
             // A leak has no second access that a read section could have ordered.
             let orders = s.obj.is_some() || subject.finding.class != Class::Leak;
-            visible && orders && s.shared && kept.iter().any(|i| contains(s, *i))
+            visible && orders && s.shared && contains_one(s)
         })
         .collect()
 }

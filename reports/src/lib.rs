@@ -27,6 +27,7 @@ mod order;
 pub mod origin;
 pub mod out_dir;
 pub mod page;
+pub mod pftrace;
 pub mod race_svg;
 pub mod race_text;
 mod scale;

@@ -64,7 +64,7 @@ pub fn report_html(
     );
     if cut > 0 {
         let steps = count(cut as u64, "earlier step", "earlier steps");
-        let _ = writeln!(out, "<p class=\"sub\">Left out: {steps}; the trace has them.</p>");
+        let _ = writeln!(out, "<p class=\"sub\">Left out: {steps}; replay --full prints them.</p>");
     }
     out.push_str(CONTROLS);
     out.push_str("<div class=\"board\">\n<div>\n");

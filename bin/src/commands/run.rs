@@ -23,6 +23,7 @@ use timerace_reports::latency_csv::{LatencyCsv, TimerName};
 use timerace_reports::latency_svg::{LatencyPlot, MAX_SERIES, Series, latency_svg};
 use timerace_reports::num::{grouped, seconds, us};
 use timerace_reports::out_dir::write_dir;
+use timerace_reports::pftrace::pftrace;
 use timerace_reports::timeline_svg::{TimelinePlot, timeline_svg};
 use timerace_scenarios::judge::{self, Judge, Judged, Lateness};
 
@@ -287,7 +288,7 @@ fn timeline(
     s: &Session,
     seed: u64,
     t: &Timed,
-) -> Result<Option<(String, Vec<u8>)>, Fail> {
+) -> Result<Vec<(String, Vec<u8>)>, Fail> {
     let rows = t.expired.iter().flatten().map(|row| &row.0);
     let worst = rows.max_by_key(|e| (e.late_ns(), std::cmp::Reverse(e.exit)));
     // A little before and after, but not a whole period of a slow timer.
@@ -315,7 +316,9 @@ fn timeline(
     let plot = TimelinePlot { title, about, command: command(s, seed) };
     let theme = common.theme.map(|t| t.of()).unwrap_or_default();
     let svg = timeline_svg(&rec, &expiries, &plot, theme);
-    Ok(svg.map(|svg| ("timeline.svg".to_string(), svg.into_bytes())))
+    let mut files = vec![("trace.pftrace".to_string(), pftrace(&rec, &expiries))];
+    files.extend(svg.map(|svg| ("timeline.svg".to_string(), svg.into_bytes())));
+    Ok(files)
 }
 
 /// `timers[7]` as map and key.

@@ -15,7 +15,10 @@ fn a_timed_run_gives_the_same_folder_every_time_and_at_any_j() {
     assert_eq!(first, run("b", "1"));
     assert_eq!(first, run("c", "2"));
     let names: Vec<&str> = first.1.iter().map(|f| f.0.as_str()).collect();
-    assert_eq!(names, ["hist.txt", "latency.csv", "latency.svg", "result.json", "timeline.svg"]);
+    assert_eq!(
+        names,
+        ["hist.txt", "latency.csv", "latency.svg", "result.json", "timeline.svg", "trace.pftrace"]
+    );
     let other = timerace(&dir, &["run", &file, "--seed", "8", "--format", "json"]).json();
     let same = timerace(&dir, &["run", &file, "--seed", "7", "--format", "json"]).json();
     assert_ne!(other["digest"], same["digest"]);

@@ -413,3 +413,23 @@ pub fn interrupted() -> Record {
     b.finding(Class::UseAfterFree, at, Some(other), Some(HRTIMER));
     b.done("1x9,0,0!net-rx,0:net-rx", [2, 0, 1])
 }
+
+/// The steps of [`cancel_free_uaf`] so many times; the finding is in the last of them.
+pub fn repeated(times: usize) -> Record {
+    let mut rec = cancel_free_uaf(false);
+    let first = rec.steps.clone();
+    let n = first.len();
+    rec.steps = (0..times * n)
+        .map(|i| {
+            let mut s = first[i % n].clone();
+            s.no = i as u32 + 1;
+            s.after.retain(|_| false);
+            s
+        })
+        .collect();
+    let shift = ((times - 1) * n) as u32;
+    let f = &mut rec.findings[0];
+    f.at.step += shift;
+    f.other.as_mut().unwrap().step += shift;
+    rec
+}

@@ -19,25 +19,6 @@ fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
     &text[start..start + text[start..].find(to).unwrap()]
 }
 
-fn repeated(times: usize) -> Record {
-    let mut rec = build::cancel_free_uaf(false);
-    let first = rec.steps.clone();
-    let n = first.len();
-    rec.steps = (0..times * n)
-        .map(|i| {
-            let mut s = first[i % n].clone();
-            s.no = i as u32 + 1;
-            s.after.retain(|_| false);
-            s
-        })
-        .collect();
-    let shift = ((times - 1) * n) as u32;
-    let f = &mut rec.findings[0];
-    f.at.step += shift;
-    f.other.as_mut().unwrap().step += shift;
-    rec
-}
-
 #[test]
 fn without_script_everything_is_there() {
     for rec in [build::cancel_free_uaf(true), build::mutual_cancel(), build::three_cpus()] {
@@ -105,9 +86,9 @@ fn the_data_cannot_end_its_element_and_names_steps_by_number() {
 
 #[test]
 fn a_thousand_steps_stay_small_and_a_long_run_keeps_the_end() {
-    let text = page(&repeated(60));
+    let text = page(&build::repeated(60));
     assert!(text.len() < 500_000, "{}", text.len());
-    let long = repeated(MOST_STEPS / 10);
+    let long = build::repeated(MOST_STEPS / 10);
     let text = page(&long);
     let at = long.findings[0].at.step;
     assert!(text.contains("earlier steps") && text.contains(&format!(" id=\"step-{at}\"")));

@@ -73,3 +73,14 @@ fn a_run_without_a_finding_and_one_without_steps_are_drawn_too() {
     let empty = build::Build::new().rec;
     svg::check("empty", &race_svg(&empty, Some(0), &origin("empty"), Theme::Light));
 }
+
+#[test]
+fn of_a_hundred_thousand_steps_the_picture_has_the_few_that_matter() {
+    let rec = build::repeated(100_000 / 14 + 1);
+    assert!(rec.steps.len() >= 100_000);
+    let drawn = race_svg(&rec, Some(0), &origin("long"), Theme::Light);
+    svg::check("long", &drawn);
+    assert!(drawn.len() < 30_000, "{}", drawn.len());
+    let at = rec.findings[0].at.step.to_string();
+    assert!(drawn.contains(&format!(">{at}<")), "step {at}");
+}

@@ -5,6 +5,7 @@ use crate::{golden, svg};
 use timerace_core::record::Record;
 use timerace_core::result::Expiry;
 use timerace_core::{CpuId, CtxKind, Nanos};
+use timerace_reports::pftrace::pftrace;
 use timerace_reports::slices::{Level, Slice, slices};
 use timerace_reports::theme::Theme;
 use timerace_reports::timeline_svg::{TimelinePlot, timeline_svg};
@@ -108,4 +109,76 @@ fn the_picture_cuts_idle_time_and_says_how_late() {
     }
     svg::check("dark", &timeline_svg(&rec, &expiries, &plot, Theme::Dark).unwrap());
     assert_eq!(timeline_svg(&build::three_cpus(), &[], &plot, Theme::Light), None);
+}
+
+/// The fields of a message: number, and a number or bytes.
+fn fields(mut b: &[u8]) -> Vec<(u64, Result<u64, &[u8]>)> {
+    fn varint(b: &mut &[u8]) -> u64 {
+        let n = b.iter().position(|x| x & 0x80 == 0).unwrap() + 1;
+        let v = b[..n].iter().rev().fold(0, |v, x| v << 7 | u64::from(x & 0x7f));
+        *b = &b[n..];
+        v
+    }
+    let mut out = Vec::new();
+    while !b.is_empty() {
+        let key = varint(&mut b);
+        let value = match key & 7 {
+            0 => Ok(varint(&mut b)),
+            1 => {
+                let (v, rest) = b.split_at(8);
+                b = rest;
+                Ok(u64::from_le_bytes(v.try_into().unwrap()))
+            }
+            2 => {
+                let n = varint(&mut b) as usize;
+                let (v, rest) = b.split_at(n);
+                b = rest;
+                Err(v)
+            }
+            other => panic!("wire type {other}"),
+        };
+        out.push((key >> 3, value));
+    }
+    out
+}
+
+#[test]
+fn slices_of_the_trace_nest_and_flows_lead_to_callbacks() {
+    let (rec, expiries) = run();
+    let bytes = pftrace(&rec, &expiries);
+    assert_eq!(bytes, pftrace(&rec, &expiries));
+    let (mut tracks, mut open, mut last) = (Vec::new(), std::collections::BTreeMap::new(), 0);
+    let (mut flows, mut begun) = (Vec::new(), 0);
+    for (field, packet) in fields(&bytes) {
+        let packet = fields(packet.unwrap_err());
+        let get =
+            |m: &[(u64, Result<u64, &[u8]>)], n| m.iter().find(|f| f.0 == n).map(|f| f.1.unwrap());
+        assert_eq!((field, get(&packet, 10)), (1, Some(1)));
+        if let Some((_, d)) = packet.iter().find(|f| f.0 == 60) {
+            tracks.push(get(&fields(d.unwrap_err()), 1).unwrap());
+            continue;
+        }
+        let at = get(&packet, 8).unwrap();
+        assert!(at >= last, "time goes on");
+        last = at;
+        let event = fields(packet.iter().find(|f| f.0 == 11).unwrap().1.unwrap_err());
+        let track = get(&event, 11).unwrap();
+        assert!(tracks.contains(&track), "{track} was described before");
+        let depth: &mut i32 = open.entry(track).or_default();
+        match get(&event, 9) {
+            Some(1) => *depth += 1,
+            Some(2) => *depth -= 1,
+            other => panic!("{other:?}"),
+        }
+        assert!((0..=1).contains(depth), "slices of a level touch, they do not overlap");
+        begun += usize::from(get(&event, 9) == Some(1));
+        let name = event.iter().find(|f| f.0 == 23).map(|f| f.1.unwrap_err().to_vec());
+        for f in event.iter().filter(|f| matches!(f.0, 47 | 48)) {
+            flows.push((f.0, f.1.unwrap(), String::from_utf8(name.clone().unwrap()).unwrap()));
+        }
+    }
+    assert!(open.values().all(|d| *d == 0));
+    assert_eq!(begun, slices(&rec).len());
+    let lead = [(47, 1, "bpf_timer_start".to_string()), (48, 1, "cb".to_string())];
+    assert_eq!(flows, lead);
 }
