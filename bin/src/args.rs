@@ -268,6 +268,18 @@ pub enum Command {
         #[arg(short = 'k', value_name = "PATTERN")]
         pattern: Option<String>,
     },
+    /// Fit the costs of timed runs to latency samples or traces of a real machine
+    Calibrate {
+        /// Latency samples (CSV), text of ftrace or of trace-cmd; a name that ends in `.gz` is unpacked.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Costs that the recordings do not tell, instead of the generic ones.
+        #[arg(long, value_name = "FILE")]
+        costs: Option<PathBuf>,
+        /// What the costs are called.
+        #[arg(long, default_value = "calibrated")]
+        name: String,
+    },
     /// Versions, the fixes each has, commit ids
     Kernels,
     /// Help on an error code, a bug class or a built-in scenario

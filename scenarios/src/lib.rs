@@ -26,6 +26,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod ast;
+pub mod calibrate;
 pub mod costs;
 pub mod diag;
 pub mod judge;

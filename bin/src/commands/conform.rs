@@ -31,7 +31,8 @@ pub fn conform(common: &Common, files: &[PathBuf], pattern: Option<&str>) -> Res
     Ok(if report.counts().disagree > 0 { code::FAILED } else { code::OK })
 }
 
-fn read(file: &Path) -> Result<String, Fail> {
+/// The text of a recording; a name that ends in `.gz` is unpacked.
+pub(super) fn read(file: &Path) -> Result<String, Fail> {
     let fail = |e: &dyn std::fmt::Display| Fail::usage(format!("error: {}: {e}", file.display()));
     let opened = std::fs::File::open(file).map_err(|e| fail(&e))?;
     let packed = file.extension().is_some_and(|e| e == "gz");

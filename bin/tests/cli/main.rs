@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod bad_input;
+mod calibrate;
 mod certificate;
 mod determinism;
 mod memory;

@@ -1,0 +1,48 @@
+//! `timerace calibrate`: costs of timed runs, fitted to recordings of a real machine.
+
+use crate::args::{Common, Format};
+use crate::fail::{Fail, code};
+use crate::output;
+use std::path::{Path, PathBuf};
+use timerace_core::timed::Costs;
+use timerace_reports::json;
+use timerace_reports::out_dir::write_dir;
+use timerace_scenarios::calibrate::{Recording, calibrate as fit, read};
+use timerace_scenarios::costs;
+
+/// Reads the recordings, fits costs to them, and says how good the fit is. Nothing is written unless all could be read.
+pub fn calibrate(
+    common: &Common,
+    files: &[PathBuf],
+    base: Option<&Path>,
+    name: &str,
+) -> Result<u8, Fail> {
+    let base = match base {
+        Some(file) => costs::read(file).map_err(|e| Fail::usage(e.to_string()))?,
+        None => Costs::default(),
+    };
+    let mut recordings: Vec<Recording> = Vec::new();
+    for file in files {
+        let text = super::conform::read(file)?;
+        let name = file.display().to_string();
+        recordings.push(read(&name, &text).map_err(|e| Fail::usage(e.to_string()))?);
+    }
+    let calibration = fit(&recordings, &base, name);
+    let result = calibration.json(&recordings);
+    if let Some(dir) = &common.out {
+        let files = vec![
+            ("result.json".to_string(), json::text(&result).into_bytes()),
+            ("costs.ron".to_string(), costs::text(&calibration.costs).into_bytes()),
+        ];
+        write_dir(dir, &files).map_err(|e| Fail::usage(format!("error: {e}")))?;
+    }
+    match common.format {
+        Format::Json => output::print_json(&result),
+        _ => output::print(&calibration.text(&recordings)),
+    }
+    match &common.out {
+        Some(dir) => output::note(common, &format!("wrote {}", dir.join("costs.ron").display())),
+        None => output::note(common, "nothing was written; -o DIR writes costs.ron"),
+    }
+    Ok(if calibration.costs.calibrated { code::OK } else { code::FAILED })
+}

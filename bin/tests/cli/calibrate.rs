@@ -1,0 +1,132 @@
+//! Costs from recordings.
+
+use crate::support::{Dir, library, timerace};
+use std::fmt::Write as _;
+use std::path::Path;
+
+const HEADER: &str = "delay_ns,armed_ns,expected_ns,actual_ns,lateness_ns,arm_cpu,cb_cpu";
+
+fn recordings() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings")
+}
+
+#[test]
+fn costs_are_fitted_and_can_be_used() {
+    let dir = Dir::new("calibrate");
+    let file = recordings().join("latency-6.18-host-idle-rel.csv.gz").display().to_string();
+    let r = timerace(&dir, &["calibrate", &file, "--name", "lab1", "-o", "lab1"]);
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    for needle in
+        ["3000 expiries, one timer at a time", "irq_entry", "kept: ", "(KS; limit 0.050) ok"]
+    {
+        assert!(r.out.contains(needle), "`{needle}` is missing:\n{}", r.out);
+    }
+    assert!(r.err.contains("wrote lab1/costs.ron"), "{}", r.err);
+    let scenario = library().join("periodic-under-net-rx.ron").display().to_string();
+    let run = timerace(&dir, &["run", &scenario, "--costs", "lab1/costs.ron"]);
+    assert!(run.out.contains("Costs: lab1 (calibrated)"), "{}{}", run.out, run.err);
+    // The same recording gives the same costs.
+    let again =
+        timerace(&dir, &["calibrate", &file, "--name", "lab1", "-o", "lab2", "--format", "json"]);
+    assert_eq!(again.json()["calibrated"], true);
+    let read = |d: &str| std::fs::read(dir.0.join(d).join("costs.ron")).unwrap();
+    assert_eq!(read("lab1"), read("lab2"));
+}
+
+#[test]
+fn what_is_wrong_with_a_recording_is_pointed_at_and_nothing_is_written() {
+    let dir = Dir::new("calibrate-bad");
+    let row = |n: u64| format!("20000000,{n},{},{},50000,1,1\n", n + 20_000_000, n + 20_050_000);
+    let mut good = format!("{HEADER}\n");
+    (0..30).for_each(|i| good.push_str(&row(i * 100_000_000)));
+    let header = "# tracer: nop\n#\n# entries-in-buffer/entries-written: 9/9   #P:4\n";
+    let mut trace = header.to_string();
+    for i in 1..40 {
+        let _ = writeln!(
+            trace,
+            " a-1 [001] d..1. {i}.000000: hrtimer_start: hrtimer=0x5 function=bpf_timer_cb expires={i}010000000 softexpires={i}010000000 mode=REL|SOFT\n <idle>-0 [001] ..s1. {i}.010040: hrtimer_expire_entry: hrtimer=0x5 function=bpf_timer_cb now={i}010039000"
+        );
+    }
+    let cases = [
+        ("empty.csv", String::new(), "empty.csv:1:1: the file is empty"),
+        ("blank.csv", "\n\n".to_string(), "blank.csv:1:1: the file is empty"),
+        ("no-rows.csv", format!("{HEADER}\n"), "no-rows.csv:2:1: there are no samples"),
+        (
+            "few.csv",
+            good.lines().take(9).fold(String::new(), |t, l| t + l + "\n"),
+            "few.csv:9:1: the file has 8 expiries",
+        ),
+        (
+            "other.csv",
+            good.replace("actual_ns", "seen_ns"),
+            "other.csv:1:31: expected the column `actual_ns`, found `seen_ns`",
+        ),
+        (
+            "short.csv",
+            format!("{HEADER}\n5,6\n"),
+            "short.csv:2:5: the row ends before `expected_ns`",
+        ),
+        (
+            "long.csv",
+            format!("{HEADER}\n5,6,7,8,1,1,1,1\n"),
+            "long.csv:2:15: the row has more fields",
+        ),
+        (
+            "big.csv",
+            format!("{HEADER}\n5,99999999999999999999,7,8,1,1,1\n"),
+            "big.csv:2:3: armed_ns is 99999999999999999999, more than 2^62 ns",
+        ),
+        (
+            "minus.csv",
+            format!("{HEADER}\n5,6,7,8,-1,1,1\n"),
+            "minus.csv:2:9: lateness_ns must be a whole number",
+        ),
+        (
+            "sum.csv",
+            format!("{HEADER}\n5,6,7,8,2,1,1\n"),
+            "sum.csv:2:9: lateness_ns is 2, but actual_ns - expected_ns is 1",
+        ),
+        (
+            "early.csv",
+            format!("{HEADER}\n5,6,9,8,1,1,1\n"),
+            "early.csv:2:7: actual_ns 8 is before expected_ns 9",
+        ),
+        ("empty.txt", header.to_string(), "empty.txt:3:1: the trace has no events"),
+        (
+            "lost.txt",
+            format!("{trace}CPU:1 [LOST 12 EVENTS]\n"),
+            "lost.txt:82:7: the trace has lost events here",
+        ),
+        (
+            "over.txt",
+            trace.replace("9/9", "9/12"),
+            "over.txt:3:38: 3 of 12 events were overwritten",
+        ),
+        ("now.txt", trace.replace("now=7010039000", "now=70100390000000000000000"), "now.txt:17:"),
+        (
+            "clock.txt",
+            trace.replace(" 7.000000:", " 99999999999999.000000:"),
+            "clock.txt:16:18: 99999999999999.000000 s is more than 2^62 ns",
+        ),
+        ("words.txt", format!("{trace}and so on\n"), "words.txt:82:1: this is no line of a trace"),
+        (
+            "other.txt",
+            trace.replace("bpf_timer_cb", "hrtimer_wakeup"),
+            "other.txt:81:1: the file has 0 expiries",
+        ),
+    ];
+    for (name, text, says) in cases {
+        let file = dir.file(name, text.as_bytes()).display().to_string();
+        let fine = dir.file("good.csv", good.as_bytes()).display().to_string();
+        let r = timerace(&dir, &["calibrate", &fine, &file, "-o", "out"]);
+        assert_eq!(r.code, 2, "{name}: {}{}", r.out, r.err);
+        assert!(r.err.contains(says), "{name}: {}", r.err);
+        assert!(!dir.0.join("out").exists(), "{name}: something was written");
+    }
+    let fine = dir.0.join("good.csv").display().to_string();
+    let r = timerace(&dir, &["calibrate", &fine, "-o", "out"]);
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    let traced = dir.file("good.txt", trace.as_bytes()).display().to_string();
+    let r = timerace(&dir, &["calibrate", &traced, "-o", "out"]);
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+}

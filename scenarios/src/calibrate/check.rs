@@ -1,0 +1,111 @@
+//! Simulates the rounds of a recording.
+
+use crate::{load, lower};
+use std::fmt::Write as _;
+use timerace_core::result::Expiry;
+use timerace_core::timed::{Costs, TimedOptions, Watch, run_timed};
+use timerace_kernel::{KernelVersion, World, boot};
+
+/// Simulated expiries that a check looks at, about; and the fewest rounds they come from. So many, because the timers of
+/// a round share its delays.
+const EXPIRIES: usize = 10_000;
+const ROUNDS: usize = 6_000;
+/// A round takes some thousand steps; one that does not end is an error of the program.
+const MAX_STEPS: u64 = 10_000_000;
+
+/// The largest distance between the distribution functions of two sets of samples (Kolmogorov, Smirnov), from 0 to 1.
+/// Both must be sorted. Nothing is as far as can be from anything.
+pub fn ks(a: &[u64], b: &[u64]) -> f64 {
+    if a.is_empty() || b.is_empty() {
+        return 1.0;
+    }
+    let (mut i, mut j, mut most) = (0, 0, 0.0f64);
+    let part = |i: usize, of: &[u64]| i as f64 / of.len() as f64;
+    while i < a.len() && j < b.len() {
+        let x = a[i].min(b[j]);
+        while a.get(i).is_some_and(|v| *v <= x) {
+            i += 1;
+        }
+        while b.get(j).is_some_and(|v| *v <= x) {
+            j += 1;
+        }
+        most = most.max((part(i, a) - part(j, b)).abs());
+    }
+    most
+}
+
+/// Rounds of timers on one idle CPU: started one after the other by one run of a program, each with a callback that does
+/// nothing.
+pub(super) struct Rounds {
+    world: World,
+    timers: usize,
+}
+
+#[derive(Default)]
+struct Collect(Vec<Expiry>);
+
+impl Watch for Collect {
+    fn expiry(&mut self, e: &Expiry) {
+        self.0.push(*e);
+    }
+}
+
+impl Rounds {
+    /// `same_expiry`: all have one absolute expiry, pinned to the CPU; otherwise each has the same delay.
+    pub fn new(timers: usize, same_expiry: bool) -> Rounds {
+        let text = scenario(timers, same_expiry);
+        let kernel = KernelVersion::newest();
+        let tree = load::parse(&text, &[]).expect("the text of a round is right");
+        let world = lower::lower(&tree, &text, kernel).expect("the newest kernel can play a round");
+        Rounds { world, timers }
+    }
+
+    /// The expiries of a round, in the order of the callbacks.
+    pub fn run(&self, costs: &Costs, seed: u64) -> Vec<Expiry> {
+        let (machine, model) = boot(&self.world, true).expect("a round boots");
+        let options = TimedOptions {
+            seed,
+            costs: costs.clone(),
+            until: None,
+            expiries: None,
+            max_steps: MAX_STEPS,
+            goes_on: true,
+        };
+        let mut seen = Collect::default();
+        run_timed(&machine, &model, &options, &mut seen);
+        assert_eq!(seen.0.len(), self.timers, "every timer of a round expires");
+        seen.0
+    }
+
+    /// How late callbacks are, sorted.
+    pub fn lateness(&self, costs: &Costs) -> Vec<u64> {
+        let rounds = (EXPIRIES / self.timers.max(1)).max(ROUNDS) as u64;
+        let mut late: Vec<u64> = Vec::new();
+        for seed in 1..=rounds {
+            late.extend(self.run(costs, seed).iter().map(Expiry::late_ns));
+        }
+        late.sort_unstable();
+        late
+    }
+}
+
+fn scenario(timers: usize, same_expiry: bool) -> String {
+    let lines = |line: &dyn Fn(usize) -> String| -> String { (0..timers).map(line).collect() };
+    let init = lines(&|k| {
+        let init = format!("bpf_timer_init(\"timers[{k}]\", CLOCK_MONOTONIC)");
+        format!("{init},\nbpf_timer_set_callback(\"timers[{k}]\", \"cb\"),\n")
+    });
+    let flags = if same_expiry { ", [BPF_F_TIMER_ABS, BPF_F_TIMER_CPU_PIN]" } else { "" };
+    let arm = lines(&|k| format!("bpf_timer_start(\"timers[{k}]\", \"20ms\"{flags}),\n"));
+    let mut text =
+        String::from("Scenario(schema: 1, name: \"round\", machine: (cpus: 1, tick: false),\n");
+    let _ = writeln!(text, "maps: {{ \"timers\": ARRAY(max_entries: {timers}) }},");
+    let _ = writeln!(text, "progs: {{ \"init\": (type: SYSCALL, body: [\n{init}]),");
+    let _ = writeln!(text, "\"arm\": (type: SYSCALL, body: [\n{arm}]),");
+    text.push_str("\"cb\": (type: TIMER_CB, body: []) },\n");
+    text.push_str(
+        "tasks: { \"user\": (cpu: 0, body: [prog_run(\"init\"), prog_run(\"arm\")]) },\n",
+    );
+    text.push_str("stop: idle)\n");
+    text
+}

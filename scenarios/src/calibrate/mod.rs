@@ -1,0 +1,165 @@
+//! Fits the costs of timed runs to what a real machine did.
+//!
+//! [`read`] takes a file of latency samples (CSV) or the text of ftrace or trace-cmd, and gives a [`Recording`]: rounds of
+//! timers that were pending together. [`calibrate`] fits the costs to every second sample and judges them by the others:
+//! the same rounds are simulated with the fitted costs, and the distance of Kolmogorov and Smirnov between simulated and
+//! recorded lateness must be small.
+//!
+//! What a recording tells:
+//!
+//! - `irq_entry`: from the expiry to the beginning of the softirq's pass. It has all that delays the interrupt: its way to
+//!   the CPU (on virtual machines most of it), the exit of the idle state, sections with interrupts off, other softirqs.
+//!   These cannot be told apart from the outside, so `idle_exit` becomes 0.
+//! - `softirq_entry`: from there to the first callback. A trace says when the pass began. Samples say it where a pass ended
+//!   before some timer of its round was due: the pass began between the expiries of the last timer in it and of the next.
+//! - `call`: from one callback of a pass to the next.
+//! - `hrtimer`: from one start of a program to the next.
+//!
+//! From each, what the model needs in between (measured by simulating with these costs at 0) is subtracted.
+
+mod check;
+mod fit;
+mod ftrace;
+mod report;
+mod samples;
+
+pub use check::ks;
+pub use fit::{Calibration, Checked, Fitted, calibrate};
+
+use std::fmt;
+
+/// Fewer samples than this are not fitted.
+pub const LEAST_SAMPLES: usize = 20;
+
+/// A timer's way from its start to its callback; all times in nanoseconds of one clock.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When it was started.
+    pub armed: u64,
+    /// Its expiry.
+    pub expected: u64,
+    /// When its callback began; not before the expiry.
+    pub actual: u64,
+    /// When the softirq's pass began, where known.
+    pub pass: Option<u64>,
+}
+
+impl Sample {
+    /// Nanoseconds from the expiry to the callback.
+    pub fn late_ns(&self) -> u64 {
+        self.actual - self.expected
+    }
+}
+
+/// What a file has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// The file's name, for reports.
+    pub name: String,
+    /// What kind of file: `latency samples` or `ftrace text`.
+    pub kind: &'static str,
+    /// Timers that were pending together, in the order of their starts.
+    pub rounds: Vec<Vec<Sample>>,
+    /// All timers of a round have the same expiry.
+    pub same_expiry: bool,
+    /// What could not be used, in words; each with a count.
+    pub left_out: Vec<(u64, &'static str)>,
+}
+
+impl Recording {
+    fn new(name: &str, kind: &'static str, samples: Vec<Sample>) -> Recording {
+        let mut rounds: Vec<Vec<Sample>> = Vec::new();
+        let mut first_callback = 0;
+        for s in samples {
+            match rounds.last_mut() {
+                Some(round) if s.armed < first_callback => {
+                    round.push(s);
+                    first_callback = first_callback.min(s.actual);
+                }
+                _ => {
+                    rounds.push(vec![s]);
+                    first_callback = s.actual;
+                }
+            }
+        }
+        let same = |r: &Vec<Sample>| r.iter().all(|s| s.expected == r[0].expected);
+        let same_expiry = rounds.iter().all(same);
+        Recording { name: name.to_string(), kind, rounds, same_expiry, left_out: Vec::new() }
+    }
+
+    /// How many samples there are.
+    pub fn samples(&self) -> usize {
+        self.rounds.iter().map(Vec::len).sum()
+    }
+
+    /// How many timers a round has: the most frequent number, the smaller one of equals.
+    pub fn timers(&self) -> usize {
+        let mut sizes: Vec<usize> = self.rounds.iter().map(Vec::len).collect();
+        sizes.sort_unstable();
+        let runs = sizes.chunk_by(|a, b| a == b);
+        runs.rev().max_by_key(|r| r.len()).map_or(0, |r| r[0])
+    }
+}
+
+/// What is wrong with a file, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputError {
+    /// The file's name.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub col: usize,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for InputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let InputError { file, line, col, message } = self;
+        write!(f, "error: {file}:{line}:{col}: {message}")
+    }
+}
+
+impl std::error::Error for InputError {}
+
+/// A place in a file, and what is wrong there.
+type Wrong = (usize, usize, String);
+
+/// Reads a file: latency samples if its first line is a header of columns, otherwise the text of a trace.
+///
+/// # Errors
+///
+/// An empty file, other columns, numbers that do not fit, lost events, or fewer than [`LEAST_SAMPLES`] samples.
+pub fn read(name: &str, text: &str) -> Result<Recording, InputError> {
+    let fail = |(line, col, message)| InputError { file: name.to_string(), line, col, message };
+    let first = text.lines().next().unwrap_or_default();
+    if text.trim().is_empty() {
+        return Err(fail((1, 1, "the file is empty".to_string())));
+    }
+    let is_trace = first.starts_with('#') || first.starts_with("cpus=") || first.contains("] ");
+    let read = if is_trace { ftrace::read(name, text) } else { samples::read(name, text) };
+    let recording = read.map_err(fail)?;
+    let n = recording.samples();
+    if n < LEAST_SAMPLES {
+        let what = format!(
+            "the file has {n} expiries of bpf timers that can be used; at least {LEAST_SAMPLES} are needed"
+        );
+        return Err(fail((text.lines().count(), 1, what)));
+    }
+    Ok(recording)
+}
+
+/// A whole number of nanoseconds that can be computed with.
+fn number(text: &str, what: &str) -> Result<u64, String> {
+    /// About 146 years.
+    const MOST: u64 = 1 << 62;
+    match text.parse::<u64>() {
+        Ok(n) if n <= MOST => Ok(n),
+        Ok(_) => Err(format!("{what} is {text}, more than 2^62 ns")),
+        Err(e) if *e.kind() == std::num::IntErrorKind::PosOverflow => {
+            Err(format!("{what} is {text}, more than 2^62 ns"))
+        }
+        Err(_) => Err(format!("{what} must be a whole number of nanoseconds, not `{text}`")),
+    }
+}

@@ -1,0 +1,93 @@
+//! Costs fitted to recordings of a real machine: the simulation is as late as the machine was.
+
+use std::io::Read;
+use std::path::Path;
+use timerace_core::step::CostClass;
+use timerace_core::timed::{Costs, Dist};
+use timerace_scenarios::calibrate::{Calibration, Recording, calibrate, ks, read};
+
+fn recording(name: &str) -> Recording {
+    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings").join(format!("{name}.gz"));
+    let file = std::fs::File::open(at).expect("the recording is there");
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(file).read_to_string(&mut text).expect("it is packed text");
+    read(name, &text).expect("it is right")
+}
+
+/// Fitted to every second sample, the simulation is within 0.05 of the others.
+fn fits(setup: &str, samples: usize) -> Calibration {
+    let r = recording(&format!("latency-6.18-host-{setup}.csv"));
+    assert_eq!(r.samples(), samples);
+    let c = calibrate(std::slice::from_ref(&r), &Costs::default(), setup);
+    let check = &c.checks[0];
+    assert_eq!(check.samples, samples / 2);
+    println!("{setup}: distance {}", check.ks);
+    assert!(check.ks > 0.0 && check.ks <= 0.05, "{setup}: distance {}", check.ks);
+    assert!(c.costs.calibrated);
+    // The fit is what makes it so: the generic costs are nowhere near.
+    let generic = Costs::default().get(CostClass::IrqEntry).mean();
+    assert!(c.costs.get(CostClass::IrqEntry).mean() > 10.0 * generic);
+    c
+}
+
+#[test]
+fn one_timer_on_an_idle_cpu() {
+    fits("idle-rel", 3000);
+}
+
+#[test]
+fn one_pinned_timer_with_an_absolute_expiry() {
+    fits("idle-abspin", 3000);
+}
+
+#[test]
+fn one_timer_on_a_busy_cpu() {
+    fits("loaded-rel", 3000);
+}
+
+#[test]
+fn one_timer_under_a_flood_of_packets() {
+    fits("softirq-rel", 3000);
+}
+
+#[test]
+fn many_timers() {
+    let c = fits("many-rel", 5207);
+    for class in [CostClass::SoftirqEntry, CostClass::Call, CostClass::Hrtimer] {
+        assert!(matches!(c.costs.get(class), Dist::Empirical(_)), "{} is fitted", class.name());
+    }
+    let call = c.costs.get(CostClass::Call).mean();
+    assert!((150.0..350.0).contains(&call), "a callback took about 250 ns, not {call}");
+}
+
+#[test]
+fn many_timers_with_one_expiry() {
+    fits("many-abspin", 5215);
+}
+
+#[test]
+fn a_trace() {
+    let r = recording("trace-6.12-periodic.txt");
+    assert_eq!(r.samples(), 67);
+    let c = calibrate(&[r], &Costs::default(), "trace");
+    assert!(c.checks[0].ok(), "distance {}", c.checks[0].ks);
+}
+
+#[test]
+fn recordings_that_contradict_each_other_are_not_called_calibrated() {
+    let mut slow = recording("latency-6.18-host-idle-abspin.csv");
+    for s in slow.rounds.iter_mut().flatten() {
+        s.actual += 200_000;
+    }
+    let both = [recording("latency-6.18-host-idle-abspin.csv"), slow];
+    let c = calibrate(&both, &Costs::default(), "both");
+    assert!(!c.costs.calibrated && c.checks.iter().all(|c| c.ks > 0.4), "{:?}", c.checks);
+}
+
+#[test]
+fn distances() {
+    assert_eq!(ks(&[1, 2, 3], &[1, 2, 3]), 0.0);
+    assert_eq!(ks(&[1, 2], &[3, 4]), 1.0);
+    assert_eq!(ks(&[], &[3, 4]), 1.0);
+    assert_eq!(ks(&[1, 1, 1, 2], &[1, 2, 2, 2]), 0.5);
+}
