@@ -172,7 +172,8 @@ fn is_result(path: &Path) -> bool {
     let Ok(text) = fs::read(path) else { return false };
     let Ok(value) = serde_json::from_slice::<serde_json::Value>(&text) else { return false };
     let has = |key: &str| value.get(key).is_some();
-    has("schema") && (has("cases") || (has("scenario") && has("kernel")))
+    let of_scenario = has("scenario") && (has("kernel") || has("cells"));
+    has("schema") && (has("cases") || of_scenario || has("costs") && has("checks"))
 }
 
 fn write_files(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), OutError> {

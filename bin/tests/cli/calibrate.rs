@@ -36,7 +36,11 @@ fn costs_are_fitted_and_can_be_used() {
 #[test]
 fn what_is_wrong_with_a_recording_is_pointed_at_and_nothing_is_written() {
     let dir = Dir::new("calibrate-bad");
-    let row = |n: u64| format!("20000000,{n},{},{},50000,1,1\n", n + 20_000_000, n + 20_050_000);
+    let row = |n: u64| {
+        let late = 30_000 + n / 100_000_000 * 7_919 % 20_000;
+        let expected = n + 20_000_000;
+        format!("20000000,{n},{expected},{},{late},1,1\n", expected + late)
+    };
     let mut good = format!("{HEADER}\n");
     (0..30).for_each(|i| good.push_str(&row(i * 100_000_000)));
     let header = "# tracer: nop\n#\n# entries-in-buffer/entries-written: 9/9   #P:4\n";
@@ -44,7 +48,9 @@ fn what_is_wrong_with_a_recording_is_pointed_at_and_nothing_is_written() {
     for i in 1..40 {
         let _ = writeln!(
             trace,
-            " a-1 [001] d..1. {i}.000000: hrtimer_start: hrtimer=0x5 function=bpf_timer_cb expires={i}010000000 softexpires={i}010000000 mode=REL|SOFT\n <idle>-0 [001] ..s1. {i}.010040: hrtimer_expire_entry: hrtimer=0x5 function=bpf_timer_cb now={i}010039000"
+            " a-1 [001] d..1. {i}.000000: hrtimer_start: hrtimer=0x5 function=bpf_timer_cb expires={i}010000000 softexpires={i}010000000 mode=REL|SOFT\n <idle>-0 [001] ..s1. {i}.0100{}: hrtimer_expire_entry: hrtimer=0x5 function=bpf_timer_cb now={i}0100{}000",
+            40 + i,
+            39 + i
         );
     }
     let cases = [
@@ -102,7 +108,7 @@ fn what_is_wrong_with_a_recording_is_pointed_at_and_nothing_is_written() {
             trace.replace("9/9", "9/12"),
             "over.txt:3:38: 3 of 12 events were overwritten",
         ),
-        ("now.txt", trace.replace("now=7010039000", "now=70100390000000000000000"), "now.txt:17:"),
+        ("now.txt", trace.replace("now=7010046000", "now=70100460000000000000000"), "now.txt:17:"),
         (
             "clock.txt",
             trace.replace(" 7.000000:", " 99999999999999.000000:"),
