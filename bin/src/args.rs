@@ -273,6 +273,8 @@ pub enum Command {
         /// Latency samples (CSV), text of ftrace or of trace-cmd; a name that ends in `.gz` is unpacked.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        #[command(flatten)]
+        kernel: KernelArgs,
         /// Costs that the recordings do not tell, instead of the generic ones.
         #[arg(long, value_name = "FILE")]
         costs: Option<PathBuf>,

@@ -182,6 +182,15 @@ fn choose_kernel(scenario: &Scenario, args: &KernelArgs) -> Result<KernelVersion
     with_fixes(base, &args.with, &args.without).map_err(KernelError::Usage)
 }
 
+/// The kernel of a command that has no scenario: `--kernel`, else the newest; then the flags' fixes.
+pub fn kernel(args: &KernelArgs) -> Result<KernelVersion, Fail> {
+    let base = match &args.kernel {
+        Some(text) => KernelVersion::parse(text).map_err(|e| Fail::usage(format!("error: {e}")))?,
+        None => KernelVersion::newest(),
+    };
+    with_fixes(base, &args.with, &args.without).map_err(Fail::usage)
+}
+
 /// Adds and removes fixes by name or commit.
 pub fn with_fixes(
     base: KernelVersion,

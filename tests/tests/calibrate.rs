@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use timerace_core::step::CostClass;
 use timerace_core::timed::{Costs, Dist};
+use timerace_kernel::KernelVersion;
 use timerace_scenarios::calibrate::{Calibration, Recording, calibrate, ks, read};
 
 fn recording(name: &str) -> Recording {
@@ -14,11 +15,15 @@ fn recording(name: &str) -> Recording {
     read(name, &text).expect("it is right")
 }
 
+fn kernel() -> KernelVersion {
+    KernelVersion::parse("v6.18").expect("the table has v6.18")
+}
+
 /// Fitted to every second sample, the simulation is within 0.05 of the others.
 fn fits(setup: &str, samples: usize) -> Calibration {
     let r = recording(&format!("latency-6.18-host-{setup}.csv"));
     assert_eq!(r.samples(), samples);
-    let c = calibrate(std::slice::from_ref(&r), &Costs::default(), setup);
+    let c = calibrate(std::slice::from_ref(&r), kernel(), &Costs::default(), setup);
     let check = &c.checks[0];
     assert_eq!(check.samples, samples / 2);
     println!("{setup}: distance {}", check.ks);
@@ -69,7 +74,7 @@ fn many_timers_with_one_expiry() {
 fn a_trace() {
     let r = recording("trace-6.12-periodic.txt");
     assert_eq!(r.samples(), 67);
-    let c = calibrate(&[r], &Costs::default(), "trace");
+    let c = calibrate(&[r], kernel(), &Costs::default(), "trace");
     assert!(c.checks[0].ok(), "distance {}", c.checks[0].ks);
 }
 
@@ -80,7 +85,7 @@ fn recordings_that_contradict_each_other_are_not_called_calibrated() {
         s.actual += 200_000;
     }
     let both = [recording("latency-6.18-host-idle-abspin.csv"), slow];
-    let c = calibrate(&both, &Costs::default(), "both");
+    let c = calibrate(&both, kernel(), &Costs::default(), "both");
     assert!(!c.costs.calibrated && c.checks.iter().all(|c| c.ks > 0.4), "{:?}", c.checks);
 }
 

@@ -1,8 +1,8 @@
 //! `timerace calibrate`: costs of timed runs, fitted to recordings of a real machine.
 
-use crate::args::{Common, Format};
+use crate::args::{Common, Format, KernelArgs};
 use crate::fail::{Fail, code};
-use crate::output;
+use crate::{output, session};
 use std::path::{Path, PathBuf};
 use timerace_core::timed::Costs;
 use timerace_reports::json;
@@ -14,6 +14,7 @@ use timerace_scenarios::costs;
 pub fn calibrate(
     common: &Common,
     files: &[PathBuf],
+    kernel: &KernelArgs,
     base: Option<&Path>,
     name: &str,
 ) -> Result<u8, Fail> {
@@ -21,13 +22,20 @@ pub fn calibrate(
         Some(file) => costs::read(file).map_err(|e| Fail::usage(e.to_string()))?,
         None => Costs::default(),
     };
+    let version = session::kernel(kernel)?;
+    let release = version.release();
+    if (release.major, release.minor) < (6, 7) {
+        return Err(Fail::usage(format!(
+            "error: calibrate simulates timers with BPF_F_TIMER_CPU_PIN, which {version} has not; take v6.7 or later"
+        )));
+    }
     let mut recordings: Vec<Recording> = Vec::new();
     for file in files {
         let text = super::conform::read(file)?;
         let name = file.display().to_string();
         recordings.push(read(&name, &text).map_err(|e| Fail::usage(e.to_string()))?);
     }
-    let calibration = fit(&recordings, &base, name);
+    let calibration = fit(&recordings, version, &base, name);
     let result = calibration.json(&recordings);
     if let Some(dir) = &common.out {
         let files = vec![

@@ -57,8 +57,8 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
             test::test(common, &wanted)
         }
         Command::Conform { files, pattern } => conform::conform(common, files, pattern.as_deref()),
-        Command::Calibrate { files, costs, name } => {
-            calibrate::calibrate(common, files, costs.as_deref(), name)
+        Command::Calibrate { files, kernel, costs, name } => {
+            calibrate::calibrate(common, files, kernel, costs.as_deref(), name)
         }
         Command::Kernels => kernels::kernels(common),
         Command::Explain { topic } => explain::explain(common, topic.as_deref()),

@@ -132,6 +132,9 @@ fn what_is_wrong_with_a_recording_is_pointed_at_and_nothing_is_written() {
     let fine = dir.0.join("good.csv").display().to_string();
     let r = timerace(&dir, &["calibrate", &fine, "-o", "out"]);
     assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    let r = timerace(&dir, &["calibrate", &fine, "--kernel", "v6.1"]);
+    assert_eq!(r.code, 2, "{}{}", r.out, r.err);
+    assert!(r.err.contains("BPF_F_TIMER_CPU_PIN"), "{}", r.err);
     let traced = dir.file("good.txt", trace.as_bytes()).display().to_string();
     let r = timerace(&dir, &["calibrate", &traced, "-o", "out"]);
     assert_eq!(r.code, 0, "{}{}", r.out, r.err);

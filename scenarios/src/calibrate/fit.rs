@@ -4,6 +4,7 @@ use super::check::{Rounds, ks};
 use super::{Recording, Sample};
 use timerace_core::step::CostClass;
 use timerace_core::timed::{Costs, Dist};
+use timerace_kernel::KernelVersion;
 
 /// Between this many even quantiles a fitted distribution has straight lines.
 const QUANTILES: usize = 1024;
@@ -60,8 +61,14 @@ pub struct Calibration {
 }
 
 /// Fits costs to every second sample of the recordings, together, and checks each by its other samples. Costs that the
-/// recordings do not tell are those of `base`.
-pub fn calibrate(recordings: &[Recording], base: &Costs, name: &str) -> Calibration {
+/// recordings do not tell are those of `base`. Simulated is `kernel`,
+/// v6.7 or later.
+pub fn calibrate(
+    recordings: &[Recording],
+    kernel: KernelVersion,
+    base: &Costs,
+    name: &str,
+) -> Calibration {
     let parts: Vec<Parts> = recordings.iter().map(Parts::of).collect();
     let fits = |class: CostClass| parts.iter().any(|p| !p.of_class(class).is_empty());
     let mut zero = base.clone();
@@ -71,7 +78,7 @@ pub fn calibrate(recordings: &[Recording], base: &Costs, name: &str) -> Calibrat
     let mut fitted: Vec<Fitted> =
         classes.map(|class| Fitted { class, measured: Vec::new() }).collect();
     for (r, p) in recordings.iter().zip(&parts) {
-        let needs = Needs::of(r, &zero);
+        let needs = Needs::of(r, kernel, &zero);
         for f in &mut fitted {
             let need = needs.of_class(f.class, p.soft.is_empty());
             f.measured.extend(p.of_class(f.class).iter().map(|n| n.saturating_sub(need)));
@@ -83,16 +90,16 @@ pub fn calibrate(recordings: &[Recording], base: &Costs, name: &str) -> Calibrat
         f.measured.sort_unstable();
         costs.set(f.class, empirical(&f.measured));
     }
-    let checks: Vec<Checked> = recordings.iter().map(|r| check(r, &costs)).collect();
+    let checks: Vec<Checked> = recordings.iter().map(|r| check(r, kernel, &costs)).collect();
     costs.calibrated = checks.iter().all(Checked::ok);
     Calibration { costs, fitted, checks }
 }
 
-fn check(r: &Recording, costs: &Costs) -> Checked {
+fn check(r: &Recording, kernel: KernelVersion, costs: &Costs) -> Checked {
     let flat = r.rounds.iter().flatten();
     let mut late: Vec<u64> = flat.skip(1).step_by(2).map(Sample::late_ns).collect();
     late.sort_unstable();
-    let simulated = Rounds::new(r.timers(), r.same_expiry).lateness(costs);
+    let simulated = Rounds::new(r.timers(), r.same_expiry, kernel).lateness(costs);
     let limit = GOOD.max(ONE_PERCENT / (late.len() as f64).sqrt());
     Checked { file: r.name.clone(), samples: late.len(), ks: ks(&simulated, &late), limit }
 }
@@ -239,9 +246,9 @@ struct Needs {
 }
 
 impl Needs {
-    fn of(r: &Recording, zero: &Costs) -> Needs {
+    fn of(r: &Recording, kernel: KernelVersion, zero: &Costs) -> Needs {
         // With one expiry for all, one pass has all callbacks.
-        let rounds = Rounds::new(r.timers(), true);
+        let rounds = Rounds::new(r.timers(), true, kernel);
         let mut parts = Parts::default();
         for seed in 1..=PILOT_ROUNDS {
             let expiries = rounds.run(zero, seed);
