@@ -3,7 +3,7 @@
 use crate::{load, lower};
 use std::fmt::Write as _;
 use timerace_core::result::Expiry;
-use timerace_core::timed::{Costs, TimedOptions, Watch, run_timed};
+use timerace_core::timed::{Cause, Costs, TimedOptions, Watch, run_timed};
 use timerace_kernel::{KernelVersion, World, boot};
 
 /// Simulated expiries that a check looks at, about; and the fewest rounds they come from. So many, because the timers of
@@ -45,7 +45,7 @@ pub(super) struct Rounds {
 struct Collect(Vec<Expiry>);
 
 impl Watch for Collect {
-    fn expiry(&mut self, e: &Expiry) {
+    fn expiry(&mut self, e: &Expiry, _: &[(Cause, u64)]) {
         self.0.push(*e);
     }
 }
