@@ -63,6 +63,10 @@ pub(crate) struct Flags {
     pub netfilter_progs: bool,
     /// e25ddfb388c8, on PREEMPT_RT: programs with timers are refused.
     pub rt_refused: bool,
+    /// 58f038e6d209, on PREEMPT_RT: cancel and free does not wait for a callback.
+    pub rt_two_step_cancel: bool,
+    /// 89edbdfc5d03: the locks of LRU lists are rqspinlocks.
+    pub lru_rqspinlock: bool,
     /// Flags that bpf_timer_start accepts.
     pub start_flags: u64,
     /// 5e0bc3082e2e: classic tracing programs may not use timers.
@@ -135,6 +139,8 @@ impl Flags {
             lookup_nullness: k.has(Fix::LookupNullness),
             cgrp_storage: k.has(Fix::CgrpStorage),
             netfilter_progs: k.has(Fix::NetfilterProgs),
+            rt_two_step_cancel: rt && k.has(Fix::RtTwoStepCancel),
+            lru_rqspinlock: k.has(Fix::LruRqspinlock),
             rt_refused: rt && k.has(Fix::RtRefused),
             lru_free_after_unlock: k.has(Fix::LruFreeAfterBucketUnlock),
             lru_free_target: k.has(Fix::LruFreeTarget),

@@ -67,6 +67,9 @@ impl Kernel {
             let ret = self.try_to_cancel(cx, t, at, promise).await;
             match ret {
                 MOVED => {}
+                RUNNING if let Some(lock) = self.cpus[self.bases[at].cpu].expiry_lock => {
+                    self.hrtimer_cancel_wait_running(cx, lock).await;
+                }
                 RUNNING => {
                     let running = self.bases[at].running;
                     cx.step(site!("while (base->running == timer)", Memory))

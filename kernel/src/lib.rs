@@ -33,6 +33,7 @@ mod prog;
 mod promises;
 mod raw;
 mod rcu;
+mod rt;
 mod samples;
 mod softirq;
 mod source;

@@ -158,8 +158,18 @@ impl Callback {
 pub(crate) struct Elem(pub Ptr);
 
 /// Names of the fields that each element has before those of its value's type.
-pub(crate) const ELEM_HEADER: &[&str] =
-    &["key", "timer", "timer.lock", "owned", "lru.ref", "lru.type", "lru.hash", "wq", "wq.lock"];
+pub(crate) const ELEM_HEADER: &[&str] = &[
+    "key",
+    "timer",
+    "timer.lock",
+    "owned",
+    "lru.ref",
+    "lru.type",
+    "lru.hash",
+    "wq",
+    "wq.lock",
+    "lru.orphan",
+];
 
 impl Elem {
     /// The key; for arrays the index.
@@ -197,6 +207,10 @@ impl Elem {
     /// `wq->lock`
     pub fn wq_lock(self) -> Var<Option<CtxId>> {
         self.0.field(8)
+    }
+    /// It is free but could not be given back, for want of the lists' lock (89edbdfc5d03).
+    pub fn lru_orphan(self) -> Var<bool> {
+        self.0.field(9)
     }
     /// A member of the value.
     pub fn member(self, field: usize) -> Var<u64> {
@@ -348,6 +362,8 @@ pub(crate) struct CpuVars {
     pub rcu_done: ListVar,
     /// `hrtimer_cpu_base.lock`, where programs run inside.
     pub base_lock: Option<Var<Option<CtxId>>>,
+    /// `softirq_expiry_lock`, on PREEMPT_RT.
+    pub expiry_lock: Option<Var<Option<CtxId>>>,
     /// Where the CPU goes offline.
     pub hotplug: Option<crate::hotplug::Hotplug>,
     /// `rq->__lock`, where programs run with it held.

@@ -20,6 +20,9 @@ impl Kernel {
     /// the moments between the softirq's entry and the base lock, and between unlocking and its exit.
     pub(crate) async fn explored_softirq(&self, cx: Cx<'_>, base: usize) {
         let b = self.bases[base];
+        if let Some(lock) = self.cpus[b.cpu].expiry_lock {
+            return self.rt_softirq(cx, base, lock).await;
+        }
         let now = self.cpus[b.cpu].now;
         loop {
             let t = cx
@@ -134,7 +137,7 @@ impl Kernel {
     }
 
     /// The function of a timer, between the tracepoints of `__run_hrtimer()`: the base is not locked, interrupts are on.
-    async fn run_hrtimer(&self, cx: Cx<'_>, t: Ptr) {
+    pub(crate) async fn run_hrtimer(&self, cx: Cx<'_>, t: Ptr) {
         self.trace(cx, Point::ExpireEntry).await;
         self.bpf_timer_cb(cx, Timer(t)).await;
         self.trace(cx, Point::ExpireExit).await;
@@ -180,7 +183,7 @@ impl Kernel {
 }
 
 /// Explored: the first timer of the base expires, and the CPU's time advances to its expiry.
-fn pop_first(m: &mut Mem, b: ClockBase, now: Var<i64>) -> Option<Ptr> {
+pub(crate) fn pop_first(m: &mut Mem, b: ClockBase, now: Var<i64>) -> Option<Ptr> {
     let e = m.with_queue(b.queue, timerace_core::queue::TimerQueue::pop)?;
     let t = Ptr::from_word(e.timer);
     m.store(b.running, Some(t));

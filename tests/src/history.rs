@@ -14,7 +14,7 @@ pub struct Row {
     pub id: &'static str,
     /// Beginnings of the names of its scenarios: all built-in races that begin so belong to it.
     pub scenarios: &'static str,
-    /// Without this fix or feature the race cannot exist: N.
+    /// Without this fix or feature the race cannot exist: N. After a `!`: nor with it.
     pub needs: &'static str,
     /// By kernel.
     pub cells: &'static str,
@@ -42,7 +42,7 @@ pub const HISTORY: &[Row] = &[
     row("R09", "r09-", "", "B B B B F F F F F F F"),
     row("R10", "r10-", "", "B B B B F F F F F F F"),
     row("R11", "r11-", "", "B B B B F F F F F F F"),
-    row("R12", "r12-", "", "B B B B B B B B F N N"),
+    row("R12", "r12-", "!rt-refused", "B B B B B B B B F N N"),
     row("R13 replace", "r13-bucket-wait-replace", "", "B B B B B B B B T T F"),
     row("R13 delete", "r13-bucket-wait-delete", "", "B B B B B B B F F F F"),
     row("R13 lookup", "r13-bucket-wait-lookup", "", "B B B B B B B B F F F"),
@@ -66,6 +66,7 @@ pub const HISTORY: &[Row] = &[
     row("D5", "d5-", "", "F F F F F F F F F F F"),
     row("D5d", "d5d-", "", "B B B B F F F F F F F"),
     row("D6", "d6-", "lock-free", "N N N N N N N N N N F"),
+    row("H1", "h1-", "!rt-refused", "B B B B B B B B B N N"),
     row("H2", "h2-", "bpf-mem-alloc", "N B B B B B B B B B B"),
     row("H3", "h3-", "", "N N N N B B B B T T F"),
     row("H4", "h4-", "mem-alloc-dtor", "N N N N N N N N N N B"),

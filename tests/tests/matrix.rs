@@ -20,7 +20,10 @@ fn letter(answer: Option<&Answer>) -> char {
 
 /// What all scenarios of a race say together.
 fn together(row: &Row, kernel: KernelVersion, letters: &[char]) -> char {
-    let absent = Fix::find(row.needs).is_some_and(|f| !kernel.has(f));
+    let absent = match row.needs.strip_prefix('!') {
+        Some(gone) => Fix::find(gone).is_some_and(|f| kernel.has(f)),
+        None => Fix::find(row.needs).is_some_and(|f| !kernel.has(f)),
+    };
     match letters {
         _ if letters.iter().all(|l| *l == 'F') && absent => 'N',
         [first, rest @ ..] if rest.iter().all(|l| l == first) => *first,

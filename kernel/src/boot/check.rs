@@ -7,7 +7,7 @@ use crate::compile::{Code, MAX_LOCALS};
 use crate::map::Map;
 use crate::prog::Prog;
 use crate::world::{
-    Attach, Call, Cond, Event, Fault, LineId, MapKind, MapRef, ObjRef, Op, OpKind, Operand, Place,
+    Attach, Call, Cond, ElemInit, Event, Fault, LineId, MapDef, MapKind, MapRef, ObjRef, Op, OpKind, Operand, Place,
     Preempt, ProgKind, Timing, ValueRef, When, World,
 };
 
@@ -69,6 +69,9 @@ pub(super) fn check(w: &World, timed: bool) -> Result {
         body(w, &c.steps, Who::Task)?;
         for s in &c.sources {
             match &s.what {
+                Event::Softirq(..) | Event::Packet(_) if w.machine.preempt == Preempt::Rt => {
+                    return unsupported(w, "this softirq on PREEMPT_RT", s.at);
+                }
                 Event::CpuUp => return unsupported(w, "a CPU that comes online", s.at),
                 Event::CpuDown if s.when != When::Anytime => {
                     return unsupported(w, "a CPU that goes offline at a time", s.at);
@@ -97,9 +100,9 @@ fn maps(w: &World) -> Result {
     Ok(())
 }
 
-/// A map type whose operations are not modelled may be created, or refused, but not used; and on PREEMPT_RT no program
-/// with timers may run.
-pub(super) fn used(w: &World, maps: &[Map], progs: &[Prog]) -> Result {
+/// A map type whose operations are not modelled may be created, or refused, but not used; and timers on PREEMPT_RT
+/// are explored only.
+pub(super) fn used(w: &World, maps: &[Map], progs: &[Prog], timed: bool) -> Result {
     for (i, m) in w.maps.iter().enumerate() {
         let known = matches!(m.kind, MapKind::Hash | MapKind::LruHash | MapKind::Array);
         let created = need::is_created(w, i);
@@ -118,8 +121,10 @@ pub(super) fn used(w: &World, maps: &[Map], progs: &[Prog]) -> Result {
         let has_timer = p.used_maps.iter().any(|m| maps[*m].has_timer);
         p.load_ret == 0 && has_timer
     };
-    if w.machine.preempt == Preempt::Rt && progs.iter().any(timers) {
-        return unsupported(w, "PREEMPT_RT with programs that use timers", LineId(u32::MAX));
+    let there = |m: &MapDef| m.init.iter().any(|(_, state)| *state != ElemInit::Present);
+    let used = progs.iter().any(timers) || w.maps.iter().any(there);
+    if w.machine.preempt == Preempt::Rt && timed && used {
+        return unsupported(w, "a timed run of timers on PREEMPT_RT", LineId(u32::MAX));
     }
     Ok(())
 }

@@ -296,7 +296,12 @@ impl Builder<'_> {
     fn timer_daemons(&mut self, cpu: usize) {
         let clocks = self.k.clocks;
         let (first, last) = (cpu * clocks, cpu * clocks + clocks);
-        let kind = if self.k.timed { CtxKind::Hardirq } else { CtxKind::Softirq };
+        let rt = self.k.cpus[cpu].expiry_lock.is_some();
+        let kind = match (self.k.timed, rt) {
+            (true, _) => CtxKind::Hardirq,
+            (false, true) => CtxKind::Task,
+            (false, false) => CtxKind::Softirq,
+        };
         for base in first..last {
             let id = match self.k.timed {
                 true => {
@@ -305,6 +310,10 @@ impl Builder<'_> {
                 false => self.daemon(Role::Base(base), "HRTIMER softirq", "timer", base, kind),
             };
             self.s.held_by(self.k.bases[base].running.obj(), id);
+            if rt {
+                // A thread: its read sections are its own.
+                self.reader(&format!("timer.{base}"), true, false);
+            }
         }
         if self.k.timed {
             let kind = CtxKind::Softirq;

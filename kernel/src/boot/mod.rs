@@ -108,7 +108,7 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
     let ty = types(&mut setup, world);
     let maps = maps::maps(&mut setup, world, &ty, &needs, &flags);
     let progs = programs(&mut setup, world, &ty, &flags)?;
-    check::used(world, &maps, &progs)?;
+    check::used(world, &maps, &progs, timed)?;
     let irqs_off = |p: &ProgDef| p.attach.is_some() || p.is_sched_ext();
     let interrupts = world.cpu_events.iter().any(|c| !c.sources.is_empty());
     if flags.lock_free && need::has_wq(world) && (interrupts || world.progs.iter().any(irqs_off)) {
@@ -180,6 +180,7 @@ struct Locks {
 }
 
 fn cpu_vars(s: &mut Setup, w: &World, cpu: u16, locks: Locks) -> CpuVars {
+    let rt = w.machine.preempt == Preempt::Rt;
     CpuVars {
         hrtimer_running: s.var(&format!("hrtimer_running.{cpu}"), None),
         now: s.var(&format!("now.{cpu}"), 0i64),
@@ -193,6 +194,7 @@ fn cpu_vars(s: &mut Setup, w: &World, cpu: u16, locks: Locks) -> CpuVars {
         rcu_trace: s.list(&format!("rcu-tasks-trace callbacks.{cpu}")),
         rcu_done: s.list(&format!("rcu done.{cpu}")),
         base_lock: locks.base.then(|| s.lock(&format!("hrtimer_bases.{cpu}.lock"))),
+        expiry_lock: rt.then(|| s.lock(&format!("hrtimer_bases.{cpu}.softirq_expiry_lock"))),
         hotplug: hotplug::of_cpu(s, w, cpu),
         rq_lock: locks.rq.then(|| s.lock(&format!("rq.{cpu}.lock"))),
         rcu_trace_lock: locks.rcu_trace.then(|| s.lock(&format!("rcu-tasks-trace lock.{cpu}"))),

@@ -250,7 +250,12 @@ impl Needs {
         n.rcu_trace =
             n.to_slab || loads || inner && flags.defer_inner_map_free || frees && flags.lock_free;
         let delete_work = flags.defer_free_in_callback && !flags.lock_free;
-        n.work = wq || loads || creates || inner || delete_work && callbacks_free(w);
+        n.work = wq
+            || loads
+            || creates
+            || inner
+            || delete_work && callbacks_free(w)
+            || flags.rt_two_step_cancel && frees;
         n
     }
 

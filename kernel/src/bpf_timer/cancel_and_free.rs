@@ -12,7 +12,8 @@ impl Kernel {
     ///
     /// 1. Slot NULL: return, without the lock. 2. Lock. 3. Slot NULL: unlock, return. 4. Drop the program. 5. Slot = NULL.
     /// 6. Unlock. 7. In a timer callback, own or not: leave the rest to a kworker (a6fcd19d7eac). Otherwise, unless in
-    ///    the timer's own callback, `hrtimer_cancel`, which waits for a callback on another CPU. 8. Free: at once, or after
+    ///    the timer's own callback, `hrtimer_cancel`, which waits for a callback on another CPU (on PREEMPT_RT with 58f038e6d209 it does not wait: a kworker
+    ///    does). 8. Free: at once, or after
     ///    a grace period (0281b919e175).
     pub(crate) async fn bpf_timer_cancel_and_free(&self, cx: Cx<'_>, e: Elem, map: usize) {
         let _f = cx.enter_with("bpf_timer_cancel_and_free", self.elem_arg(cx, map, e));
@@ -56,7 +57,11 @@ impl Kernel {
                 .await;
             return;
         }
-        if running != Some(t) {
+        if self.flags.rt_two_step_cancel {
+            if !self.rt_cancel_and_free(cx, t, promises::FREED).await {
+                return;
+            }
+        } else if running != Some(t) {
             self.hrtimer_cancel(cx, t, promises::FREED).await;
         }
         if self.flags.cancel_busy_flag {

@@ -84,6 +84,13 @@ impl Kernel {
     /// 45dc92c32a47 after unlocking the bucket; all under the locks of the lists. Without the bucket lock (an rqspinlock may
     /// not be had) the element is no victim.
     pub(crate) async fn evict_elem(&self, cx: Cx<'_>, map: usize, e: Elem) -> bool {
+        if self.flags.lru_rqspinlock {
+            // How the kernel finds these again was not read; here they are the first to be taken.
+            let site = site!("node could not be freed before", Memory, quiet);
+            if cx.xchg(site, e.lru_orphan(), false).await {
+                return true;
+            }
+        }
         let f = cx.enter("htab_lru_map_delete_node");
         // What the list says of the element: its key may be that of another one until its user has copied it.
         let hash = cx.read(site!("b = __select_bucket(htab, l->hash)", Memory), e.lru_hash()).await;

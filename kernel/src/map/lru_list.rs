@@ -13,6 +13,7 @@ use crate::objects::Elem;
 use crate::raw::Words;
 use timerace_core::ctx::Decl;
 use timerace_core::mem::{ListVar, Mem, Ptr};
+use timerace_core::step::Rel;
 use timerace_core::{CtxId, Cx, Var, Word, site};
 
 /// `LOCAL_FREE_TARGET`, and how many elements a walk of the common lists visits.
@@ -155,9 +156,37 @@ impl LruList {
 }
 
 impl Kernel {
-    async fn lru_lock(&self, cx: Cx<'_>, lock: Var<Option<CtxId>>) {
+    /// Interrupts off, then the lock; whether it could be had.
+    async fn lru_lock(&self, cx: Cx<'_>, lock: Var<Option<CtxId>>) -> bool {
         cx.irq_save(site!("local_irq_save(flags)", Mask, quiet)).await;
-        cx.lock(site!("raw_spin_lock(&l->lock)", Lock), lock).await;
+        let locked = self.lru_lock_irqs_off(cx, lock).await;
+        if !locked {
+            cx.irq_restore(site!("local_irq_restore(flags)", Mask, quiet)).await;
+        }
+        locked
+    }
+
+    /// A raw spinlock; with 89edbdfc5d03 an rqspinlock, which cannot be had by who has interrupted its holder. (It gives up
+    /// after a time as well; but nobody waits under it in kernels that have it.)
+    async fn lru_lock_irqs_off(&self, cx: Cx<'_>, lock: Var<Option<CtxId>>) -> bool {
+        if !self.flags.lru_rqspinlock {
+            cx.lock(site!("raw_spin_lock(&l->lock)", Lock), lock).await;
+            return true;
+        }
+        let me = cx.id();
+        let mut step = cx.step(site!("raw_res_spin_lock(&l->lock)", Lock)).writes(lock.obj());
+        step = step.any().when(lock.obj(), Rel::Eq, 0);
+        for c in self.contexts_of[cx.cpu().map_or(0, |c| c.index())].iter() {
+            step = step.when(lock.obj(), Rel::Eq, Some(*c).to_word());
+        }
+        step.run(move |m| {
+            let free = m.load(lock).is_none();
+            if free {
+                m.store(lock, Some(me));
+            }
+            free
+        })
+        .await
     }
 
     async fn lru_unlock(&self, cx: Cx<'_>, lock: Var<Option<CtxId>>) {
@@ -189,7 +218,9 @@ impl Kernel {
         l: LruList,
         hash: u64,
     ) -> Option<Elem> {
-        self.lru_lock(cx, l.lock).await;
+        if !self.lru_lock(cx, l.lock).await {
+            return None;
+        }
         let free = self.lru_refill(cx, l, None, 0).await;
         if free == 0 {
             self.lru_shrink(cx, map, l, PERCPU_FREE_TARGET, PERCPU_FREE_TARGET, None).await;
@@ -226,7 +257,9 @@ impl Kernel {
         cpu: usize,
         hash: u64,
     ) -> Option<Elem> {
-        self.lru_lock(cx, local.lock).await;
+        if !self.lru_lock(cx, local.lock).await {
+            return None;
+        }
         let mut found = self.local_pop_free(cx, local).await;
         if found.is_none() {
             self.pop_free_to_local(cx, map, lru, local, cpu).await;
@@ -240,7 +273,11 @@ impl Kernel {
             return found;
         }
         let found = self.steal(cx, map, lru, local).await?;
-        self.lru_lock(cx, local.lock).await;
+        if !self.lru_lock(cx, local.lock).await {
+            // Not had a second time: the element goes back to where a CPU without local lists would put it.
+            self.bpf_lru_push_free(cx, lru, 0, found).await;
+            return None;
+        }
         self.add_pending(cx, local, cpu, found, hash).await;
         self.lru_unlock(cx, local.lock).await;
         Some(found)
@@ -253,12 +290,14 @@ impl Kernel {
         let mut steal = first;
         let found = loop {
             let from = lru.local[steal];
-            self.lru_lock(cx, from.lock).await;
-            let found = match self.local_pop_free(cx, from).await {
-                Some(e) => Some(e),
-                None => self.local_pop_pending(cx, map, from).await,
-            };
-            self.lru_unlock(cx, from.lock).await;
+            let mut found = None;
+            if self.lru_lock(cx, from.lock).await {
+                found = match self.local_pop_free(cx, from).await {
+                    Some(e) => Some(e),
+                    None => self.local_pop_pending(cx, map, from).await,
+                };
+                self.lru_unlock(cx, from.lock).await;
+            }
             steal = (steal + 1) % lru.local.len();
             if found.is_some() || steal == first {
                 break found;
@@ -330,7 +369,9 @@ impl Kernel {
         cpu: usize,
     ) {
         let l = lru.lists[0];
-        cx.lock(site!("raw_spin_lock(&l->lock)", Lock), l.lock).await;
+        if !self.lru_lock_irqs_off(cx, l.lock).await {
+            return;
+        }
         let taken = self.lru_refill(cx, l, Some((local, cpu)), lru.target).await;
         if taken < lru.target {
             let missing = lru.target - taken;
@@ -456,7 +497,9 @@ impl Kernel {
         if kind & ((1 << CPU_SHIFT) - 1) == LOCAL_PENDING {
             let cpu = (kind >> CPU_SHIFT) as usize;
             let local = lru.local[cpu];
-            self.lru_lock(cx, local.lock).await;
+            if !self.lru_lock(cx, local.lock).await {
+                return self.leave_orphan(cx, e).await;
+            }
             let step = cx.step(site!("list_move(&node->list, local_free_list(loc_l))", Map));
             kind = self
                 .declare_node(step, word)
@@ -479,10 +522,19 @@ impl Kernel {
             }
         }
         let l = lru.lists[share.min(lru.lists.len() - 1)];
-        self.lru_lock(cx, l.lock).await;
+        if !self.lru_lock(cx, l.lock).await {
+            return self.leave_orphan(cx, e).await;
+        }
         let step = l.declare(cx.step(site!("__bpf_lru_node_move(l, node, FREE)", Map)));
         self.declare_node(step, word).run(move |m| l.shift(m, word, FREE)).await;
         self.lru_unlock(cx, l.lock).await;
+    }
+}
+
+impl Kernel {
+    /// The lock cannot be had (89edbdfc5d03): the element stays where it is, for those who look for victims.
+    async fn leave_orphan(&self, cx: Cx<'_>, e: Elem) {
+        cx.write(site!("node is left on its list", Memory), e.lru_orphan(), true).await;
     }
 }
 

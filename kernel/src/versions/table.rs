@@ -97,6 +97,8 @@ pub enum Fix {
     TryToCancelOnly,
     /// D8, never merged
     FreeWithoutCancel,
+    /// 89edbdfc5d03
+    LruRqspinlock,
 }
 
 /// A row of the table of fixes.
@@ -129,7 +131,7 @@ const fn row(
 const NEVER: (u16, u16) = (u16::MAX, 0);
 
 /// All fixes, in the order of [`Fix`].
-pub const FIXES: [FixInfo; 46] = [
+pub const FIXES: [FixInfo; 47] = [
     row(
         Fix::TimerSlotZeroed,
         "5eaed6eedbe9",
@@ -451,6 +453,13 @@ pub const FIXES: [FixInfo; 46] = [
         "D8",
         NEVER,
         "the lock-free design of January 2026: nobody cancels after the last reference",
+    ),
+    row(
+        Fix::LruRqspinlock,
+        "89edbdfc5d03",
+        "lru-rqspinlock",
+        (7, 2),
+        "taking a lock of LRU lists fails instead of waiting for what was interrupted",
     ),
 ];
 
