@@ -10,6 +10,9 @@ use timerace_scenarios::judge::{Judge, Judged};
 use timerace_scenarios::library::Entry;
 use timerace_scenarios::{load, lower};
 
+/// How many schedules are looked at where the search does not stop at a finding.
+const FIRST: u64 = 2_000;
+
 /// `-ETIMEDOUT`
 const ETIMEDOUT: i64 = -110;
 
@@ -47,17 +50,28 @@ impl Observer for Watching<'_, '_> {
     }
 }
 
-/// Searches a scenario on a kernel as its expectations ask for. `None`: that kernel refuses it, or does not have what it
-/// uses.
+/// Whether the model has what the scenario uses on that kernel. What a kernel itself refuses is another matter.
 ///
 /// # Panics
-/// A built-in scenario does not load, or uses what the model does not have.
+/// A built-in scenario does not load.
+#[must_use]
+pub fn is_modelled(entry: &Entry, kernel: KernelVersion) -> bool {
+    let scenario = load::parse(entry.source, &[]).expect("built-in scenarios load");
+    let Ok(world) = lower::lower(&scenario, entry.source, kernel) else { return true };
+    !matches!(timerace_kernel::boot(&world, false), Err(BootError::Unsupported { .. }))
+}
+
+/// Searches a scenario on a kernel as its expectations ask for. `None`: that kernel refuses it, or does not have what it
+/// uses, or the model does not have it there ([`is_modelled`]).
+///
+/// # Panics
+/// A built-in scenario does not load, or is too large.
 #[must_use]
 pub fn search(entry: &Entry, kernel: KernelVersion) -> Option<Answer> {
     search_on(entry, kernel, false)
 }
 
-/// The same; `all`: also after a finding.
+/// The same; `all`: also after a finding, for the first schedules.
 ///
 /// # Panics
 /// As [`search`].
@@ -73,12 +87,16 @@ pub fn search_on(entry: &Entry, kernel: KernelVersion, all: bool) -> Option<Answ
     let world = lower::lower(&scenario, entry.source, kernel).expect("built-in scenarios lower");
     let (machine, model) = match timerace_kernel::boot(&world, false) {
         Ok(booted) => booted,
-        Err(BootError::Refused { .. }) => return None,
+        Err(BootError::Refused { .. } | BootError::Unsupported { .. }) => return None,
         Err(e) => panic!("{} on {kernel}: {e}", entry.name()),
     };
     let mut exec = Exec::new(&machine, &model);
     let mut judge = Judge::new(&scenario, entry.source, &world, None);
-    let options = Options { keep_going: all || judge.needs_keep_going(), ..Options::default() };
+    let options = Options {
+        keep_going: all || judge.needs_keep_going(),
+        max_schedules: all.then_some(FIRST),
+        ..Options::default()
+    };
     let mut watching = Watching { judge: &mut judge, timed_out: false };
     let found = explore(&mut exec, &options, &mut watching);
     let timed_out = watching.timed_out;

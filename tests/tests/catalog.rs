@@ -11,7 +11,7 @@ use timerace_reports::interleaving::{Detail, interleaving};
 use timerace_reports::race_text::race_text;
 use timerace_scenarios::library::{Entry, LIBRARY};
 use timerace_scenarios::load;
-use timerace_tests::search::{Answer, search};
+use timerace_tests::search::{Answer, is_modelled, search};
 
 const MARKER: &str = "<!-- From here on the text is made by tests/tests/catalog.rs. -->\n";
 const WIDTH: usize = 75;
@@ -29,8 +29,9 @@ fn story(source: &str) -> (String, String) {
     (title.trim_end_matches('.').to_string(), paragraphs.collect::<Vec<_>>().join("\n\n"))
 }
 
-fn says(answer: Option<&Answer>) -> &'static str {
+fn says(e: &Entry, kernel: KernelVersion, answer: Option<&Answer>) -> &'static str {
     match answer {
+        None if !is_modelled(e, kernel) => "not modelled",
         None => "not possible",
         Some(a) if !a.classes.is_empty() => "found",
         Some(a) if a.timed_out => "a bounded stall",
@@ -39,10 +40,10 @@ fn says(answer: Option<&Answer>) -> &'static str {
 }
 
 /// `found v5.15 to v6.7, none from v6.8 on`.
-fn versions(answers: &[(KernelVersion, Option<Answer>)]) -> String {
+fn versions(e: &Entry, answers: &[(KernelVersion, Option<Answer>)]) -> String {
     let mut parts: Vec<(&str, Vec<String>)> = Vec::new();
     for (k, a) in answers {
-        let word = says(a.as_ref());
+        let word = says(e, *k, a.as_ref());
         let name = k.release().to_string();
         match parts.last_mut() {
             Some((last, names)) if *last == word => names.push(name),
@@ -77,9 +78,11 @@ fn section(e: &Entry) -> String {
     let mut out = format!("\n## {title}\n\n{text}\n\n");
     let _ = writeln!(out, "- scenario: `scenarios/library/{}`", e.path);
     let _ = writeln!(out, "- references: {refs}; CPUs: {}", scenario.machine.cpus.node);
-    let _ = writeln!(out, "- mainline: {}", versions(&mainline));
-    let stable: Vec<String> =
-        stable.iter().map(|(k, a)| format!("{} {}", k.release(), says(a.as_ref()))).collect();
+    let _ = writeln!(out, "- mainline: {}", versions(e, &mainline));
+    let stable: Vec<String> = stable
+        .iter()
+        .map(|(k, a)| format!("{} {}", k.release(), says(e, *k, a.as_ref())))
+        .collect();
     let _ = writeln!(out, "- stable: {}", stable.join(", "));
     let newest = mainline.iter().rev().find_map(|(k, a)| Some((k, a.as_ref()?.shown.as_ref()?)));
     if let Some((k, (rec, which))) = newest {

@@ -17,7 +17,7 @@ const CARRIES: &[(&str, &str, &str)] = &[
     ("cancel-free-rcu", "v6.19", "r07-cancel-free-uaf"),
     ("defer-inner-map-free", "v7.3", "r08-inner-map-uaf"),
     ("rt-two-step-cancel", "v6.16", "r12-rt-sleep-under-raw-lock"),
-    ("rt-refused", "v6.19", "h1-rt-spurious-edeadlk"),
+    ("rt-refused", "v7.3", "h1-rt-spurious-edeadlk"),
     ("lru-rqspinlock", "v7.3", "r27-lru-lock-reentry"),
     ("cancel-deadlk", "v6.19", "r09-mutual-cancel"),
     ("defer-free-in-callback", "v6.19", "r10-self-arm-free"),

@@ -5,8 +5,13 @@ use std::time::{Duration, Instant};
 
 use timerace_kernel::{Fix, KernelVersion};
 use timerace_scenarios::library::{Entry, LIBRARY};
-use timerace_tests::history::{DIFFERENCES, HISTORY, KERNELS, Row};
-use timerace_tests::search::{Answer, search, search_on};
+use timerace_tests::history::{DIFFERENCES, GAPS, HISTORY, KERNELS, Row};
+use timerace_tests::search::{Answer, is_modelled, search, search_on};
+
+/// A bug is found in at most so many schedules, a complete search has at most so many: 2 and 10 seconds on a slow machine,
+/// but the same on every one.
+const BUG_WITHIN: u64 = 1_000;
+const COMPLETE_WITHIN: u64 = 20_000;
 
 /// What one scenario says about a kernel.
 fn letter(answer: Option<&Answer>) -> char {
@@ -60,7 +65,7 @@ fn the_program_and_history_agree_cell_by_cell() {
     let mut wrong = Vec::new();
     let mut table = format!("{:<12}", "race");
     kernels.iter().for_each(|k| table += &format!("{:<6}", k.release().to_string()));
-    let (mut slowest_bug, mut slowest_complete) = (Duration::ZERO, Duration::ZERO);
+    let mut slowest = Duration::ZERO;
     for row in HISTORY {
         let entries = scenarios_of(row);
         if entries.is_empty() {
@@ -75,30 +80,32 @@ fn the_program_and_history_agree_cell_by_cell() {
                 let began = Instant::now();
                 let a = search(e, *kernel);
                 let took = began.elapsed();
-                let bug = a.as_ref().is_some_and(|a| !a.classes.is_empty());
-                let slowest = if bug { &mut slowest_bug } else { &mut slowest_complete };
-                *slowest = took.max(*slowest);
+                slowest = took.max(slowest);
                 if let Some(a) = &a {
+                    let bug = !a.classes.is_empty();
                     assert!(a.failed.is_empty(), "{} on {kernel}: {:?}", e.name(), a.failed);
                     assert!(bug || a.complete, "{} on {kernel} is cut off", e.name());
+                    let most = if bug { BUG_WITHIN } else { COMPLETE_WITHIN };
+                    let n = a.schedules;
+                    assert!(n <= most, "{} on {kernel}: {n} schedules", e.name());
                 }
                 letters.push(letter(a.as_ref()));
             }
-            let answer = together(row, *kernel, &letters);
             let name = kernel.release().to_string();
-            let want = expected(row, &name, said);
+            let gap = entries.iter().any(|e| !is_modelled(e, *kernel));
+            assert_eq!(gap, GAPS.contains(&(row.id, name.as_str())), "{} on {name}", row.id);
+            let answer = if gap { '-' } else { together(row, *kernel, &letters) };
+            let want = if gap { '-' } else { expected(row, &name, said) };
             if answer != want {
                 wrong.push(format!("{} on {name}: the program {answer}, history {want}", row.id));
             }
             table += &format!("{answer:<6}");
         }
     }
-    println!("slowest bug {slowest_bug:?}, slowest complete search {slowest_complete:?}");
+    println!("slowest search {slowest:?}");
     let table: String = table.lines().map(|l| format!("{}\n", l.trim_end())).collect();
     is_documented(&table);
     assert!(wrong.is_empty(), "{wrong:#?}\n{table}");
-    assert!(slowest_bug < Duration::from_secs(2), "a bug takes {slowest_bug:?}");
-    assert!(slowest_complete < Duration::from_secs(10), "a search takes {slowest_complete:?}");
 }
 
 /// The table in `docs/model.md` is this one (`TIMERACE_BLESS=1` writes it), and each difference is explained there.
