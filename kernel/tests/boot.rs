@@ -31,9 +31,11 @@ fn machines_that_are_not_modelled() {
     };
     let rt = |w: &mut World| {
         w.machine.preempt = Preempt::Rt;
-        prog(w, "p", ProgKind::Syscall, vec![any(cancel(0))]);
+        let packet = Event::Softirq("NET_RX".into(), Work::Takes(Ns::fixed(1)));
+        let source = Source { when: When::Anytime, what: packet, at: LineId(0) };
+        w.cpu_events.push(CpuEvents { cpu: 0, sources: vec![source], ..CpuEvents::default() });
     };
-    assert!(with(rt).contains("PREEMPT_RT"));
+    assert!(with(rt).contains("this softirq on PREEMPT_RT"));
     assert!(with(|w| w.machine.high_res = false).contains("high_res"));
     assert!(with(|w| w.timing = Timing::Respect).contains("Respect"));
     let trie = |w: &mut World| {

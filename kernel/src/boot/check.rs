@@ -7,8 +7,8 @@ use crate::compile::{Code, MAX_LOCALS};
 use crate::map::Map;
 use crate::prog::Prog;
 use crate::world::{
-    Attach, Call, Cond, ElemInit, Event, Fault, LineId, MapDef, MapKind, MapRef, ObjRef, Op, OpKind, Operand, Place,
-    Preempt, ProgKind, Timing, ValueRef, When, World,
+    Attach, Call, Cond, ElemInit, Event, Fault, LineId, MapDef, MapKind, MapRef, ObjRef, Op,
+    OpKind, Operand, Place, Preempt, ProgKind, Timing, ValueRef, When, World,
 };
 
 /// The most members of a struct.
