@@ -95,6 +95,10 @@ pub const LIBRARY: &[Entry] = library![
     "patterns/ring-3.ron",
     "patterns/r07-raw.ron",
     "patterns/r07-raw-fixed.ron",
+    "patterns/r06-recheck-barrier.ron",
+    "patterns/r06-recheck-no-barrier.ron",
+    "patterns/mutual-cancel-barrier.ron",
+    "patterns/mutual-cancel-no-barrier.ron",
 ];
 
 /// The built-in scenario with this name, or whose name begins with it and a dash (`r07`).
