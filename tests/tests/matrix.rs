@@ -139,6 +139,11 @@ fn every_race_is_in_the_table() {
 fn every_race_enters_its_window_on_every_kernel() {
     for e in races() {
         for k in kernels() {
+            // A search that ends at the first finding is short; only where that came before the window it goes on.
+            let Some(first) = search_on(e, k, false) else { continue };
+            if first.window_entered > 0 {
+                continue;
+            }
             let Some(a) = search_on(e, k, true) else { continue };
             assert!(a.window_entered > 0, "{} on {k}: {} schedules", e.name(), a.schedules);
         }
