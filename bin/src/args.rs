@@ -258,6 +258,12 @@ pub enum Command {
         /// Run at most this many schedules of each.
         #[arg(long, value_name = "N")]
         max_schedules: Option<u64>,
+        /// Replace a parameter of those scenarios that have it.
+        #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+        set: Vec<(String, String)>,
+        /// Scenarios with parameters of several values: at most so many combinations of each.
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        max_cells: u64,
     },
     /// Play recordings of real kernels on the model and compare
     Conform {

@@ -12,7 +12,7 @@ use timerace_kernel::{Kernel, KernelVersion, World};
 use timerace_reports::origin::Origin;
 use timerace_scenarios::ast::Scenario;
 use timerace_scenarios::diag::{self, Diagnostic};
-use timerace_scenarios::{costs, load, lower};
+use timerace_scenarios::{costs, grid, load, lower};
 
 /// A scenario file as it was read.
 pub struct Source {
@@ -96,6 +96,13 @@ impl Session {
             self.costs = costs::read(file).map_err(|e| Fail::usage(e.to_string()))?;
         }
         Ok(self)
+    }
+
+    /// Says which parameters have several values, of which only the first is taken.
+    pub fn note_first_values(&self, common: &Common) {
+        if let Some(note) = grid::first_taken(&self.scenario) {
+            output::note(common, &format!("note: {note}"));
+        }
     }
 
     /// Arguments that select the kernel and the parameters again.

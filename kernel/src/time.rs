@@ -26,7 +26,7 @@ impl Kernel {
     pub(crate) fn clock_now(&self, cx: Cx<'_>, clock: u32) -> u64 {
         let Nanos(now) = cx.now();
         match clock {
-            0 => REALTIME_START_NS + now,
+            0 => REALTIME_START_NS.saturating_add(now),
             _ => now,
         }
     }

@@ -16,9 +16,9 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// `timerace replay FILE --kernel V`, with the options.
-    fn head(&self) -> String {
-        let mut words = vec!["timerace".to_string(), "replay".to_string(), quoted(&self.file)];
+    /// `timerace WORD FILE --kernel V`, with the options.
+    pub fn command(&self, word: &str) -> String {
+        let mut words = vec!["timerace".to_string(), word.to_string(), quoted(&self.file)];
         words.extend(["--kernel".to_string(), quoted(&self.kernel)]);
         words.extend(self.options.iter().map(|o| quoted(o)));
         words.join(" ")
@@ -26,12 +26,12 @@ impl Origin {
 
     /// The command that repeats a schedule, in one line.
     pub fn replay(&self, schedule: &str) -> String {
-        format!("{} --schedule {}", self.head(), quoted(schedule))
+        format!("{} --schedule {}", self.command("replay"), quoted(schedule))
     }
 
     /// The command over two lines, the second one indented by this many spaces.
     pub fn replay_lines(&self, schedule: &str, indent: usize) -> String {
-        format!("{} \\\n{:indent$}--schedule {}", self.head(), "", quoted(schedule))
+        format!("{} \\\n{:indent$}--schedule {}", self.command("replay"), "", quoted(schedule))
     }
 }
 

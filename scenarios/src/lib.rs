@@ -29,6 +29,7 @@ pub mod ast;
 pub mod calibrate;
 pub mod costs;
 pub mod diag;
+pub mod grid;
 pub mod judge;
 pub mod layout;
 pub mod library;

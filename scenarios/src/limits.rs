@@ -12,6 +12,10 @@ pub(crate) const DIAGS_MAX: usize = 1000;
 /// Errors that are reported at once.
 pub const ERRORS_MAX: usize = 20;
 
+/// Longest that something may take or wait, in nanoseconds: a year. Runs of so much virtual time do not end, and sums of
+/// such lengths stay far from the end of 64 bits. What a timer is armed with may be longer, as in the kernel.
+pub const LENGTH_MAX_NS: u64 = 365 * 24 * 3_600 * 1_000_000_000;
+
 /// Most CPUs of a machine.
 pub const CPUS_MAX: u32 = 256;
 

@@ -30,6 +30,7 @@ pub fn explore(
     if let Some(irqs) = args.irqs {
         s.world.irqs = irqs;
     }
+    s.note_first_values(common);
     let mut bar = Bar::new(common, "schedules");
     let found = search(&s, args, common.jobs, &mut bar)?;
     bar.finish();

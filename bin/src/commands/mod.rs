@@ -45,7 +45,7 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
             replay::replay(common, file, kernel, schedule, &show)
         }
         Command::Verify { file, recount } => verify::verify(common, file, *recount),
-        Command::Test { paths, kernel, with, without, pattern, max_schedules } => {
+        Command::Test { paths, kernel, with, without, pattern, max_schedules, set, max_cells } => {
             let wanted = test::Wanted {
                 paths,
                 kernels: kernel,
@@ -53,6 +53,8 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
                 without,
                 pattern: pattern.as_deref(),
                 max_schedules: *max_schedules,
+                set,
+                max_cells: *max_cells,
             };
             test::test(common, &wanted)
         }

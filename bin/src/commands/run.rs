@@ -192,6 +192,7 @@ fn distinct(found: &[timerace_core::Finding], kernel: &str) -> Vec<FindingLine> 
 
 /// Runs a scenario with one seed.
 pub fn run(common: &Common, s: &Session, seed: u64) -> Result<u8, Fail> {
+    s.note_first_values(common);
     let t = once(s, seed, common.out.is_some())?;
     let result = result(s, seed, &t);
     if let Some(dir) = &common.out {
@@ -253,8 +254,9 @@ fn human(s: &Session, seed: u64, t: &Timed) -> String {
     out
 }
 
-fn command(s: &Session, seed: u64) -> String {
-    format!("timerace run {} --kernel {} --seed {seed}", s.source.name, s.kernel.release())
+/// The command that makes a run again.
+pub fn command(s: &Session, seed: u64) -> String {
+    format!("{} --seed {seed}", s.origin().command("run"))
 }
 
 fn files(
@@ -349,6 +351,7 @@ fn plot<'t>(s: &Session, seed: u64, t: &'t Timed) -> LatencyPlot<'t> {
 
 /// Runs a scenario once per seed.
 pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8, Fail> {
+    s.note_first_values(common);
     let seeds: Vec<u64> = (from..=to).collect();
     let runs = parallel::map(&seeds, common.jobs, |seed| once(s, *seed, false));
     let runs: Vec<Timed> = runs.into_iter().collect::<Result<_, _>>()?;

@@ -13,6 +13,7 @@ use timerace_reports::json::{self, TestCase};
 use timerace_reports::matrix_svg::matrix_svg;
 use timerace_reports::out_dir::write_dir;
 use timerace_reports::table::{Case, CaseState, table};
+use timerace_scenarios::grid::{self, Settings};
 use timerace_scenarios::judge::Judged;
 
 /// What to test.
@@ -29,12 +30,20 @@ pub struct Wanted<'a> {
     pub pattern: Option<&'a str>,
     /// Bound on schedules.
     pub max_schedules: Option<u64>,
+    /// Settings, for the scenarios that have such a parameter.
+    pub set: &'a [(String, String)],
+    /// Bound on combinations of parameters.
+    pub max_cells: u64,
 }
 
 /// A scenario on a kernel.
 struct Cell {
     file: PathBuf,
     kernel: Option<KernelVersion>,
+    /// What parameters are set to, by the command line and by the cell of the grid.
+    set: Settings,
+    /// Of these, what the cell says; for the name.
+    cell: Settings,
 }
 
 struct Outcome {
@@ -83,6 +92,7 @@ fn command(wanted: &Wanted<'_>) -> String {
     words.extend(
         flags.iter().flat_map(|(f, v)| v.iter().flat_map(|v| [(*f).to_string(), v.clone()])),
     );
+    words.extend(wanted.set.iter().flat_map(|(k, v)| ["--set".to_string(), format!("{k}={v}")]));
     words.extend(wanted.pattern.into_iter().flat_map(|p| ["-k".to_string(), p.to_string()]));
     words.join(" ")
 }
@@ -104,16 +114,52 @@ fn cells(common: &Common, wanted: &Wanted<'_>) -> Result<Vec<Cell>, Fail> {
         collect(path, &mut files)?;
     }
     let mut cells = Vec::new();
+    let mut unknown: Vec<&str> = wanted.set.iter().map(|(key, _)| key.as_str()).collect();
     for file in files {
         let source = Source::read(&file)?;
-        let s = Session::of(common, source, &KernelArgs::default(), &[]);
-        let name = s.map(|s| s.scenario.name.node.clone())?;
-        if wanted.pattern.is_some_and(|p| !name.contains(p)) {
+        let s = Session::of(common, source, &KernelArgs::default(), &[])?;
+        if wanted.pattern.is_some_and(|p| !s.scenario.name.contains(p)) {
             continue;
         }
-        cells.extend(kernels.iter().map(|k| Cell { file: file.clone(), kernel: *k }));
+        let has = |key: &str| s.scenario.params.iter().any(|(name, _)| name.node == key);
+        let set: Settings = wanted.set.iter().filter(|(key, _)| has(key)).cloned().collect();
+        unknown.retain(|key| !has(key));
+        for cell in grid_of(&s, &set, wanted.max_cells)? {
+            let set: Settings = set.iter().chain(&cell).cloned().collect();
+            cells.extend(kernels.iter().map(|kernel| Cell {
+                file: file.clone(),
+                kernel: *kernel,
+                set: set.clone(),
+                cell: cell.clone(),
+            }));
+        }
     }
-    Ok(cells)
+    match unknown.first() {
+        Some(key) if !cells.is_empty() => {
+            Err(Fail::usage(format!("error: no scenario here has a parameter `{key}` to set")))
+        }
+        _ => Ok(cells),
+    }
+}
+
+/// All combinations of the parameters that are not set; one without settings if there is nothing to combine.
+fn grid_of(s: &Session, set: &Settings, max: u64) -> Result<Vec<Settings>, Fail> {
+    let mut axes = grid::axes(&s.scenario);
+    axes.retain(|axis| set.iter().all(|(key, _)| *key != axis.name));
+    let cells = grid::cells(&axes);
+    if cells <= max {
+        return Ok((0..cells).map(|i| grid::cell(&axes, i)).collect());
+    }
+    let each: Vec<String> = axes.iter().map(|a| format!("{} {}", a.name, a.len())).collect();
+    let first = &axes[0];
+    Err(Fail::usage(format!(
+        "error: {file}: its parameters have {cells} combinations ({}); at most {max} are tested\n\
+         help: `timerace sweep {file}` takes all, --set {}={} takes one, --max-cells {cells} tests all",
+        each.join(", "),
+        first.name,
+        first.value(0),
+        file = s.source.name,
+    )))
 }
 
 /// All scenario files below a path, in the order of their names.
@@ -155,7 +201,10 @@ fn one(common: &Common, cell: &Cell, wanted: &Wanted<'_>) -> Result<Outcome, Fai
             kernel.without = wanted.without.to_vec();
         }
     }
-    let s = Session::of(common, source, &kernel, &[])?;
+    let mut s = Session::of(common, source, &kernel, &cell.set)?;
+    if !cell.cell.is_empty() {
+        s.scenario.name.node += &format!(" ({})", grid::words(&cell.cell));
+    }
     // A scenario that says when its run ends is about time; all others are about orders.
     if s.world.stop == Stop::Idle { explored(&s, wanted) } else { timed(&s) }
 }
@@ -193,7 +242,7 @@ fn timed(s: &Session) -> Result<Outcome, Fail> {
         Some(f) => format!("finds {}", f.class),
         None => format!("{} expiries", run.expiries),
     };
-    let repeat = format!("timerace run {} --kernel {}", s.source.name, s.kernel.release());
+    let repeat = run::command(s, 1);
     let case = TestCase {
         scenario: s.scenario.name.node.clone(),
         kernel: s.kernel_name(),

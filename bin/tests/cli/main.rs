@@ -6,6 +6,7 @@ mod calibrate;
 mod certificate;
 mod determinism;
 mod memory;
+mod params;
 mod pictures;
 mod races;
 mod support;

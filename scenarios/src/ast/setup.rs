@@ -110,7 +110,26 @@ pub enum ParamValue {
     Choice(Vec<Sp<String>>),
 }
 
+/// Sweeps of more values than this are a mistake in the step.
+const SWEEP_MAX_VALUES: u64 = 1_000_000;
+
 impl ParamValue {
+    /// A sweep.
+    ///
+    /// # Errors
+    ///
+    /// A step that is not above 0, an end below the start, more than a million values.
+    pub fn sweep(from: i64, to: i64, step: i64, durations: bool) -> Result<Self, &'static str> {
+        match () {
+            () if step <= 0 => Err("the step of a sweep must be above 0"),
+            () if to < from => Err("a sweep goes up: `to` is below `from`"),
+            () if to.abs_diff(from) / step.unsigned_abs() >= SWEEP_MAX_VALUES => {
+                Err("a sweep has at most a million values")
+            }
+            () => Ok(ParamValue::Sweep { from, to, step, durations }),
+        }
+    }
+
     /// How many values there are; at least 1.
     #[must_use]
     pub fn len(&self) -> u64 {

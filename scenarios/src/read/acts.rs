@@ -156,7 +156,7 @@ impl Reader {
             "tp_btf" => Attach::TpBtf(self.text(arg, "a tracepoint")?),
             "fentry" => Attach::Fentry(self.text(arg, "a function")?),
             "fexit" => Attach::Fexit(self.text(arg, "a function")?),
-            "perf_event" => Attach::PerfEvent(self.duration(arg, "the period")?),
+            "perf_event" => Attach::PerfEvent(self.length(arg, "the period")?),
             _ => Attach::SchedExt(self.text(arg, "an operation")?),
         };
         Some(Sp::new(attach, node.span))
@@ -180,7 +180,7 @@ impl Reader {
         let (when, source) = match form {
             "at" | "every" | "poisson" => {
                 let what = if form == "at" { "the time" } else { "the period" };
-                let duration = self.duration(&args[0], what);
+                let duration = self.length(&args[0], what);
                 let source = self.timed_source(&args[1], form);
                 let duration = duration?;
                 let when = match form {
@@ -257,7 +257,7 @@ impl Reader {
         match &node.kind {
             Kind::List(_) => Some(IrqWork::Body(self.body(node))),
             Kind::Text(_) | Kind::Int(_) | Kind::Float => {
-                self.duration(node, "the length").map(IrqWork::Takes)
+                self.length(node, "the length").map(IrqWork::Takes)
             }
             _ => self.expected(node, "what an interrupt does", "a duration or a list of steps"),
         }

@@ -13,9 +13,6 @@ const FORMS: &[Form] = &[
     args("choice", 1, 1, "choice([\"1us\", \"10us\"])"),
 ];
 
-/// Sweeps of more values than this are a mistake in the step.
-const SWEEP_MAX_VALUES: u64 = 1_000_000;
-
 impl Reader {
     /// Reads `params` and applies what the caller has set. `whole` is where a setting without a
     /// parameter is reported.
@@ -130,20 +127,13 @@ impl Reader {
             );
             return None;
         }
-        let (from, to, step) = (from.0, to.0, step.0);
-        let wrong = match () {
-            () if step <= 0 => Some("the step of a sweep must be above 0"),
-            () if to < from => Some("a sweep goes up: `to` is below `from`"),
-            () if to.abs_diff(from) / step.unsigned_abs() >= SWEEP_MAX_VALUES => {
-                Some("a sweep has at most a million values")
+        match ParamValue::sweep(from.0, to.0, step.0, durations) {
+            Ok(sweep) => Some(sweep),
+            Err(message) => {
+                self.error(Diagnostic::error("E0118", span, message).label("in this sweep"));
+                None
             }
-            () => None,
-        };
-        if let Some(message) = wrong {
-            self.error(Diagnostic::error("E0118", span, message).label("in this sweep"));
-            return None;
         }
-        Some(ParamValue::Sweep { from, to, step, durations })
     }
 
     /// An end of a sweep, and whether it is a duration.

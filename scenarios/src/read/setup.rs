@@ -100,7 +100,7 @@ impl Reader {
         let nohz = fields.get("nohz").and_then(|node| self.word(node, "kind of nohz"));
         let memory = fields.get("memory").and_then(|node| self.word(node, "memory model"));
         let grace = fields.get("grace_period");
-        let grace_period = grace.and_then(|node| self.duration(node, "`grace_period`"));
+        let grace_period = grace.and_then(|node| self.length(node, "`grace_period`"));
         Some(Machine {
             cpus: cpus?,
             preempt: preempt.unwrap_or(Sp::new(Preempt::None, span)),
@@ -174,7 +174,7 @@ impl Reader {
     pub(super) fn stop(&mut self, node: &Node) -> Option<Sp<Stop>> {
         let stop = match self.variant(node, "way to stop", STOP)? {
             ("idle", _) => Stop::Idle,
-            ("time", found) => Stop::Time(self.duration(&found.args()[0], "the time")?),
+            ("time", found) => Stop::Time(self.length(&found.args()[0], "the time")?),
             (_, found) => Stop::Expiries(self.u64(&found.args()[0], "the number", 1)?),
         };
         Some(Sp::new(stop, node.span))

@@ -149,11 +149,11 @@ impl Reader {
                 StepKind::Repeat { times: times?, body }
             }
             "assert" => StepKind::Assert(self.cond(first, "a condition")?),
-            "work" => StepKind::Work(self.duration(first, "the length")?),
-            "sleep" => StepKind::Sleep(self.duration(first, "the length")?),
-            "suspend" => StepKind::Suspend(self.duration(first, "the length")?),
+            "work" => StepKind::Work(self.length(first, "the length")?),
+            "sleep" => StepKind::Sleep(self.length(first, "the length")?),
+            "suspend" => StepKind::Suspend(self.length(first, "the length")?),
             "at" => {
-                let when = self.duration(first, "the time");
+                let when = self.length(first, "the time");
                 let step = self.step(&args[1]);
                 StepKind::At { when: when?, step: Box::new(step?) }
             }

@@ -6,6 +6,7 @@ use super::{Place, Reader, Words};
 use crate::ast::names::Word;
 use crate::ast::{Cond, Duration, ObjExpr, SignedDuration, Value};
 use crate::diag::{Diagnostic, did_you_mean, quote};
+use crate::limits::LENGTH_MAX_NS;
 use crate::span::{Sp, Span};
 use crate::syntax::{Kind, Node};
 use crate::text::{cond, duration, errno, object};
@@ -132,7 +133,10 @@ impl Reader {
         if fits.is_none() {
             let message = format!("{what} is out of range");
             let range = match (*range.start(), *range.end()) {
-                (low, i64::MAX) if low > i64::MIN => format!("it must be at least {low}"),
+                (low, i64::MAX) if low > i64::MIN && value < i128::from(low) => {
+                    format!("it must be at least {low}")
+                }
+                (low, i64::MAX) if low > i64::MIN => format!("it must be at most {}", i64::MAX),
                 (i64::MIN, i64::MAX) => "it must fit into 64 bits".to_string(),
                 (low, high) => format!("it must be {low} to {high}"),
             };
@@ -280,6 +284,22 @@ impl Reader {
                 None
             }
         }
+    }
+
+    /// A length of time that passes in a run: at most a year.
+    pub(super) fn length(&mut self, node: &Node, what: &str) -> Option<Sp<Duration>> {
+        let length = self.duration(node, what)?;
+        if length.max_ns <= LENGTH_MAX_NS {
+            return Some(length);
+        }
+        let days = length.max_ns / (24 * 3_600 * 1_000_000_000);
+        let message = format!("{what} is longer than a year");
+        self.error(
+            Diagnostic::error("E0115", node.span, message)
+                .label(format!("these are {days} days"))
+                .help("is the unit right? A run takes seconds of virtual time, rarely minutes"),
+        );
+        None
     }
 
     /// A difference of times.

@@ -6,7 +6,7 @@
 //! in between on its own CPU. This saves the way out of and back into the context's nested functions. A test compares
 //! the digests with and without it.
 
-use super::{Costs, Dist, NEVER, TimedOptions};
+use super::{Costs, Dist, NEVER, TimedOptions, later};
 use crate::ids::{CtxId, Obj};
 use crate::machine::Machine;
 use crate::mem::Mem;
@@ -153,7 +153,7 @@ impl Machine {
     pub(crate) fn goes_on(&self, ctx: CtxId) -> bool {
         let clock = &mut *self.clock.borrow_mut();
         let mut slot = self.slots[ctx.index()].borrow_mut();
-        let at = clock.at + clock.cost;
+        let at = later(clock.at, clock.cost);
         if !slot.exclusive || at >= clock.horizon {
             return false;
         }

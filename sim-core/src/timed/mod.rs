@@ -99,6 +99,14 @@ impl Watch for Unwatched {
 
 const NEVER: u64 = u64::MAX;
 
+/// Instants from here on are not told apart: a run that comes so far is cut off.
+const END_OF_TIME: u64 = NEVER - 1;
+
+/// So many nanoseconds later, but before never.
+fn later(at: u64, ns: u64) -> u64 {
+    at.saturating_add(ns).min(END_OF_TIME)
+}
+
 /// A CPU, or a helper context, which is one of its own.
 #[derive(Clone, Debug)]
 struct Lane {
@@ -236,7 +244,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
     }
 
     fn run(&mut self) -> TimedRun {
-        let until = self.options.until.map_or(NEVER, |n| n.0);
+        let until = self.options.until.map_or(END_OF_TIME - 1, |n| n.0);
         let expiries = self.options.expiries.unwrap_or(u64::MAX);
         let mut last = 0;
         let ended = loop {
@@ -377,7 +385,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
                 return false;
             }
         }
-        let at = l.t + self.left[c.index()];
+        let at = later(l.t, self.left[c.index()]);
         (l.next, l.who) = if at < l.irq_at { (at, c) } else { (l.irq_at, l.irq) };
         self.matches.play(lane, l.next);
         true
@@ -491,7 +499,8 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             self.block_if_disabled(c);
             let at = now.max(self.lanes[l].t);
             // Whoever comes only later finds the new value there.
-            let spun = l != lane && self.spins(c) && self.lanes[l].t + self.left[c.index()] <= now;
+            let spun =
+                l != lane && self.spins(c) && later(self.lanes[l].t, self.left[c.index()]) <= now;
             if l != lane && self.lanes[l].next > at {
                 // What is seen from now on happens from now on.
                 self.burn(l, at);
@@ -608,7 +617,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             return None;
         }
         let t = self.lanes[lane].t;
-        Some((t + self.left[c.index()]).max(self.gate(c)))
+        Some(later(t, self.left[c.index()]).max(self.gate(c)))
     }
 
     /// The task that gets the CPU next, and when: one that can step, or (if asked for) spin.
@@ -625,7 +634,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
                 self.block_if_disabled(c);
             }
             if enabled || spinners && self.spins(c) {
-                let t = (self.lanes[lane].t + self.left[c.index()]).max(self.gate(c));
+                let t = later(self.lanes[lane].t, self.left[c.index()]).max(self.gate(c));
                 if t < at {
                     (at, who) = (t, c);
                 }
