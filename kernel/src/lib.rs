@@ -6,7 +6,8 @@
 //!
 //! Where to start reading: [`world`] (what can be said), [`versions`] (which kernel does what), then the functions of the
 //! kernel, a file for each idea: `bpf_timer/` (the helpers up to v6.19) and `bpf_async/` (from v7.0 on), `hrtimer` and `softirq` (expiry), `map/` (maps, user
-//! references), `prog`, `rcu`, `work`; `interp` and `raw` run what a scenario says; `promises` has the detectors.
+//! references), `prog`, `rcu`, `work`; `interp` and `raw` run what a scenario says; `promises` has the detectors. A world
+//! built in Rust and explored: `examples/cancel_and_delete.rs`.
 
 pub mod arg;
 mod attach;

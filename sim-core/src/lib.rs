@@ -9,7 +9,8 @@
 //! at once. Everything between two steps is local to its context.
 //!
 //! Where to start reading: [`step`] (the contract), [`mem`] (shared memory), [`ctx`] (what a model's code calls),
-//! [`exec`] (one execution), [`dpor`] (every inequivalent execution), [`timed`] (the virtual clock).
+//! [`exec`] (one execution), [`dpor`] (every inequivalent execution), [`timed`] (the virtual clock). A model of your own
+//! from start to end, with a bug and its repair: `examples/timer_wheel.rs`.
 
 // The tests in the crate share their toy model with those outside, which know the crate by its name.
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! pictures. `boot` turns a world into a machine.
 
 mod data;
+mod make;
 mod op;
 
 pub use data::*;

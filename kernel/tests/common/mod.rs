@@ -32,30 +32,19 @@ pub fn world(k: KernelVersion, cpus: u16, kind: MapKind, max_entries: u32) -> Wo
 }
 
 pub fn map(name: &str, kind: MapKind, max_entries: u32) -> MapDef {
-    MapDef {
-        name: name.into(),
-        kind,
-        max_entries,
-        flags: MapFlags::default(),
-        key_size: 4,
-        value: TypeIx(0),
-        slots: Vec::new(),
-        memcg: None,
-        init: Vec::new(),
-        at: LineId(0),
-    }
+    MapDef::new(name, kind, max_entries)
 }
 
 pub fn op(kind: OpKind) -> Op {
-    Op { kind, at: LineId(0), text: String::new() }
+    Op::of(kind)
 }
 
 pub fn ret(codes: &[i64], call: Call) -> Op {
-    op(OpKind::Call { call, returns: Returns::OneOf(codes.to_vec()), bind: None })
+    Op::returning(codes, call)
 }
 
 pub fn call(call: Call) -> Op {
-    op(OpKind::Call { call, returns: Returns::Success, bind: None })
+    Op::call(call)
 }
 
 pub fn any(call: Call) -> Op {
@@ -63,11 +52,11 @@ pub fn any(call: Call) -> Op {
 }
 
 pub fn elem(key: i64) -> ElemRef {
-    ElemRef { map: MapRef::Map(MapId(0)), key: KeyRef::Int(key) }
+    ElemRef::of(MapId(0), key)
 }
 
 pub fn timer(key: i64) -> ObjRef {
-    ObjRef { value: ValueRef::Elem(elem(key)), field: None, byte: None }
+    ObjRef::in_elem(elem(key))
 }
 
 pub fn own_timer() -> ObjRef {
@@ -99,14 +88,7 @@ pub fn delete(key: i64) -> Call {
 }
 
 pub fn prog(w: &mut World, name: &str, kind: ProgKind, ops: Vec<Op>) -> usize {
-    w.progs.push(ProgDef {
-        name: name.into(),
-        kind,
-        sleepable: false,
-        attach: None,
-        body: Body::of(ops),
-        at: LineId(0),
-    });
+    w.progs.push(ProgDef::new(name, kind, ops));
     w.progs.len() - 1
 }
 
@@ -115,17 +97,7 @@ pub fn run(p: usize) -> Op {
 }
 
 pub fn task(w: &mut World, name: &str, cpu: u16, ops: Vec<Op>) {
-    w.tasks.push(TaskDef {
-        name: name.into(),
-        cpu,
-        sched: Sched::Other,
-        cap_bpf: true,
-        cap_net_admin: true,
-        memcg: None,
-        blocked: false,
-        body: Body::of(ops),
-        at: LineId(0),
-    });
+    w.tasks.push(TaskDef::new(name, cpu, ops));
 }
 
 /// Every inequivalent schedule.
