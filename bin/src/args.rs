@@ -265,6 +265,34 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = 100)]
         max_cells: u64,
     },
+    /// Run or explore a scenario over a grid of its parameters
+    Sweep {
+        #[command(flatten)]
+        file: FileArgs,
+        /// A parameter with its values, instead of those of the file: NAME=FROM..TO/STEP or NAME=VALUE,VALUE.
+        #[arg(long, value_name = "AXIS", value_parser = timerace_scenarios::grid::Axis::parse)]
+        axis: Vec<timerace_scenarios::grid::Axis>,
+        /// A release, or a range such as v6.7..v6.9; several are an axis of their own.
+        #[arg(long, value_name = "V", env = "TIMERACE_KERNEL", value_delimiter = ',')]
+        kernel: Vec<String>,
+        /// Add a fix, by its 12-digit commit id or its name.
+        #[arg(long, value_name = "FIX")]
+        with: Vec<String>,
+        /// Remove a fix.
+        #[arg(long, value_name = "FIX")]
+        without: Vec<String>,
+        /// What to do in each cell; without it, scenarios with `stop:` are run, all others explored.
+        #[arg(long, value_enum)]
+        mode: Option<Mode>,
+        #[command(flatten)]
+        search: SearchArgs,
+        /// Timed runs: one for each seed, both ends included, instead of one with --seed.
+        #[arg(long, value_name = "A..B", value_parser = seeds, conflicts_with = "seed")]
+        seeds: Option<(u64, u64)>,
+        /// Timed runs: what steps cost, instead of the generic costs.
+        #[arg(long, value_name = "FILE")]
+        costs: Option<PathBuf>,
+    },
     /// Play recordings of real kernels on the model and compare
     Conform {
         /// Recordings; a name that ends in `.gz` is unpacked.
@@ -295,6 +323,15 @@ pub enum Command {
         /// Such as E0103 or USE_AFTER_FREE; without it the list.
         topic: Option<String>,
     },
+}
+
+/// What a sweep does in each cell.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Timed runs.
+    Run,
+    /// Searches.
+    Explore,
 }
 
 /// How to search.

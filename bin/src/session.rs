@@ -15,6 +15,7 @@ use timerace_scenarios::diag::{self, Diagnostic};
 use timerace_scenarios::{costs, grid, load, lower};
 
 /// A scenario file as it was read.
+#[derive(Clone)]
 pub struct Source {
     /// For messages: the path as given, `<stdin>`, or `<built-in NAME>`.
     pub name: String,
@@ -196,6 +197,34 @@ pub fn kernel(args: &KernelArgs) -> Result<KernelVersion, Fail> {
         None => KernelVersion::newest(),
     };
     with_fixes(base, &args.with, &args.without).map_err(Fail::usage)
+}
+
+/// The kernels of `--kernel`, ranges taken apart, each with the flags' fixes.
+pub fn kernels(
+    texts: &[String],
+    with: &[String],
+    without: &[String],
+) -> Result<Vec<KernelVersion>, Fail> {
+    let mut all = Vec::new();
+    for text in texts {
+        let range = KernelVersion::range(text).map_err(|e| Fail::usage(format!("error: {e}")))?;
+        for k in range {
+            all.push(with_fixes(k, with, without).map_err(Fail::usage)?);
+        }
+    }
+    Ok(all)
+}
+
+impl KernelArgs {
+    /// The flags that name this kernel.
+    pub fn of(kernel: KernelVersion) -> KernelArgs {
+        let name = |f: timerace_kernel::Fix| f.info().commit.unwrap_or(f.info().name).to_string();
+        KernelArgs {
+            kernel: Some(kernel.release().to_string()),
+            with: kernel.added().map(name).collect(),
+            without: kernel.removed().map(name).collect(),
+        }
+    }
 }
 
 /// Adds and removes fixes by name or commit.

@@ -37,6 +37,7 @@ pub mod splat;
 pub mod states;
 pub mod steps;
 pub mod svg;
+pub mod sweep;
 pub mod table;
 pub mod theme;
 pub mod timeline_svg;

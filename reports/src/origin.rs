@@ -36,7 +36,7 @@ impl Origin {
 }
 
 /// A word as a shell takes it: `1x4,2!tick` needs quotes, for `!` means something to shells.
-pub(crate) fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let harmless = |c: char| c.is_ascii_alphanumeric() || ",.:=_-/+@%".contains(c);
     if !word.is_empty() && word.chars().all(harmless) {
         return word.to_string();

@@ -3,7 +3,9 @@
 //! A cell of a grid is a list of settings, as `--set` takes them. Cells are numbered: the values of the last axis change
 //! first, like the digits of a number.
 
-use crate::ast::{ParamValue, Scenario};
+use std::fmt;
+
+use crate::ast::{ParamValue, Scenario, SignedDuration};
 use crate::text::duration;
 
 /// A parameter and the values that it takes.
@@ -37,6 +39,19 @@ impl Axis {
         self.values.value(index.min(self.len() - 1)).unwrap_or_default()
     }
 
+    /// All values, as texts.
+    #[must_use]
+    pub fn texts(&self) -> Vec<String> {
+        (0..self.len()).map(|i| self.value(i)).collect()
+    }
+
+    /// All values in nanoseconds, if each is a single duration.
+    #[must_use]
+    pub fn ns(&self) -> Option<Vec<i64>> {
+        let one = |text: &String| number(text).ok().filter(|found| found.1).map(|found| found.0);
+        self.texts().iter().map(one).collect()
+    }
+
     /// `name=from..to/step`, or `name=a,b,c` for a choice.
     ///
     /// # Errors
@@ -65,6 +80,22 @@ impl Axis {
             }
         };
         Ok(Axis { name: name.to_string(), values })
+    }
+}
+
+impl fmt::Display for Axis {
+    /// As [`Axis::parse`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.values {
+            ParamValue::Sweep { from, to, step, durations: true } => {
+                let text = |ns: &i64| SignedDuration::fixed(*ns);
+                write!(f, "{}={}..{}/{}", self.name, text(from), text(to), text(step))
+            }
+            ParamValue::Sweep { from, to, step, .. } => {
+                write!(f, "{}={from}..{to}/{step}", self.name)
+            }
+            _ => write!(f, "{}={}", self.name, self.texts().join(",")),
+        }
     }
 }
 
@@ -157,6 +188,9 @@ mod tests {
         assert_eq!(values("p=-1us..1us/1us").unwrap(), ["-1us", "0ns", "1us"]);
         assert_eq!(values("n=1..9/4").unwrap(), ["1", "5", "9"]);
         assert_eq!(values("n=7").unwrap(), ["7"]);
+        for text in ["p=-1us..1us/500ns", "n=1..9/4", "k=a,b"] {
+            assert_eq!(Axis::parse(text).unwrap().to_string(), text);
+        }
         for (text, part) in [
             ("p", "expected NAME="),
             ("p=", "expected NAME="),

@@ -50,7 +50,8 @@ pub fn explore(
     Ok(found.exit_code())
 }
 
-fn default_dir(s: &Session) -> PathBuf {
+/// Where results go without `-o`.
+pub fn default_dir(s: &Session) -> PathBuf {
     let kernel = s.kernel_name().replace(' ', "-");
     PathBuf::from("timerace-out").join(&s.scenario.name.node).join(kernel)
 }

@@ -10,6 +10,7 @@ mod kernels;
 mod new;
 mod replay;
 mod run;
+mod sweep;
 mod test;
 mod verify;
 
@@ -57,6 +58,20 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
                 max_cells: *max_cells,
             };
             test::test(common, &wanted)
+        }
+        Command::Sweep { file, axis, kernel, with, without, mode, search, seeds, costs } => {
+            let wanted = sweep::Wanted {
+                file,
+                axes: axis,
+                kernels: kernel,
+                with,
+                without,
+                mode: *mode,
+                search,
+                seeds: *seeds,
+                costs: costs.as_deref(),
+            };
+            sweep::sweep(common, &wanted)
         }
         Command::Conform { files, pattern } => conform::conform(common, files, pattern.as_deref()),
         Command::Calibrate { files, kernel, costs, name } => {

@@ -4,7 +4,7 @@ use crate::args::{Common, Format, KernelArgs, SearchArgs};
 use crate::commands::run::{self, Timed};
 use crate::fail::{Fail, code};
 use crate::search::{Silent, search};
-use crate::session::{Session, Source, with_fixes};
+use crate::session::{self, Session, Source};
 use crate::{output, parallel};
 use std::path::{Path, PathBuf};
 use timerace_kernel::KernelVersion;
@@ -98,14 +98,8 @@ fn command(wanted: &Wanted<'_>) -> String {
 }
 
 fn cells(common: &Common, wanted: &Wanted<'_>) -> Result<Vec<Cell>, Fail> {
-    let mut kernels: Vec<Option<KernelVersion>> = Vec::new();
-    for text in wanted.kernels {
-        let range = KernelVersion::range(text).map_err(|e| Fail::usage(format!("error: {e}")))?;
-        for k in range {
-            let k = with_fixes(k, wanted.with, wanted.without).map_err(Fail::usage)?;
-            kernels.push(Some(k));
-        }
-    }
+    let named = session::kernels(wanted.kernels, wanted.with, wanted.without)?;
+    let mut kernels: Vec<Option<KernelVersion>> = named.into_iter().map(Some).collect();
     if kernels.is_empty() {
         kernels.push(None);
     }
@@ -187,20 +181,14 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Fail> {
 
 fn one(common: &Common, cell: &Cell, wanted: &Wanted<'_>) -> Result<Outcome, Fail> {
     let source = Source::read(&cell.file)?;
-    let mut kernel = KernelArgs::default();
-    match cell.kernel {
-        Some(k) => {
-            let name =
-                |f: timerace_kernel::Fix| f.info().commit.unwrap_or(f.info().name).to_string();
-            kernel.kernel = Some(k.release().to_string());
-            kernel.with = k.added().map(name).collect();
-            kernel.without = k.removed().map(name).collect();
-        }
-        None => {
-            kernel.with = wanted.with.to_vec();
-            kernel.without = wanted.without.to_vec();
-        }
-    }
+    let kernel = match cell.kernel {
+        Some(k) => KernelArgs::of(k),
+        None => KernelArgs {
+            kernel: None,
+            with: wanted.with.to_vec(),
+            without: wanted.without.to_vec(),
+        },
+    };
     let mut s = Session::of(common, source, &kernel, &cell.set)?;
     if !cell.cell.is_empty() {
         s.scenario.name.node += &format!(" ({})", grid::words(&cell.cell));

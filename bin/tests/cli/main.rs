@@ -10,4 +10,5 @@ mod params;
 mod pictures;
 mod races;
 mod support;
+mod sweep;
 mod words;

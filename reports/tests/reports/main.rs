@@ -12,5 +12,6 @@ mod race;
 mod race_svg;
 mod results;
 mod svg;
+mod sweep;
 mod texts;
 mod timeline;
