@@ -39,6 +39,9 @@ pub struct Common {
     /// Colours of pictures; without it light, and pages follow the system.
     #[arg(long, global = true, value_enum)]
     pub theme: Option<ThemeArg>,
+    /// A PNG beside every SVG file.
+    #[arg(long, global = true)]
+    pub png: bool,
     /// Columns of the interleaving; made to be pasted into mail.
     #[arg(long, global = true, value_name = "N", default_value_t = 75,
           value_parser = clap::value_parser!(u16).range(40..=400))]
@@ -231,6 +234,14 @@ pub enum Command {
         #[arg(long)]
         full: bool,
     },
+    /// Pictures and pages of a saved result again
+    Report {
+        /// A folder that -o wrote, or its result.json.
+        path: PathBuf,
+        /// Only this file, such as race.svg; the others stay.
+        #[arg(long, value_name = "FILE")]
+        only: Option<String>,
+    },
     /// Search again as a certificate says, and compare
     Verify {
         /// A certificate.json of `explore`.
@@ -379,6 +390,9 @@ impl SearchArgs {
         flag("max-schedules", self.max_schedules.map(|n| n.to_string()));
         if self.keep_going {
             all.push("--keep-going".to_string());
+        }
+        if self.seed != 1 {
+            all.extend(["--seed".to_string(), self.seed.to_string()]);
         }
         all
     }

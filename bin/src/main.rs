@@ -8,6 +8,7 @@ mod output;
 mod parallel;
 mod pictures;
 mod progress;
+mod saved;
 mod search;
 mod session;
 

@@ -4,7 +4,7 @@ use crate::args::{Common, FileArgs, KernelArgs};
 use crate::fail::Fail;
 use crate::output;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use timerace_core::Machine;
 use timerace_core::policy::Limits;
 use timerace_core::timed::Costs;
@@ -51,6 +51,8 @@ pub struct Session {
     pub world: World,
     /// What steps cost in timed runs.
     pub costs: Costs,
+    /// The file that they are from; `None`: the generic costs.
+    pub costs_file: Option<PathBuf>,
     /// Arguments that select the kernel again, beside `--kernel`.
     options: Vec<String>,
 }
@@ -88,13 +90,14 @@ impl Session {
         options.extend(version.removed().flat_map(|f| ["--without".to_string(), name(f)]));
         options.extend(set.iter().flat_map(|(k, v)| ["--set".to_string(), format!("{k}={v}")]));
         let costs = Costs::default();
-        Ok(Session { source, scenario, kernel: version, world, costs, options })
+        Ok(Session { source, scenario, kernel: version, world, costs, costs_file: None, options })
     }
 
     /// The same with the costs of a file, if one is given.
     pub fn with_costs(mut self, file: Option<&Path>) -> Result<Session, Fail> {
         if let Some(file) = file {
             self.costs = costs::read(file).map_err(|e| Fail::usage(e.to_string()))?;
+            self.costs_file = Some(file.to_path_buf());
         }
         Ok(self)
     }

@@ -28,6 +28,8 @@ pub mod origin;
 pub mod out_dir;
 pub mod page;
 pub mod pftrace;
+#[cfg(feature = "png")]
+pub mod png;
 pub mod race_svg;
 pub mod race_text;
 mod scale;

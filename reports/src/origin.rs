@@ -35,6 +35,11 @@ impl Origin {
     }
 }
 
+/// A command as it is typed.
+pub fn line(words: &[String]) -> String {
+    words.iter().map(|w| quoted(w)).collect::<Vec<_>>().join(" ")
+}
+
 /// A word as a shell takes it: `1x4,2!tick` needs quotes, for `!` means something to shells.
 pub fn quoted(word: &str) -> String {
     let harmless = |c: char| c.is_ascii_alphanumeric() || ",.:=_-/+@%".contains(c);

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Files that results consist of: an earlier folder may hold these, and is ours then.
-const OURS: [&str; 29] = [
+const OURS: [&str; 30] = [
     "certificate.json",
     "costs.ron",
     "cover.txt",
@@ -30,6 +30,7 @@ const OURS: [&str; 29] = [
     "race.txt",
     "report.html",
     "result.json",
+    "scenario.ron",
     "schedule.ron",
     "splat.txt",
     "states.dot",

@@ -52,6 +52,8 @@ pub struct Palette {
     pub task: &'static str,
     /// Fill of what spins or is blocked, under a hatch.
     pub blocked: &'static str,
+    /// A line of a chart that has more of them than there are roles.
+    pub extra: &'static str,
     /// Text on the fills of hard interrupts and softirqs.
     pub on_irq: &'static str,
     /// Text on the fill of callbacks.
@@ -76,6 +78,7 @@ const LIGHT: Palette = Palette {
     callback: "#f4ca00",
     task: "#cfe3d6",
     blocked: "#dfe3e8",
+    extra: "#8e3a78",
     on_irq: "#ffffff",
     on_callback: "#1b1f24",
 };
@@ -98,6 +101,7 @@ const DARK: Palette = Palette {
     callback: "#fff09a",
     task: "#28493a",
     blocked: "#39424d",
+    extra: "#d9a0d0",
     on_irq: "#0f1318",
     on_callback: "#1b1f24",
 };
@@ -121,6 +125,7 @@ const PAGE: Palette = Palette {
     callback: "var(--callback)",
     task: "var(--task)",
     blocked: "var(--blocked)",
+    extra: "var(--extra)",
     on_irq: "var(--on-irq)",
     on_callback: "var(--on-callback)",
 };
@@ -137,7 +142,7 @@ impl Theme {
 }
 
 impl Palette {
-    fn roles(&self) -> [(&'static str, &'static str); 19] {
+    fn roles(&self) -> [(&'static str, &'static str); 20] {
         [
             (PAGE.page, self.page),
             (PAGE.ink, self.ink),
@@ -156,6 +161,7 @@ impl Palette {
             (PAGE.callback, self.callback),
             (PAGE.task, self.task),
             (PAGE.blocked, self.blocked),
+            (PAGE.extra, self.extra),
             (PAGE.on_irq, self.on_irq),
             (PAGE.on_callback, self.on_callback),
         ]
@@ -331,6 +337,7 @@ mod tests {
                 (p.bug, p.page),
                 (p.ordered, p.page),
                 (p.late, p.page),
+                (p.extra, p.page),
                 (p.ink, p.panel),
                 (p.muted, p.panel),
                 (p.ink, p.current),

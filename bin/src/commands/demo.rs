@@ -4,6 +4,7 @@ use crate::args::{Common, Format, KernelArgs, SearchArgs};
 use crate::commands::explore::files;
 use crate::fail::{Fail, code};
 use crate::output;
+use crate::saved;
 use crate::search::{Searched, Silent, search};
 use crate::session::{Session, Source};
 use std::fmt::Write as _;
@@ -12,7 +13,6 @@ use timerace_kernel::{Fix, KernelVersion};
 use timerace_reports::interleaving::{Detail, interleaving};
 use timerace_reports::json;
 use timerace_reports::num::{count, grouped};
-use timerace_reports::out_dir::write_dir;
 use timerace_reports::race_text::race_text;
 use timerace_scenarios::library::{self, Entry, LIBRARY};
 
@@ -44,10 +44,9 @@ pub fn demo(common: &Common, name: Option<&str>) -> Result<u8, Fail> {
         output::print(&text(common, entry, &bad, good.as_ref()));
     }
     if let Some(dir) = &common.out {
-        let mut files = files(common, &bad.0, &bad.1);
-        files.push((format!("{}.ron", entry.name()), entry.source.as_bytes().to_vec()));
-        write_dir(dir, &files).map_err(|e| Fail::usage(format!("error: {e}")))?;
-        output::note(common, &format!("wrote {}", dir.display()));
+        let command = ["explore".to_string(), bad.0.source.name.clone()].into_iter();
+        let command = command.chain(bad.0.arguments()).collect();
+        saved::write(common, dir, files(common, &bad.0, &bad.1, command))?;
     }
     Ok(bad.1.exit_code().max(good.map_or(code::OK, |g| g.1.exit_code())))
 }

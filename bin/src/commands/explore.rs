@@ -6,6 +6,7 @@ use crate::fail::Fail;
 use crate::output;
 use crate::pictures;
 use crate::progress::Bar;
+use crate::saved::{self, COVER, File};
 use crate::search::{Searched, search};
 use crate::session::Session;
 use std::fmt::Write as _;
@@ -13,7 +14,6 @@ use std::path::PathBuf;
 use timerace_reports::cover::cover;
 use timerace_reports::interleaving::{Detail, interleaving};
 use timerace_reports::json;
-use timerace_reports::out_dir::write_dir;
 use timerace_reports::race_text::race_text;
 use timerace_reports::splat::splat;
 use timerace_scenarios::judge::Judged;
@@ -35,18 +35,19 @@ pub fn explore(
     let found = search(&s, args, common.jobs, &mut bar)?;
     bar.finish();
     let dir = common.out.clone().unwrap_or_else(|| default_dir(&s));
-    let mut files = files(common, &s, &found);
+    let command = ["explore".to_string(), s.source.name.clone()].into_iter();
+    let command = command.chain(s.arguments()).chain(args.flags()).collect();
+    let mut files = files(common, &s, &found, command);
     if found.exploration.policy == "exhaustive" {
         let certificate = json::text(&verify::certificate(&s, args, &found)?);
         files.push(("certificate.json".to_string(), certificate.into_bytes()));
     }
-    write_dir(&dir, &files).map_err(|e| Fail::usage(format!("error: {e}")))?;
+    saved::write(common, &dir, files)?;
     if common.format == Format::Json {
         output::print(&json::text(&json::explore(&found.result(&s))));
     } else {
         output::print(&human(common, &s, &found, full));
     }
-    output::note(common, &format!("wrote {}", dir.display()));
     Ok(found.exit_code())
 }
 
@@ -96,16 +97,13 @@ pub fn expectations(s: &Session, judged: &[Judged]) -> String {
     out
 }
 
-/// The files of a result.
-pub fn files(common: &Common, s: &Session, found: &Searched) -> Vec<(String, Vec<u8>)> {
-    let result = json::text(&json::explore(&found.result(s)));
-    let mut files = vec![("result.json".to_string(), result.into_bytes())];
+/// The files of a result that this command makes.
+pub fn files(common: &Common, s: &Session, found: &Searched, command: Vec<String>) -> Vec<File> {
+    let mut files = saved::files(common, s, json::explore(&found.result(s)), command);
+    let cover = cover(&found.exploration, &found.scope);
     if let Some((rec, i)) = found.records.first() {
-        let cover = cover(&found.exploration, &found.scope);
         files.extend(pictures::files(common, s, rec, Some(*i), &cover));
-    } else {
-        let text = cover(&found.exploration, &found.scope);
-        files.push(("cover.txt".to_string(), text.into_bytes()));
     }
+    files.push((COVER.to_string(), cover.into_bytes()));
     files
 }

@@ -9,6 +9,7 @@ mod explore;
 mod kernels;
 mod new;
 mod replay;
+mod report;
 mod run;
 mod sweep;
 mod test;
@@ -45,6 +46,7 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
             let show = replay::Show { until: *until, full: *full };
             replay::replay(common, file, kernel, schedule, &show)
         }
+        Command::Report { path, only } => report::report(common, path, only.as_deref()),
         Command::Verify { file, recount } => verify::verify(common, file, *recount),
         Command::Test { paths, kernel, with, without, pattern, max_schedules, set, max_cells } => {
             let wanted = test::Wanted {

@@ -4,13 +4,13 @@ use crate::args::{Common, FileArgs, Format, KernelArgs};
 use crate::fail::{Fail, code};
 use crate::output;
 use crate::pictures;
+use crate::saved;
 use crate::session::Session;
 use std::path::Path;
 use timerace_core::exec::Exec;
 use timerace_core::policy::{Ended, Policy, Replay};
 use timerace_core::record::{Record, record};
 use timerace_core::schedule::ShortSchedule;
-use timerace_reports::out_dir::write_dir;
 use timerace_reports::schedule_ron::{self, SavedSchedule};
 use timerace_reports::{json, steps};
 
@@ -31,34 +31,47 @@ pub fn replay(
     show: &Show,
 ) -> Result<u8, Fail> {
     let s = Session::open(common, file, kernel)?;
-    let (machine, model) = s.boot(false)?;
-    let mut exec = Exec::new(&machine, &model);
-    let limits = s.limits();
     let saved = read_saved(schedule)?;
     let rec = match &saved {
-        Some(saved) => {
-            let picks =
-                saved.picks(machine.contexts()).map_err(|e| diverged(&s, &e, Some(saved)))?;
-            record(&mut exec, &mut Replay::new(&picks), limits)
-        }
+        Some(saved) => recorded(&s, saved)?,
         None => {
+            let (machine, model) = s.boot(false)?;
             let short = ShortSchedule::parse(schedule, &machine);
             let mut short = short.map_err(|e| Fail::usage(format!("error: {e}")))?;
-            record(&mut exec, &mut short as &mut dyn Policy, limits)
+            let mut exec = Exec::new(&machine, &model);
+            record(&mut exec, &mut short as &mut dyn Policy, s.limits())
         }
     };
     print(common, &s, &rec, show);
     if let Some(dir) = &common.out {
         write(common, &s, &rec, dir)?;
     }
-    if let Ended::Diverged(d) = &rec.ended {
-        return Err(diverged(&s, &format!("step {}: {}", d.step, d.reason), saved.as_ref()));
-    }
-    if let Some((no, was, is)) = saved.as_ref().and_then(|s| s.first_difference(&rec)) {
-        let reason = format!("step {no} was `{was}` and is `{is}`");
-        return Err(diverged(&s, &reason, saved.as_ref()));
-    }
+    fits(&s, &rec, saved.as_ref())?;
     Ok(if rec.findings.is_empty() { code::OK } else { code::FAILED })
+}
+
+/// The run of a saved schedule, step for step.
+pub fn played(s: &Session, saved: &SavedSchedule) -> Result<Record, Fail> {
+    let rec = recorded(s, saved)?;
+    fits(s, &rec, Some(saved))?;
+    Ok(rec)
+}
+
+fn recorded(s: &Session, saved: &SavedSchedule) -> Result<Record, Fail> {
+    let (machine, model) = s.boot(false)?;
+    let picks = saved.picks(machine.contexts()).map_err(|e| diverged(s, &e, Some(saved)))?;
+    Ok(record(&mut Exec::new(&machine, &model), &mut Replay::new(&picks), s.limits()))
+}
+
+/// An error where the run went another way than its schedule.
+fn fits(s: &Session, rec: &Record, saved: Option<&SavedSchedule>) -> Result<(), Fail> {
+    if let Ended::Diverged(d) = &rec.ended {
+        return Err(diverged(s, &format!("step {}: {}", d.step, d.reason), saved));
+    }
+    if let Some((no, was, is)) = saved.and_then(|s| s.first_difference(rec)) {
+        return Err(diverged(s, &format!("step {no} was `{was}` and is `{is}`"), saved));
+    }
+    Ok(())
 }
 
 fn print(common: &Common, s: &Session, rec: &Record, show: &Show) {
@@ -73,12 +86,13 @@ fn print(common: &Common, s: &Session, rec: &Record, show: &Show) {
 /// The run and its first finding as files.
 fn write(common: &Common, s: &Session, rec: &Record, dir: &Path) -> Result<(), Fail> {
     let result = json::replay(rec, &s.scenario.name.node, &s.kernel_name(), None);
-    let mut files = vec![("result.json".to_string(), json::text(&result).into_bytes())];
+    let head = ["replay".to_string(), s.source.name.clone()].into_iter();
+    let tail = ["--schedule".to_string(), rec.text.clone()];
+    let command = head.chain(s.arguments()).chain(tail).collect();
+    let mut files = saved::files(common, s, result, command);
     let finding = (!rec.findings.is_empty()).then_some(0);
     files.extend(pictures::files(common, s, rec, finding, ""));
-    write_dir(dir, &files).map_err(|e| Fail::usage(format!("error: {e}")))?;
-    output::note(common, &format!("wrote {}", dir.display()));
-    Ok(())
+    saved::write(common, dir, files)
 }
 
 /// A schedule that is a file is a saved one; everything else is the short text.

@@ -4,6 +4,7 @@ use crate::args::{Common, Format};
 use crate::commands::explore::expectations;
 use crate::fail::{Fail, code};
 use crate::finals::Finals;
+use crate::saved::{self, COSTS, File};
 use crate::session::Session;
 use crate::{output, parallel};
 use serde_json::json;
@@ -20,11 +21,13 @@ use timerace_reports::causes::{self, Causes};
 use timerace_reports::json::{self, ExpectationResult, FindingLine, RunResult};
 use timerace_reports::latency::{Histogram, Latencies};
 use timerace_reports::latency_csv::{LatencyCsv, TimerName};
-use timerace_reports::latency_svg::{LatencyPlot, MAX_SERIES, Series, latency_svg};
+use timerace_reports::latency_svg::{LatencyPlot, Limit, Series, latency_svg};
 use timerace_reports::num::{grouped, seconds, us};
-use timerace_reports::out_dir::write_dir;
+use timerace_reports::origin;
 use timerace_reports::pftrace::pftrace;
+use timerace_reports::theme::Theme;
 use timerace_reports::timeline_svg::{TimelinePlot, timeline_svg};
+use timerace_scenarios::costs;
 use timerace_scenarios::judge::{self, Judge, Judged, Lateness};
 
 /// A run without an end of its own stops here; that is a bound, never a pass.
@@ -53,6 +56,8 @@ pub struct Timed {
     pub exit_code: u8,
     /// A limit ended the run before its own end.
     cut_off: bool,
+    /// Limits on latencies, for the picture.
+    limits: Vec<Limit>,
     /// Why they were late, in words: the worst expiry, and nanoseconds by cause.
     worst: String,
     causes: Vec<(String, u64)>,
@@ -119,6 +124,8 @@ pub fn once(s: &Session, seed: u64, rows: bool) -> Result<Timed, Fail> {
     let ended = if own_end { Ended::Complete } else { Ended::StepLimit };
     let stuck = if run.ended == TimedEnd::Idle { exec.stuck() } else { Vec::new() };
     machine.with_mem(|m| judge.timed(&View::linear(&machine, m, &ended, &stuck), !own_end));
+    let limits = judge.latency_limits().into_iter();
+    let limits = limits.map(|l| Limit { of: l.of, share: l.share, ns: l.ns }).collect();
     let names = model.timer_names();
     let found = machine.with_mem(|m| m.findings(machine.names()));
     let findings = distinct(&found, &s.kernel_name());
@@ -135,6 +142,7 @@ pub fn once(s: &Session, seed: u64, rows: bool) -> Result<Timed, Fail> {
         judged,
         expectations,
         cut_off: !own_end,
+        limits,
         worst: watch.causes.worst(&machine),
         causes: watch.causes.totals(&machine),
         expired: watch.expired.map(|rows| {
@@ -196,10 +204,7 @@ pub fn run(common: &Common, s: &Session, seed: u64) -> Result<u8, Fail> {
     let t = once(s, seed, common.out.is_some())?;
     let result = result(s, seed, &t);
     if let Some(dir) = &common.out {
-        let mut files = files(s, seed, &t, &result)?;
-        files.extend(timeline(common, s, seed, &t)?);
-        write_dir(dir, &files).map_err(|e| Fail::usage(format!("error: {e}")))?;
-        output::note(common, &format!("wrote {}", dir.display()));
+        saved::write(common, dir, files(common, s, seed, &t)?)?;
     }
     if common.format == Format::Json {
         output::print(&json::text(&json::run(&result)));
@@ -256,15 +261,22 @@ fn human(s: &Session, seed: u64, t: &Timed) -> String {
 
 /// The command that makes a run again.
 pub fn command(s: &Session, seed: u64) -> String {
-    format!("{} --seed {seed}", s.origin().command("run"))
+    let words = std::iter::once("timerace".to_string()).chain(words(s, seed));
+    origin::line(&words.collect::<Vec<_>>())
 }
 
-fn files(
-    s: &Session,
-    seed: u64,
-    t: &Timed,
-    result: &RunResult,
-) -> Result<Vec<(String, Vec<u8>)>, Fail> {
+fn words(s: &Session, seed: u64) -> Vec<String> {
+    let mut words = vec!["run".to_string(), s.source.name.clone()];
+    words.extend(s.arguments());
+    if let Some(file) = &s.costs_file {
+        words.extend(["--costs".to_string(), file.display().to_string()]);
+    }
+    words.extend(["--seed".to_string(), seed.to_string()]);
+    words
+}
+
+/// The files of a run that was made with its rows.
+pub fn files(common: &Common, s: &Session, seed: u64, t: &Timed) -> Result<Vec<File>, Fail> {
     let fail = |e: &dyn std::fmt::Display| Fail::usage(format!("error: {e}"));
     let names: Vec<TimerName> = t.names.iter().map(|n| timer_name(n)).collect();
     let mut csv = LatencyCsv::new(Vec::new(), &names).map_err(|e| fail(&e))?;
@@ -272,15 +284,17 @@ fn files(
         csv.row(e, cause.as_deref()).map_err(|e| fail(&e))?;
     }
     let csv = csv.finish().map_err(|e| fail(&e))?;
-    let mut files = vec![
-        ("result.json".to_string(), json::text(&json::run(result)).into_bytes()),
-        ("latency.csv".to_string(), csv),
-        ("hist.txt".to_string(), t.latencies.hist_txt().into_bytes()),
-    ];
+    let mut files = saved::files(common, s, json::run(&result(s, seed, t)), words(s, seed));
+    files.push(("latency.csv".to_string(), csv));
+    files.push(("hist.txt".to_string(), t.latencies.hist_txt().into_bytes()));
+    if s.costs_file.is_some() {
+        files.push((COSTS.to_string(), costs::text(&s.costs).into_bytes()));
+    }
     if t.latencies.overall().count() > 0 {
-        let svg = latency_svg(&plot(s, seed, t)).map_err(|e| fail(&e))?;
+        let svg = latency_svg(&plot(s, seed, t), theme(common)).map_err(|e| fail(&e))?;
         files.push(("latency.svg".to_string(), svg.into_bytes()));
     }
+    files.extend(timeline(common, s, seed, t)?);
     Ok(files)
 }
 
@@ -316,11 +330,14 @@ fn timeline(
         s.kernel_name()
     );
     let plot = TimelinePlot { title, about, command: command(s, seed) };
-    let theme = common.theme.map(|t| t.of()).unwrap_or_default();
-    let svg = timeline_svg(&rec, &expiries, &plot, theme);
+    let svg = timeline_svg(&rec, &expiries, &plot, theme(common));
     let mut files = vec![("trace.pftrace".to_string(), pftrace(&rec, &expiries))];
     files.extend(svg.map(|svg| ("timeline.svg".to_string(), svg.into_bytes())));
     Ok(files)
+}
+
+fn theme(common: &Common) -> Theme {
+    common.theme.map(|t| t.of()).unwrap_or_default()
 }
 
 /// `timers[7]` as map and key.
@@ -337,15 +354,14 @@ fn plot<'t>(s: &Session, seed: u64, t: &'t Timed) -> LatencyPlot<'t> {
         .timers()
         .map(|(i, h)| Series { name: t.names[i as usize].clone(), samples: h })
         .collect();
-    let all = || vec![Series { name: "all timers".to_string(), samples: t.latencies.overall() }];
     LatencyPlot {
         title: String::new(),
         about: format!("{}, {} CPUs", s.scenario.name.node, s.world.machine.cpus),
         kernel: s.kernel_name(),
         seed,
         command: command(s, seed),
-        series: if each.len() <= MAX_SERIES { each } else { all() },
-        limits: Vec::new(),
+        series: each,
+        limits: t.limits.clone(),
     }
 }
 

@@ -17,7 +17,15 @@ fn a_timed_run_gives_the_same_folder_every_time_and_at_any_j() {
     let names: Vec<&str> = first.1.iter().map(|f| f.0.as_str()).collect();
     assert_eq!(
         names,
-        ["hist.txt", "latency.csv", "latency.svg", "result.json", "timeline.svg", "trace.pftrace"]
+        [
+            "hist.txt",
+            "latency.csv",
+            "latency.svg",
+            "result.json",
+            "scenario.ron",
+            "timeline.svg",
+            "trace.pftrace"
+        ]
     );
     let other = timerace(&dir, &["run", &file, "--seed", "8", "--format", "json"]).json();
     let same = timerace(&dir, &["run", &file, "--seed", "7", "--format", "json"]).json();

@@ -9,6 +9,7 @@ mod memory;
 mod params;
 mod pictures;
 mod races;
+mod report;
 mod support;
 mod sweep;
 mod words;

@@ -6,6 +6,7 @@ use timerace_core::{CpuId, Nanos};
 use timerace_reports::latency::{Histogram, Latencies};
 use timerace_reports::latency_csv::{HEADER, LatencyCsv, TimerName};
 use timerace_reports::latency_svg::{LatencyPlot, Limit, Series, latency_svg};
+use timerace_reports::theme::Theme;
 
 /// Numbers that look like delays: most near 1.4 us, and `busy` in a thousand late behind something else.
 fn delays(seed: u64, n: usize, busy: u64) -> Vec<u64> {
@@ -96,8 +97,10 @@ fn no_samples_are_no_trouble() {
     assert_eq!((h.summary().max_ns, h.mean_ns(), h.min_ns()), (0, 0, 0));
     assert!(h.terminal().contains("p99.9 0.0"));
     assert!(Latencies::default().hist_txt().contains("count:"));
-    assert!(latency_svg(&plot(&[], &[])).unwrap().contains("no expiries"));
-    assert!(latency_svg(&plot(&[("idle", &h)], &[])).unwrap().contains("no expiries"));
+    assert!(latency_svg(&plot(&[], &[]), Theme::Light).unwrap().contains("no expiries"));
+    assert!(
+        latency_svg(&plot(&[("idle", &h)], &[]), Theme::Light).unwrap().contains("no expiries")
+    );
 }
 
 #[test]
@@ -139,6 +142,10 @@ fn csv_is_read_back() {
     assert_eq!(rows[1][11], "");
 }
 
+fn limit(of: &str, share: Option<(u64, u64)>, ns: u64) -> Limit {
+    Limit { of: of.to_string(), share, ns }
+}
+
 fn plot<'a>(series: &[(&str, &'a Histogram)], limits: &[Limit]) -> LatencyPlot<'a> {
     LatencyPlot {
         title: String::new(),
@@ -154,13 +161,39 @@ fn plot<'a>(series: &[(&str, &'a Histogram)], limits: &[Limit]) -> LatencyPlot<'
 #[test]
 fn pictures() {
     let (idle, busy) = (histogram(&delays(1, 100_000, 2)), histogram(&delays(2, 100_000, 60)));
-    let limit = [Limit { share: Some((999, 1000)), ns: 15_000 }];
-    let svg =
-        latency_svg(&plot(&[("idle machine", &idle), ("NET_RX busy", &busy)], &limit)).unwrap();
-    golden::check("latency.svg", &svg);
-    let limits = [Limit { share: None, ns: 60_000 }, Limit { share: Some((99, 100)), ns: 20_000 }];
+    let two = plot(
+        &[("idle machine", &idle), ("NET_RX busy", &busy)],
+        &[limit("", Some((999, 1000)), 15_000)],
+    );
+    golden::check("latency.svg", &latency_svg(&two, Theme::Light).unwrap());
+    let dark = latency_svg(&two, Theme::Dark).unwrap();
+    golden::check("latency-dark.svg", &dark);
+    assert!(dark.to_lowercase().contains("#0f1318") && !dark.to_lowercase().contains("#ffffff"));
+    let limits = [limit("timers", None, 60_000), limit("timers[0]", Some((99, 100)), 20_000)];
     let one = histogram(&delays(3, 5000, 30));
-    golden::check("latency-one.svg", &latency_svg(&plot(&[("timers[0]", &one)], &limits)).unwrap());
+    let drawn = latency_svg(&plot(&[("timers[0]", &one)], &limits), Theme::Light).unwrap();
+    golden::check("latency-one.svg", &drawn);
+    let all: Vec<Histogram> = (0..8).map(|i| histogram(&delays(i, 2000, 10 * i))).collect();
+    let names: Vec<String> = (0..8).map(|i| format!("timers[{i}]")).collect();
+    let series: Vec<(&str, &Histogram)> = names.iter().map(String::as_str).zip(&all).collect();
+    let limits = [limit("timers", Some((99, 100)), 20_000)];
+    let drawn = latency_svg(&plot(&series, &limits), Theme::Light).unwrap();
+    golden::check("latency-many.svg", &drawn);
+    assert!(drawn.contains("timers[7]"), "each series has a plot of its own");
+    let drawn = latency_svg(&plot(&series[..6], &limits), Theme::Light).unwrap();
+    golden::check("latency-six.svg", &drawn);
+}
+
+#[test]
+fn limits_are_drawn_for_the_timers_that_they_are_about() {
+    let (quick, slow) = (histogram(&[1000; 2000]), histogram(&[90_000; 2000]));
+    let series = [("a[0]", &quick), ("ab[0]", &slow)];
+    let says = |of| {
+        latency_svg(&plot(&series, &[limit(of, Some((99, 100)), 20_000)]), Theme::Light).unwrap()
+    };
+    assert!(says("a").contains("within every limit"), "`a` is not `ab`");
+    assert!(says("ab").contains("ab[0]: p99 is 90.0 \u{b5}s, over the limit of 20 \u{b5}s"));
+    assert!(says("a").contains("expect: p99 &lt;= 20 \u{b5}s"));
 }
 
 #[test]
@@ -169,20 +202,27 @@ fn every_text_is_inside_the_picture_and_every_number_is_one() {
     let one = histogram(&[1000]);
     let (idle, busy) = (histogram(&delays(1, 10, 2)), histogram(&delays(2, 100_000, 60)));
     let long = "a name that is much longer than there is room for at the right";
-    let limits = [Limit { share: Some((999, 1000)), ns: 15_000 }, Limit { share: None, ns: 1 }];
+    let limits = [limit("", Some((999, 1000)), 15_000), limit("", None, 1)];
+    let many: Vec<(&str, &Histogram)> =
+        (0..40).map(|i| if i % 2 == 0 { ("far", &far) } else { (long, &busy) }).collect();
     for p in [
         plot(&[("far", &far)], &limits),
         plot(&[(long, &one), ("b", &one), ("c", &one), ("d", &one)], &[]),
         plot(&[("idle", &idle), (long, &busy)], &limits),
+        plot(
+            &[(long, &one), ("b", &busy), ("c", &idle), ("d", &far), ("e", &one), ("f", &one)],
+            &limits,
+        ),
+        plot(&many, &limits),
         LatencyPlot { title: "t".repeat(500), command: "c".repeat(500), ..plot(&[], &[]) },
     ] {
-        let svg = latency_svg(&p).unwrap();
-        assert_eq!(svg, latency_svg(&p).unwrap());
+        let svg = latency_svg(&p, Theme::Dark).unwrap();
+        assert_eq!(svg, latency_svg(&p, Theme::Dark).unwrap());
+        roxmltree::Document::parse(&svg).unwrap();
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
         check_texts(&svg);
         check_numbers(&svg);
     }
-    assert!(latency_svg(&plot(&[("x", &one); 5], &[])).is_err());
 }
 
 fn attribute<'s>(tag: &'s str, name: &str) -> &'s str {

@@ -70,6 +70,17 @@ pub struct Seen {
     window_entered: u64,
 }
 
+/// A limit on how late callbacks may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LatencyLimit {
+    /// Element or map.
+    pub of: String,
+    /// The share of the samples that it is about; `None`: the largest one.
+    pub share: Option<(u64, u64)>,
+    /// Nanoseconds.
+    pub ns: u64,
+}
+
 /// Decides the expectations of a scenario.
 pub struct Judge<'a> {
     plan: Plan<'a>,
@@ -153,6 +164,23 @@ impl<'a> Judge<'a> {
     #[must_use]
     pub fn window_entered(&self) -> u64 {
         self.window_entered
+    }
+
+    /// The limits on latencies that are meant for this kernel.
+    #[must_use]
+    pub fn latency_limits(&self) -> Vec<LatencyLimit> {
+        let all = self.plan.items.iter().filter_map(|i| match &i.asked {
+            Asked::Latency(limits) => Some(limits),
+            _ => None,
+        });
+        all.flat_map(|l| {
+            let shares = [Some((50, 100)), Some((99, 100)), Some((999, 1000)), None];
+            let given = shares.into_iter().zip([l.p50, l.p99, l.p999, l.max]);
+            given.filter_map(|(share, d)| {
+                Some(LatencyLimit { of: l.of.to_string(), share, ns: d?.max_ns })
+            })
+        })
+        .collect()
     }
 
     /// What was seen so far, to be added to another judge of the same scenario.

@@ -1,0 +1,107 @@
+//! `timerace report`: the pictures and pages of a saved result again, in another theme or as PNG.
+
+use crate::args::{Command, Common};
+use crate::commands::{replay, run};
+use crate::fail::{Fail, code};
+use crate::pictures;
+use crate::saved::{COSTS, COVER, File, SCENARIO, Saved, write};
+use crate::session::{Session, Source};
+use serde_json::Value;
+use std::path::Path;
+use timerace_core::record::Record;
+use timerace_reports::schedule_ron;
+
+/// Makes the files of a result folder again. `only`: one of them; the others stay as they are.
+pub fn report(common: &Common, path: &Path, only: Option<&str>) -> Result<u8, Fail> {
+    let saved = Saved::read(path)?;
+    let common = settings(common, &saved);
+    let again = again(&common, &saved)?;
+    let mut files: Vec<File> = match only {
+        None => again,
+        Some(name) => vec![chosen(again, name)?],
+    };
+    let kept = saved.files.iter().filter(|(name, _)| !files.iter().any(|(n, _)| n == *name));
+    let kept: Vec<File> = kept.map(|(n, b)| (n.clone(), b.clone())).collect();
+    files.extend(kept);
+    write(&common, common.out.as_deref().unwrap_or(&saved.dir), files)?;
+    Ok(code::OK)
+}
+
+/// The flags of the command that wrote the folder, under those of this one.
+fn settings(common: &Common, saved: &Saved) -> Common {
+    let then = &saved.cli.common;
+    let mut now = common.clone();
+    now.theme = now.theme.or(then.theme);
+    now.png |= then.png;
+    if now.width == 75 {
+        now.width = then.width;
+    }
+    now
+}
+
+fn chosen(files: Vec<File>, name: &str) -> Result<File, Fail> {
+    let names: Vec<String> = files.iter().map(|(n, _)| n.clone()).collect();
+    files.into_iter().find(|(n, _)| n == name).ok_or_else(|| {
+        Fail::usage(format!(
+            "error: {name} is not made from this result; it has {}",
+            names.join(", ")
+        ))
+    })
+}
+
+/// Everything that can be made from the folder.
+fn again(common: &Common, saved: &Saved) -> Result<Vec<File>, Fail> {
+    let source = |file: &Path| {
+        let name = file.display().to_string();
+        Ok::<Source, Fail>(Source { name, text: saved.text(SCENARIO)? })
+    };
+    match &saved.cli.command {
+        Some(Command::Explore { file, kernel, search, .. }) => {
+            let mut s = Session::of(common, source(&file.file)?, kernel, &file.set)?;
+            if let Some(irqs) = search.irqs {
+                s.world.irqs = irqs;
+            }
+            explored(common, &s, saved)
+        }
+        Some(Command::Replay { file, kernel, .. }) => {
+            let s = Session::of(common, source(&file.file)?, kernel, &file.set)?;
+            explored(common, &s, saved)
+        }
+        Some(Command::Run { file, kernel, costs, seed, .. }) => {
+            let s = Session::of(common, source(&file.file)?, kernel, &file.set)?;
+            let kept = costs.as_ref().map(|_| saved.dir.join(COSTS));
+            let mut s = s.with_costs(kept.as_deref())?;
+            s.costs_file.clone_from(costs);
+            run::files(common, &s, *seed, &run::once(&s, *seed, true)?)
+        }
+        _ => Err(Fail::usage(format!(
+            "error: {}: there is nothing to draw in a result of this command",
+            saved.dir.display()
+        ))),
+    }
+}
+
+/// The files of the first finding of a search, or of a replay.
+fn explored(common: &Common, s: &Session, saved: &Saved) -> Result<Vec<File>, Fail> {
+    if !saved.files.contains_key("schedule.ron") {
+        return Err(Fail::usage(format!(
+            "error: {}: nothing was found, so there is nothing to draw",
+            saved.dir.display()
+        )));
+    }
+    let schedule = schedule_ron::read(&saved.text("schedule.ron")?).map_err(|e| {
+        Fail::usage(format!("error: {}: {e}", saved.dir.join("schedule.ron").display()))
+    })?;
+    let rec = replay::played(s, &schedule)?;
+    let finding = finding(&rec, &saved.result);
+    let cover = if saved.files.contains_key(COVER) { saved.text(COVER)? } else { String::new() };
+    Ok(pictures::files(common, s, &rec, finding, &cover))
+}
+
+/// Which finding of the run the result names first.
+fn finding(rec: &Record, result: &Value) -> Option<usize> {
+    let named = &result["findings"][0];
+    rec.findings.iter().position(|f| {
+        named["class"] == f.class.name() && named["functions"] == serde_json::json!(f.functions)
+    })
+}
