@@ -33,3 +33,9 @@ impl Fail {
         Fail { code: code::USAGE, message: message.into() }
     }
 }
+
+impl From<timerace_scenarios::load::ReadError> for Fail {
+    fn from(e: timerace_scenarios::load::ReadError) -> Fail {
+        Fail::usage(e.to_string())
+    }
+}

@@ -6,7 +6,7 @@
 use crate::args::{Cli, Common, ThemeArg};
 use crate::fail::Fail;
 use crate::output;
-use crate::session::Session;
+use crate::session::{Session, Source};
 use clap::Parser;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -25,10 +25,14 @@ pub const COSTS: &str = "costs.ron";
 pub type File = (String, Vec<u8>);
 
 /// `result.json` with the command that made it, and the scenario.
-pub fn files(common: &Common, s: &Session, result: Value, command: Vec<String>) -> Vec<File> {
+pub fn files(common: &Common, s: &Session, mut result: Value, command: Vec<String>) -> Vec<File> {
+    let fragments = s.source.fragments();
+    if !fragments.is_empty() {
+        result["fragments"] = json!(fragments);
+    }
     vec![
         ("result.json".to_string(), result_json(common, result, command)),
-        (SCENARIO.to_string(), s.source.text.clone().into_bytes()),
+        (SCENARIO.to_string(), s.source.own_text().to_string().into_bytes()),
     ]
 }
 
@@ -96,6 +100,12 @@ pub struct Saved {
     pub cli: Cli,
 }
 
+/// The texts of fragments that a result or a certificate holds.
+pub fn fragments_of(result: &Value) -> BTreeMap<String, String> {
+    let all = result["fragments"].as_object().into_iter().flatten();
+    all.map(|(name, text)| (name.clone(), text.as_str().unwrap_or_default().to_string())).collect()
+}
+
 impl Saved {
     /// Reads a folder, named itself or by its `result.json`.
     pub fn read(path: &Path) -> Result<Saved, Fail> {
@@ -125,6 +135,13 @@ impl Saved {
         }
         let cli = Cli::try_parse_from(words).map_err(|e| bad(&format!("`command`: {e}")))?;
         Ok(Saved { dir, files, result, cli })
+    }
+
+    /// The scenario with its fragments, named as then.
+    pub fn source(&self, file: &Path) -> Result<Source, Fail> {
+        let fragments = fragments_of(&self.result);
+        let name = file.display().to_string();
+        Ok(Source::with_fragments(&name, &self.text(SCENARIO)?, fragments))
     }
 
     /// The text of a file.

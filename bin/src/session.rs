@@ -3,7 +3,6 @@
 use crate::args::{Common, FileArgs, KernelArgs};
 use crate::fail::Fail;
 use crate::output;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use timerace_core::Machine;
 use timerace_core::policy::Limits;
@@ -11,33 +10,9 @@ use timerace_core::timed::Costs;
 use timerace_kernel::{Kernel, KernelVersion, World};
 use timerace_reports::origin::Origin;
 use timerace_scenarios::ast::Scenario;
-use timerace_scenarios::diag::{self, Diagnostic};
+use timerace_scenarios::diag::Diagnostic;
+pub use timerace_scenarios::source::Source;
 use timerace_scenarios::{costs, grid, load, lower};
-
-/// A scenario file as it was read.
-#[derive(Clone)]
-pub struct Source {
-    /// For messages: the path as given, `<stdin>`, or `<built-in NAME>`.
-    pub name: String,
-    /// Its text.
-    pub text: String,
-}
-
-impl Source {
-    /// Reads a file; `-` is standard input.
-    pub fn read(path: &Path) -> Result<Source, Fail> {
-        if path == Path::new("-") {
-            let mut bytes = Vec::new();
-            let limit = timerace_scenarios::limits::FILE_MAX_BYTES + 1;
-            let read = std::io::stdin().take(limit).read_to_end(&mut bytes);
-            read.map_err(|e| Fail::usage(format!("error: standard input: {e}")))?;
-            let text = load::text(bytes, "<stdin>").map_err(|e| Fail::usage(e.to_string()))?;
-            return Ok(Source { name: "<stdin>".to_string(), text });
-        }
-        let text = load::read_file(path).map_err(|e| Fail::usage(e.to_string()))?;
-        Ok(Source { name: path.display().to_string(), text })
-    }
-}
 
 /// A scenario, checked and resolved for one kernel.
 pub struct Session {
@@ -71,10 +46,9 @@ impl Session {
         kernel: &KernelArgs,
         set: &[(String, String)],
     ) -> Result<Session, Fail> {
-        let complain = |d: &[Diagnostic]| {
-            Fail::usage(diag::render_all(d, &source.name, &source.text, output::style(common)))
-        };
-        let scenario = load::parse(&source.text, set).map_err(|d| complain(&d))?;
+        let complain = |d: &[Diagnostic]| Fail::usage(source.render_all(d, output::style(common)));
+        let checked = load::check_source(&source, set);
+        let scenario = checked.scenario.ok_or_else(|| complain(&checked.diagnostics))?;
         let version = choose_kernel(&scenario, kernel).map_err(|e| match e {
             KernelError::Usage(m) => Fail::usage(m),
             KernelError::File(d) => complain(&[*d]),
@@ -119,8 +93,11 @@ impl Session {
     pub fn boot(&self, timed: bool) -> Result<(Machine, Kernel), Fail> {
         timerace_kernel::boot(&self.world, timed).map_err(|e| {
             let at = boot_place(&e);
-            let line = if at.line > 0 { format!(":{}:{}", at.line, at.col) } else { String::new() };
-            Fail::usage(format!("error: {}{line}: {e}", self.source.name))
+            let place = match at.line {
+                0 => self.source.name.clone(),
+                line => format!("{}:{}", self.source.place_of_line(line), at.col),
+            };
+            Fail::usage(format!("error: {place}: {e}"))
         })
     }
 
@@ -132,6 +109,10 @@ impl Session {
             kernel: self.kernel.release().to_string(),
             options: self.options.clone(),
             born_line: None,
+            fragments: self.source.parts()[1..]
+                .iter()
+                .map(|p| (p.first_line, p.name.clone()))
+                .collect(),
         }
     }
 
@@ -157,7 +138,7 @@ pub fn problems(
     kernel: &KernelArgs,
     set: &[(String, String)],
 ) -> Result<Vec<Diagnostic>, Fail> {
-    let checked = load::check(&source.text, set);
+    let checked = load::check_source(source, set);
     let Some(scenario) = checked.scenario else { return Ok(checked.diagnostics) };
     let mut diags = checked.diagnostics;
     let version = match choose_kernel(&scenario, kernel) {

@@ -6,6 +6,7 @@
 use crate::json::{self, ExploreResult};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// What a certificate is made of.
@@ -13,8 +14,12 @@ use std::fmt::Write as _;
 pub struct Certificate<'a> {
     /// The result of the search.
     pub result: &'a ExploreResult,
+    /// The scenario file as it was named.
+    pub file: &'a str,
     /// The text of the scenario.
     pub source: &'a str,
+    /// The texts of the fragments that it uses, by name.
+    pub fragments: &'a BTreeMap<String, String>,
     /// Arguments of `explore` after the file.
     pub args: &'a [String],
     /// Version of the program.
@@ -42,6 +47,11 @@ impl Certificate<'_> {
         v["args"] = json!(self.args);
         v["source"] = json!(self.source);
         v["source_sha256"] = json!(sha256(self.source));
+        // Their names are relative to that of the file.
+        if !self.fragments.is_empty() {
+            v["file"] = json!(self.file);
+            v["fragments"] = json!(self.fragments);
+        }
         v["contexts"] = json!(self.contexts);
         v["blocked"] = json!(e.blocked);
         v["stuck"] = json!(e.stuck);

@@ -1,6 +1,7 @@
 //! What scripts read: one object per command, keys sorted, `"schema": 1`. The keys may grow; they do not change.
 
 use crate::latency::Summary;
+use crate::origin::Origin;
 use crate::steps::changes;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -233,7 +234,7 @@ pub fn test(cases: &[TestCase]) -> Value {
 }
 
 /// The object of `replay`: the findings, and every step up to `until` with what it changed. Times in nanoseconds.
-pub fn replay(rec: &Record, scenario: &str, kernel: &str, until: Option<u32>) -> Value {
+pub fn replay(rec: &Record, origin: &Origin, kernel: &str, until: Option<u32>) -> Value {
     let shown = rec.steps.iter().filter(|s| until.is_none_or(|u| s.no <= u));
     let steps: Value = shown
         .map(|s| {
@@ -242,16 +243,23 @@ pub fn replay(rec: &Record, scenario: &str, kernel: &str, until: Option<u32>) ->
                 .into_iter()
                 .map(|(name, after)| (name.to_string(), json!(after)))
                 .collect();
-            json!({
+            let place = s.line.map(|line| origin.place(line));
+            // Steps of fragments say where they stand; those of the scenario stand in the scenario.
+            let file = place.filter(|p| p.0 != origin.file).map(|p| p.0);
+            let mut step = json!({
                 "step": s.no,
                 "cpu": spec.and_then(|c| c.cpu).map(|c| c.0),
                 "context": spec.map(|c| c.name.as_str()),
                 "at_ns": s.at.0,
                 "text": s.text,
                 "functions": s.stack.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(),
-                "line": s.line,
+                "line": place.map(|p| p.1),
                 "changes": changed,
-            })
+            });
+            if let Some(file) = file {
+                step["file"] = json!(file);
+            }
+            step
         })
         .collect();
     let found: Vec<FindingLine> =
@@ -259,7 +267,7 @@ pub fn replay(rec: &Record, scenario: &str, kernel: &str, until: Option<u32>) ->
     let verdict = if found.is_empty() { Verdict::Pass } else { Verdict::Bug };
     json!({
         "schema": SCHEMA,
-        "scenario": scenario,
+        "scenario": origin.scenario,
         "kernel": kernel,
         "schedule": rec.text,
         "verdict": verdict.name(),

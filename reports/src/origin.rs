@@ -13,9 +13,26 @@ pub struct Origin {
     pub options: Vec<String>,
     /// The line of the file that declares an object which exists before the start, if it is known.
     pub born_line: Option<u32>,
+    /// Fragments that the scenario uses, in order: the line that is the first one of each, counted through the scenario
+    /// and all fragments before it, and its name.
+    pub fragments: Vec<(u32, String)>,
 }
 
 impl Origin {
+    /// The file of a line that is counted through the scenario and its fragments, and the line in it.
+    pub fn place(&self, line: u32) -> (&str, u32) {
+        match self.fragments.iter().rfind(|f| f.0 <= line) {
+            Some((first, name)) => (name, line - first + 1),
+            None => (&self.file, line),
+        }
+    }
+
+    /// ` (FILE:LINE)`
+    pub fn at(&self, line: u32) -> String {
+        let (file, line) = self.place(line);
+        format!(" ({file}:{line})")
+    }
+
     /// `timerace WORD FILE --kernel V`, with the options.
     pub fn command(&self, word: &str) -> String {
         let mut words = vec!["timerace".to_string(), word.to_string(), quoted(&self.file)];

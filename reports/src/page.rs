@@ -314,6 +314,11 @@ fn below(out: &mut String, rec: &Record, finding: Option<usize>, origin: &Origin
     if !page.source.is_empty() {
         let _ = writeln!(out, "<h2>{}</h2>\n<ol class=\"source\">", escaped(&origin.file));
         for (i, line) in page.source.lines().enumerate() {
+            // Each fragment counts its own lines.
+            if let Some((_, name)) = origin.fragments.iter().find(|f| f.0 as usize == i + 1) {
+                let name = escaped(name);
+                let _ = writeln!(out, "</ol>\n<h2>{name}</h2>\n<ol class=\"source\">");
+            }
             let _ = writeln!(out, "<li id=\"line-{}\">{}</li>", i + 1, escaped(line));
         }
         out.push_str("</ol>\n");

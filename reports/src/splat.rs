@@ -60,7 +60,7 @@ fn sides(facts: &Facts<'_>, f: &FindingRecord, origin: &Origin) -> Vec<String> {
     match &f.born {
         Some(b) if b.step > 0 => parts.push(side_text(facts, f, "Allocated", b, origin)),
         Some(_) if known => {
-            let line = origin.born_line.map(|l| format!(" ({}:{l})", origin.file));
+            let line = origin.born_line.map(|l| origin.at(l));
             parts.push(format!("Allocated before the start{}\n", line.unwrap_or_default()));
         }
         _ => {}
@@ -149,7 +149,7 @@ fn side_text(
 /// A sentence, and the functions that the step was in, innermost first.
 fn with_stack(facts: &Facts<'_>, what: &str, step: &StepRecord, origin: &Origin) -> String {
     let mut out = format!("{what} by {}:\n", facts.name_and_place(step.ctx));
-    let line = step.line.map(|l| format!(" ({}:{l})", origin.file)).unwrap_or_default();
+    let line = step.line.map(|l| origin.at(l)).unwrap_or_default();
     // The line of the file belongs to the innermost body; a system call has none, then to the outermost function.
     let owner = step.stack.iter().rposition(|c| c.body).unwrap_or(0);
     if step.stack.is_empty() {

@@ -8,7 +8,7 @@
 //! It knows no policies: who chooses among schedules, and what is searched, is not its business.
 //! It does not print either: callers get data or text.
 //!
-//! Where to start reading: [`load::check`] is the way through, [`ast`] what comes out,
+//! Where to start reading: [`source::Source`] reads a file with its fragments, [`load::check_source`] is the way through, [`ast`] what comes out,
 //! [`diag::CODES`] what can be wrong. Inside: `syntax` reads the notation into a tree with places,
 //! `text` the strings that have a grammar of their own, `read` turns the tree into a scenario,
 //! `check` looks up names and knows the kernel's rules, `canonical` gives the one spelling that
@@ -37,6 +37,7 @@ pub mod limits;
 pub mod load;
 pub mod lower;
 pub mod recording;
+pub mod source;
 pub mod span;
 
 mod canonical;

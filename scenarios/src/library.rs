@@ -1,5 +1,7 @@
 //! The built-in scenarios: the files of `library/`, compiled in, so that `demo` needs nothing else.
 
+use crate::source::Source;
+
 /// A built-in scenario.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -16,6 +18,11 @@ impl Entry {
         file.strip_suffix(".ron").unwrap_or(file)
     }
 
+    /// The file with the fragments that it uses.
+    pub fn open(&self) -> Source {
+        Source::of(self.path, self.source)
+    }
+
     /// The first line of its story.
     pub fn title(&self) -> &'static str {
         let first = self.source.lines().next().unwrap_or_default();
@@ -26,6 +33,12 @@ impl Entry {
 macro_rules! library {
     ($($path:literal),* $(,)?) => {
         &[$(Entry { path: $path, source: include_str!(concat!("../library/", $path)) }),*]
+    };
+}
+
+macro_rules! fragments {
+    ($($path:literal),* $(,)?) => {
+        &[$(($path, include_str!(concat!("../library/", $path)))),*]
     };
 }
 
@@ -79,6 +92,7 @@ pub const LIBRARY: &[Entry] = library![
     "seed-example.ron",
     "wq-sleepable-callback.ron",
     "periodic-under-net-rx.ron",
+    "periodic-in-background-load.ron",
     "cancel-pending.ron",
     "cancel-running.ron",
     "cancel-own-callback.ron",
@@ -100,6 +114,25 @@ pub const LIBRARY: &[Entry] = library![
     "patterns/mutual-cancel-barrier.ron",
     "patterns/mutual-cancel-no-barrier.ron",
 ];
+
+/// The built-in fragments: path below `library/`, and text. Scenarios use them by this path.
+pub const FRAGMENTS: &[(&str, &str)] = fragments![
+    "common/background-load.ron",
+    "common/interrupts.ron",
+    "common/irqs-off.ron",
+    "common/net-rx-bursts.ron",
+    "common/net-rx-periodic.ron",
+    "common/net-rx-poisson.ron",
+    "common/packets.ron",
+    "common/rt-task.ron",
+    "common/ticks.ron",
+    "common/timers.ron",
+];
+
+/// The text of a built-in fragment.
+pub fn fragment(path: &str) -> Option<&'static str> {
+    FRAGMENTS.iter().find(|(name, _)| *name == path).map(|(_, text)| *text)
+}
 
 /// The built-in scenario with this name, or whose name begins with it and a dash (`r07`).
 pub fn find(name: &str) -> Option<&'static Entry> {
@@ -131,9 +164,10 @@ mod tests {
     fn every_file_is_listed_once() {
         let mut on_disk = BTreeSet::new();
         files(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/library")), "", &mut on_disk);
-        let listed: BTreeSet<String> = LIBRARY.iter().map(|e| e.path.to_string()).collect();
+        let paths = LIBRARY.iter().map(|e| e.path).chain(FRAGMENTS.iter().map(|f| f.0));
+        let listed: BTreeSet<String> = paths.map(str::to_string).collect();
         assert_eq!(listed, on_disk);
-        assert_eq!(LIBRARY.len(), listed.len());
+        assert_eq!(LIBRARY.len() + FRAGMENTS.len(), listed.len());
     }
 
     #[test]
@@ -144,6 +178,26 @@ mod tests {
             assert_eq!(s.name.node, e.name(), "{}", e.path);
             assert!(e.source.starts_with("// ") && e.title().len() > 20, "{}", e.path);
             assert!(crate::load::warnings(&s).is_empty(), "{}", e.path);
+        }
+    }
+
+    /// Each fragment can stand beside all others, and says what it is.
+    #[test]
+    fn every_fragment_can_be_used() {
+        let paths: Vec<String> = FRAGMENTS.iter().map(|f| format!("\"{}\"", f.0)).collect();
+        let with = |used: &str| {
+            format!(
+                "Scenario(schema: 1, name: \"x\", machine: (cpus: 1), stop: time(\"1ms\"), use: [{used}])"
+            )
+        };
+        for used in paths.iter().cloned().chain([paths.join(", ")]) {
+            let source = Source::of("x.ron", &with(&used));
+            let checked = crate::load::check_source(&source, &[]);
+            let said = source.render_all(&checked.diagnostics, crate::diag::Style::Plain);
+            assert!(checked.diagnostics.is_empty() && checked.scenario.is_some(), "{used}: {said}");
+        }
+        for (path, text) in FRAGMENTS {
+            assert!(text.starts_with("// Background load"), "{path}");
         }
     }
 

@@ -3,6 +3,12 @@
 /// Largest scenario file, in bytes.
 pub const FILE_MAX_BYTES: u64 = 16 << 20;
 
+/// Most fragments of a scenario.
+pub const FRAGMENTS_MAX: usize = 64;
+
+/// How deep fragments use each other: a fragment of a fragment is 2 deep.
+pub const FRAGMENT_DEPTH_MAX: usize = 4;
+
 /// Deepest nesting of brackets, in a file and in a condition.
 pub const NESTING_MAX: usize = 64;
 

@@ -10,8 +10,7 @@ use crate::check;
 use crate::diag::Diagnostic;
 use crate::limits::{ERRORS_MAX, FILE_MAX_BYTES};
 use crate::read;
-use crate::span::Span;
-use crate::syntax;
+use crate::source::Source;
 
 /// What came of reading a scenario.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,21 +33,24 @@ pub fn parse(source: &str, set: &[(String, String)]) -> Result<Scenario, Vec<Dia
     checked.scenario.ok_or(checked.diagnostics)
 }
 
-/// Reads and checks a scenario, and gives the warnings too.
+/// Reads and checks a scenario, and gives the warnings too. Of fragments only the built-in ones can be used: a text has
+/// no place.
 #[must_use]
 pub fn check(source: &str, set: &[(String, String)]) -> Checked {
+    check_source(&Source::of("scenario", source), set)
+}
+
+/// Checks a scenario that was read with its fragments, and gives the warnings too.
+#[must_use]
+pub fn check_source(source: &Source, set: &[(String, String)]) -> Checked {
     let failed = |mut diagnostics: Vec<Diagnostic>| {
         diagnostics.retain(Diagnostic::is_error);
         Checked { scenario: None, diagnostics: first_ones(diagnostics, "errors") }
     };
-    if source.len() as u64 > FILE_MAX_BYTES {
-        return failed(vec![too_large(source.len() as u64)]);
+    if !source.problems().is_empty() {
+        return failed(source.problems().to_vec());
     }
-    let root = match syntax::parse(source) {
-        Ok(root) => root,
-        Err(diag) => return failed(vec![diag]),
-    };
-    let (scenario, declared, reader) = read::read(&root, set);
+    let (scenario, declared, reader) = read::read(source.trees(), set);
     let mut diags = reader.diags;
     let Some(mut scenario) = scenario else { return failed(diags) };
     diags.extend(check::resolve(&mut scenario, &declared));
@@ -92,11 +94,6 @@ fn sort(diags: &mut Vec<Diagnostic>) {
     diags.sort_by(|a, b| (a.primary.0, a.code).cmp(&(b.primary.0, b.code)));
     // The same name in one place is looked up more than once.
     diags.dedup();
-}
-
-fn too_large(bytes: u64) -> Diagnostic {
-    let message = format!("the file has {bytes} bytes; at most {FILE_MAX_BYTES} are read");
-    Diagnostic::error("E0117", Span::default(), message).label("too large")
 }
 
 /// Why a file could not be read.
@@ -150,27 +147,38 @@ impl ReadError {
     }
 }
 
+impl ReadError {
+    /// The path, as given.
+    fn path(&self) -> &str {
+        match self {
+            ReadError::Missing { path }
+            | ReadError::Directory { path }
+            | ReadError::TooLarge { path, .. }
+            | ReadError::NotText { path, .. }
+            | ReadError::Io { path, .. } => path,
+        }
+    }
+
+    /// What happened, without the path.
+    #[must_use]
+    pub fn why(&self) -> String {
+        match self {
+            ReadError::Missing { .. } => "there is no such file".to_string(),
+            ReadError::Directory { .. } => "this is a directory, not a scenario file".to_string(),
+            ReadError::TooLarge { bytes, .. } => {
+                format!("the file has {bytes} bytes; at most {FILE_MAX_BYTES} are read")
+            }
+            ReadError::NotText { at, byte, .. } => {
+                format!("this is no text: byte {at} (0x{byte:02x}) is not UTF-8")
+            }
+            ReadError::Io { error, .. } => error.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let code = self.code();
-        match self {
-            ReadError::Missing { path } => {
-                write!(f, "error[{code}]: {path}: there is no such file")
-            }
-            ReadError::Directory { path } => {
-                write!(f, "error[{code}]: {path}: this is a directory, not a scenario file")
-            }
-            ReadError::TooLarge { path, bytes } => write!(
-                f,
-                "error[{code}]: {path}: the file has {bytes} bytes; \
-                 at most {FILE_MAX_BYTES} are read"
-            ),
-            ReadError::NotText { path, at, byte } => write!(
-                f,
-                "error[{code}]: {path}: this is no text: byte {at} (0x{byte:02x}) is not UTF-8"
-            ),
-            ReadError::Io { path, error } => write!(f, "error[{code}]: {path}: {error}"),
-        }
+        write!(f, "error[{}]: {}: {}", self.code(), self.path(), self.why())
     }
 }
 

@@ -31,6 +31,12 @@ impl Span {
         Span { start: self.end, end: self.end }
     }
 
+    /// The range behind a text of so many bytes.
+    #[must_use]
+    pub fn shifted(self, by: usize) -> Span {
+        Span { start: self.start + by, end: self.end + by }
+    }
+
     /// As a range of the standard library, for slicing.
     #[must_use]
     pub fn range(self) -> Range<usize> {

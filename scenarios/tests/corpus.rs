@@ -3,11 +3,13 @@
 //! `TIMERACE_BLESS=1` writes the messages anew; they are reviewed as diffs.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use timerace_scenarios::diag::{self, Style};
 use timerace_scenarios::load;
+use timerace_scenarios::source::Source;
 
 fn files(folder: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
@@ -22,17 +24,29 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap().to_string_lossy().into_owned()
 }
 
+/// A file with its fragments, whose names are those in the folder.
+fn open(path: &Path) -> Source {
+    let text = load::read_file(path).unwrap();
+    let folder = path.parent().unwrap().join("fragments");
+    let mut fragments = BTreeMap::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let at = entry.unwrap().path();
+        fragments.insert(format!("fragments/{}", name(&at)), fs::read_to_string(&at).unwrap());
+    }
+    Source::with_fragments(&name(path), &text, fragments)
+}
+
 /// Everything that is said about a file, for every kernel if it loads.
 fn messages(path: &Path) -> String {
-    let source = load::read_file(path).unwrap();
-    let checked = load::check(&source, &[]);
-    let mut text = diag::render_all(&checked.diagnostics, &name(path), &source, Style::Plain);
+    let source = open(path);
+    let checked = load::check_source(&source, &[]);
+    let mut text = source.render_all(&checked.diagnostics, Style::Plain);
     let Some(scenario) = &checked.scenario else { return text };
     for version in [(5, 15, 0), (6, 1, 0), (6, 12, 0), (6, 19, 0), (7, 3, 0)] {
         let diags = load::kernel_rules(scenario, version);
         if !diags.is_empty() {
             text += &format!("\n== v{}.{} ==\n\n", version.0, version.1);
-            text += &diag::render_all(&diags, &name(path), &source, Style::Plain);
+            text += &source.render_all(&diags, Style::Plain);
         }
     }
     text
@@ -43,9 +57,9 @@ fn good_files_load_without_a_word() {
     let files = files("ok");
     assert!(files.len() >= 13);
     for path in files {
-        let source = load::read_file(&path).unwrap();
-        let checked = load::check(&source, &[]);
-        let text = diag::render_all(&checked.diagnostics, &name(&path), &source, Style::Plain);
+        let source = open(&path);
+        let checked = load::check_source(&source, &[]);
+        let text = source.render_all(&checked.diagnostics, Style::Plain);
         assert!(checked.scenario.is_some() && checked.diagnostics.is_empty(), "{text}");
     }
 }
@@ -95,7 +109,7 @@ fn each_broken_file_shows_the_code_in_its_name_or_its_place() {
 #[test]
 fn the_canonical_text_is_a_scenario_again() {
     for path in files("ok") {
-        let scenario = load::parse(&load::read_file(&path).unwrap(), &[]).unwrap();
+        let scenario = load::check_source(&open(&path), &[]).scenario.unwrap();
         let text = scenario.canonical();
         let again = load::parse(&text, &[]).unwrap_or_else(|diags| {
             panic!("{}", diag::render_all(&diags, &name(&path), &text, Style::Plain))

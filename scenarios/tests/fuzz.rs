@@ -9,12 +9,16 @@ use proptest::prelude::*;
 use timerace_scenarios::diag::{self, Diagnostic, Style};
 use timerace_scenarios::limits::ERRORS_MAX;
 use timerace_scenarios::load;
+use timerace_scenarios::source::Source;
 
 /// The good files, each as its tokens.
 fn corpus() -> Vec<Vec<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ok");
-    let mut files: Vec<_> =
-        fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|at| at.is_file())
+        .collect();
     files.sort();
     files.iter().map(|path| tokens(&fs::read_to_string(path).unwrap())).collect()
 }
@@ -36,7 +40,8 @@ fn tokens(source: &str) -> Vec<String> {
 
 /// Everything that may be asked of a file.
 fn check(source: &str) {
-    let checked = load::check(source, &[]);
+    let opened = Source::of("x.ron", source);
+    let checked = load::check_source(&opened, &[]);
     assert!(checked.scenario.is_some() || !checked.diagnostics.is_empty());
     assert!(checked.scenario.is_some() || checked.diagnostics.len() <= ERRORS_MAX);
     let ordered = |pair: &[Diagnostic]| pair[0].primary.0 <= pair[1].primary.0;
@@ -53,7 +58,16 @@ fn check(source: &str) {
         assert_eq!(again.canonical(), text);
     }
     for diag in &diags {
-        check_message(diag, source);
+        assert!(!opened.render(diag, Style::Plain).is_empty() && !opened.short(diag).is_empty());
+        // Its place is in the file, or in a built-in fragment behind it.
+        let inside = opened.parts().iter().find(|part| {
+            part.span.start <= diag.primary.0.start && diag.primary.0.end <= part.span.end
+        });
+        assert!(inside.is_some(), "{diag:?}");
+        let mut places = std::iter::once(&diag.primary).chain(&diag.secondary);
+        if places.all(|(span, _)| span.end <= source.len()) {
+            check_message(diag, source);
+        }
     }
 }
 

@@ -67,7 +67,7 @@ fn the_library_lowers_and_boots() {
         let scenario = load::parse(entry.source, &[]).unwrap();
         let kernel = kernel_of(&scenario).unwrap();
         let kernel = kernel.unwrap_or_else(|| KernelVersion::parse("v6.7").unwrap());
-        let world = lower(&scenario, entry.source, kernel)
+        let world = lower(&scenario, &entry.open().text, kernel)
             .unwrap_or_else(|d| panic!("{}", render(&d, entry.source)));
         let booted = timerace_kernel::boot(&world, false);
         assert!(booted.is_ok(), "{}: {}", entry.name(), booted.err().unwrap());

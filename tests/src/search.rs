@@ -57,7 +57,7 @@ impl Observer for Watching<'_, '_> {
 #[must_use]
 pub fn is_modelled(entry: &Entry, kernel: KernelVersion) -> bool {
     let scenario = load::parse(entry.source, &[]).expect("built-in scenarios load");
-    let Ok(world) = lower::lower(&scenario, entry.source, kernel) else { return true };
+    let Ok(world) = lower::lower(&scenario, &entry.open().text, kernel) else { return true };
     !matches!(timerace_kernel::boot(&world, false), Err(BootError::Unsupported { .. }))
 }
 
@@ -84,7 +84,8 @@ pub fn search_on(entry: &Entry, kernel: KernelVersion, all: bool) -> Option<Answ
     if rules.iter().any(timerace_scenarios::diag::Diagnostic::is_error) {
         return None;
     }
-    let world = lower::lower(&scenario, entry.source, kernel).expect("built-in scenarios lower");
+    let world =
+        lower::lower(&scenario, &entry.open().text, kernel).expect("built-in scenarios lower");
     let (machine, model) = match timerace_kernel::boot(&world, false) {
         Ok(booted) => booted,
         Err(BootError::Refused { .. } | BootError::Unsupported { .. }) => return None,

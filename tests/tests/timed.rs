@@ -30,7 +30,7 @@ fn worlds() -> Vec<(&'static str, World)> {
     let world = |entry: &timerace_scenarios::library::Entry| {
         let scenario = load::parse(entry.source, &[]).expect("the library is right");
         // Some scenarios are about kernels that have or lack something, and some are for searches only.
-        let world = lower::lower(&scenario, entry.source, kernel).ok()?;
+        let world = lower::lower(&scenario, &entry.open().text, kernel).ok()?;
         boot(&world, true).ok()?;
         Some((entry.path, world))
     };

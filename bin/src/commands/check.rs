@@ -6,7 +6,7 @@ use crate::output;
 use crate::session::{self, Source};
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use timerace_scenarios::diag::{self, Diagnostic};
+use timerace_scenarios::diag::Diagnostic;
 
 /// Reads the files and prints what is wrong with them.
 pub fn check(
@@ -25,12 +25,11 @@ pub fn check(
     let errors = all().filter(|(_, d)| d.is_error()).count();
     match common.format {
         Format::Json => {
-            let list: Vec<Value> = all().map(|(s, d)| diag::to_json(d, &s.name, &s.text)).collect();
+            let list: Vec<Value> = all().map(|(s, d)| s.to_json(d)).collect();
             output::print_json(&json!({ "schema": 1, "ok": errors == 0, "diagnostics": list }));
         }
         Format::Short => {
-            let lines: String =
-                all().map(|(s, d)| diag::short(d, &s.name, &s.text) + "\n").collect();
+            let lines: String = all().map(|(s, d)| s.short(d) + "\n").collect();
             output::print(&lines);
         }
         Format::Human => {
@@ -38,7 +37,7 @@ pub fn check(
                 if d.is_empty() {
                     output::print(&format!("{}: ok\n", s.name));
                 } else {
-                    output::complain(&diag::render_all(d, &s.name, &s.text, output::style(common)));
+                    output::complain(&s.render_all(d, output::style(common)));
                 }
             }
         }

@@ -6,7 +6,7 @@ use crate::fail::{Fail, code};
 use crate::output;
 use crate::saved;
 use crate::search::{Searched, Silent, search};
-use crate::session::{Session, Source};
+use crate::session::Session;
 use std::fmt::Write as _;
 use timerace_kernel::versions::{MAINLINE, Release};
 use timerace_kernel::{Fix, KernelVersion};
@@ -54,7 +54,7 @@ pub fn demo(common: &Common, name: Option<&str>) -> Result<u8, Fail> {
 type Explored = (Session, Searched);
 
 fn explored(common: &Common, entry: &Entry, kernel: KernelVersion) -> Result<Explored, Fail> {
-    let source = Source { name: entry.path.to_string(), text: entry.source.to_string() };
+    let source = entry.open();
     let args = KernelArgs { kernel: Some(kernel.release().to_string()), ..KernelArgs::default() };
     let s = Session::of(common, source, &args, &[])?;
     let found = search(&s, &SearchArgs::default(), common.jobs, &mut Silent)?;
@@ -63,7 +63,7 @@ fn explored(common: &Common, entry: &Entry, kernel: KernelVersion) -> Result<Exp
 
 /// The last release without the fix that the scenario is about, and the first with it; without such a fix the newest.
 fn kernels(common: &Common, entry: &Entry) -> Result<(KernelVersion, Option<KernelVersion>), Fail> {
-    let source = Source { name: entry.path.to_string(), text: entry.source.to_string() };
+    let source = entry.open();
     let s = Session::of(common, source, &KernelArgs::default(), &[])?;
     let commits = s.scenario.refs.iter().filter_map(|r| r.node.strip_prefix("commit "));
     let Some(fix) = commits.filter_map(Fix::find).next() else {

@@ -21,6 +21,8 @@ pub fn explain(_: &Common, topic: Option<&str>) -> Result<u8, Fail> {
         let story = entry.source.lines().take_while(|l| l.starts_with("//"));
         let story: Vec<&str> = story.map(|l| l.trim_start_matches('/').trim()).collect();
         output::print(&format!("{}\n", story.join("\n")));
+    } else if let Some((_, text)) = library::FRAGMENTS.iter().find(|(path, _)| *path == topic) {
+        output::print(text);
     } else {
         return Err(Fail::usage(format!(
             "error: there is no topic `{topic}`; `timerace explain` lists them"
@@ -41,6 +43,11 @@ fn list() -> String {
     text.push_str("\nBuilt-in scenarios:\n");
     for e in library::LIBRARY {
         text.push_str(&format!("  {:<26} {}\n", e.name(), e.title()));
+    }
+    text.push_str("\nBuilt-in fragments, for `use: [..]`:\n");
+    for (path, source) in library::FRAGMENTS {
+        let title = source.lines().next().unwrap_or_default().trim_start_matches('/').trim();
+        text.push_str(&format!("  {path:<26} {title}\n"));
     }
     text
 }

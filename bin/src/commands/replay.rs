@@ -77,7 +77,7 @@ fn fits(s: &Session, rec: &Record, saved: Option<&SavedSchedule>) -> Result<(), 
 fn print(common: &Common, s: &Session, rec: &Record, show: &Show) {
     if common.format == Format::Json {
         let kernel = s.kernel_name();
-        output::print_json(&json::replay(rec, &s.scenario.name.node, &kernel, show.until));
+        output::print_json(&json::replay(rec, &s.origin(), &kernel, show.until));
     } else {
         output::print(&steps::steps_table(rec, show.until, show.full));
     }
@@ -85,7 +85,7 @@ fn print(common: &Common, s: &Session, rec: &Record, show: &Show) {
 
 /// The run and its first finding as files.
 fn write(common: &Common, s: &Session, rec: &Record, dir: &Path) -> Result<(), Fail> {
-    let result = json::replay(rec, &s.scenario.name.node, &s.kernel_name(), None);
+    let result = json::replay(rec, &s.origin(), &s.kernel_name(), None);
     let head = ["replay".to_string(), s.source.name.clone()].into_iter();
     let tail = ["--schedule".to_string(), rec.text.clone()];
     let command = head.chain(s.arguments()).chain(tail).collect();

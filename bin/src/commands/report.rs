@@ -4,8 +4,8 @@ use crate::args::{Command, Common};
 use crate::commands::{replay, run};
 use crate::fail::{Fail, code};
 use crate::pictures;
-use crate::saved::{COSTS, COVER, File, SCENARIO, Saved, write};
-use crate::session::{Session, Source};
+use crate::saved::{COSTS, COVER, File, Saved, write};
+use crate::session::Session;
 use serde_json::Value;
 use std::path::Path;
 use timerace_core::record::Record;
@@ -51,10 +51,7 @@ fn chosen(files: Vec<File>, name: &str) -> Result<File, Fail> {
 
 /// Everything that can be made from the folder.
 fn again(common: &Common, saved: &Saved) -> Result<Vec<File>, Fail> {
-    let source = |file: &Path| {
-        let name = file.display().to_string();
-        Ok::<Source, Fail>(Source { name, text: saved.text(SCENARIO)? })
-    };
+    let source = |file: &Path| saved.source(file);
     match &saved.cli.command {
         Some(Command::Explore { file, kernel, search, .. }) => {
             let mut s = Session::of(common, source(&file.file)?, kernel, &file.set)?;

@@ -15,6 +15,7 @@ use timerace_reports::out_dir::write_dir;
 use timerace_reports::table::{Case, CaseState, table};
 use timerace_scenarios::grid::{self, Settings};
 use timerace_scenarios::judge::Judged;
+use timerace_scenarios::source;
 
 /// What to test.
 pub struct Wanted<'a> {
@@ -156,6 +157,12 @@ fn grid_of(s: &Session, set: &Settings, max: u64) -> Result<Vec<Settings>, Fail>
     )))
 }
 
+/// Whether a file that nobody named is there for others: a fragment, costs, the configuration.
+fn is_help(path: &Path) -> bool {
+    let kind = std::fs::read_to_string(path).ok().and_then(|text| source::kind(&text));
+    kind.is_some_and(|k| matches!(k.as_str(), "Fragment" | "Costs" | "Config"))
+}
+
 /// All scenario files below a path, in the order of their names.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Fail> {
     if !path.is_dir() {
@@ -172,7 +179,7 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Fail> {
     for e in entries {
         if e.is_dir() {
             collect(&e, files)?;
-        } else if e.extension().is_some_and(|x| x == "ron") {
+        } else if e.extension().is_some_and(|x| x == "ron") && !is_help(&e) {
             files.push(e);
         }
     }

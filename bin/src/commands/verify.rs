@@ -3,6 +3,7 @@
 use crate::args::{Cli, Command, Common, SearchArgs};
 use crate::fail::{Fail, code};
 use crate::output;
+use crate::saved::fragments_of;
 use crate::search::{Searched, Silent, search};
 use crate::session::{Session, Source};
 use clap::Parser;
@@ -26,7 +27,9 @@ pub fn certificate(s: &Session, args: &SearchArgs, found: &Searched) -> Result<V
     let result = found.result(s);
     let c = Certificate {
         result: &result,
-        source: &s.source.text,
+        file: &s.source.name,
+        source: s.source.own_text(),
+        fragments: &s.source.fragments(),
         args: &all,
         version: env!("CARGO_PKG_VERSION"),
         contexts: machine.contexts().len(),
@@ -88,8 +91,11 @@ fn ask(common: &Common, file: &Path, claimed: &Value) -> Result<(Session, Search
     let Some(Command::Explore { file: of, kernel, search, .. }) = cli.command else {
         return Err(bad("not those of explore".to_string()));
     };
-    let text = claimed["source"].as_str().unwrap_or_default().to_string();
-    let source = Source { name: file.display().to_string(), text };
+    let text = claimed["source"].as_str().unwrap_or_default();
+    // Messages are about the certificate, unless fragments lie beside the scenario that it names.
+    let shown = file.display().to_string();
+    let name = claimed["file"].as_str().unwrap_or(&shown);
+    let source = Source::with_fragments(name, text, fragments_of(claimed));
     let mut s = Session::of(common, source, &kernel, &of.set)?;
     if let Some(irqs) = search.irqs {
         s.world.irqs = irqs;

@@ -5,6 +5,7 @@ mod bad_input;
 mod calibrate;
 mod certificate;
 mod determinism;
+mod fragments;
 mod memory;
 mod params;
 mod pictures;

@@ -15,6 +15,7 @@ fn origin(scenario: &str) -> Origin {
         kernel: "v6.7".to_string(),
         options: Vec::new(),
         born_line: Some(9),
+        fragments: Vec::new(),
     }
 }
 
@@ -91,5 +92,8 @@ fn bad_schedules_are_refused_with_a_reason() {
 #[test]
 fn replay_as_json() {
     let rec = build::init_uref_leak();
-    golden::check("replay.json", &json::text(&json::replay(&rec, "init-uref", "v6.6", Some(6))));
+    golden::check(
+        "replay.json",
+        &json::text(&json::replay(&rec, &origin("init-uref"), "v6.6", Some(6))),
+    );
 }

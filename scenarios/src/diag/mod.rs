@@ -105,6 +105,12 @@ impl Diagnostic {
         self
     }
 
+    /// Moves all places behind a text of so many bytes.
+    pub(crate) fn shift(&mut self, by: usize) {
+        self.primary.0 = self.primary.0.shifted(by);
+        self.secondary.iter_mut().for_each(|(span, _)| *span = span.shifted(by));
+    }
+
     /// Whether it is an error.
     #[must_use]
     pub fn is_error(&self) -> bool {

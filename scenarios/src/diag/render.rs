@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use codespan_reporting::diagnostic::{Diagnostic as Report, Label, Severity as ReportSeverity};
-use codespan_reporting::files::SimpleFile;
+use codespan_reporting::files::SimpleFiles;
 use codespan_reporting::term::{self, Chars, Config, Styles, StylesWriter, termcolor};
 
 use super::{Diagnostic, Severity, is_invisible};
@@ -19,26 +19,74 @@ pub enum Style {
     Ansi,
 }
 
+/// The files that messages point into; places count through all of them.
+pub(crate) struct Files<'a>(Vec<File<'a>>);
+
+/// One of them.
+pub(crate) struct File<'a> {
+    pub name: String,
+    /// Place of its first byte.
+    pub start: usize,
+    pub text: &'a str,
+}
+
+impl<'a> Files<'a> {
+    /// In the order of their places; at least one.
+    pub fn new(files: Vec<File<'a>>) -> Self {
+        Files(files)
+    }
+
+    fn one(name: &str, text: &'a str) -> Self {
+        Files(vec![File { name: name.to_string(), start: 0, text }])
+    }
+
+    /// The file of a place, and the place in it.
+    fn find(&self, span: Span) -> (usize, Span) {
+        let index = self.0.iter().rposition(|f| f.start <= span.start).unwrap_or(0);
+        let file = &self.0[index];
+        let local = |at: usize| at.saturating_sub(file.start).min(file.text.len());
+        (index, Span::new(local(span.start), local(span.end)))
+    }
+
+    /// The name of the file of a place, its line and its column, from 1.
+    fn place(&self, at: usize) -> (&str, usize, usize) {
+        let (file, span) = self.find(Span::new(at, at));
+        let (line, column) = line_column(self.0[file].text, span.start);
+        (&self.0[file].name, line, column)
+    }
+}
+
 /// A message with the lines of the file that it is about.
 #[must_use]
 pub fn render(diag: &Diagnostic, file: &str, source: &str, style: Style) -> String {
-    if longest_line(diag, source) > LINE_SHOWN_MAX {
-        return without_lines(diag, file, source);
+    render_parts(diag, &Files::one(file, source), style)
+}
+
+/// The same for several files.
+pub(crate) fn render_parts(diag: &Diagnostic, files: &Files<'_>, style: Style) -> String {
+    if longest_line(diag, files) > LINE_SHOWN_MAX {
+        return without_lines(diag, files);
     }
-    let shown = visible(source);
-    let files = SimpleFile::new(file, shown.as_ref());
+    let shown: Vec<Cow<'_, str>> = files.0.iter().map(|f| visible(f.text)).collect();
+    let mut sources = SimpleFiles::new();
+    for (file, text) in files.0.iter().zip(&shown) {
+        sources.add(file.name.as_str(), text.as_ref());
+    }
+    let place = |span: Span| {
+        let (file, span) = files.find(span);
+        (file, clamp(span, files.0[file].text).range())
+    };
+    let (file, range) = place(diag.primary.0);
     let mut report = Report::new(match diag.severity {
         Severity::Error => ReportSeverity::Error,
         Severity::Warning => ReportSeverity::Warning,
     })
     .with_code(diag.code)
     .with_message(&diag.message)
-    .with_label(
-        Label::primary((), clamp(diag.primary.0, source).range()).with_message(&diag.primary.1),
-    );
+    .with_label(Label::primary(file, range).with_message(&diag.primary.1));
     for (span, text) in &diag.secondary {
-        report = report
-            .with_label(Label::secondary((), clamp(*span, source).range()).with_message(text));
+        let (file, range) = place(*span);
+        report = report.with_label(Label::secondary(file, range).with_message(text));
     }
     let help = diag.help.iter().map(|help| format!("help: {help}"));
     let notes = diag.notes.iter().map(|note| format!("note: {note}"));
@@ -46,28 +94,30 @@ pub fn render(diag: &Diagnostic, file: &str, source: &str, style: Style) -> Stri
 
     let config = Config { chars: Chars::ascii(), tab_width: 4, ..Config::default() };
     let text = match style {
-        Style::Plain => term::emit_into_string(&config, &files, &report).ok(),
+        Style::Plain => term::emit_into_string(&config, &sources, &report).ok(),
         Style::Ansi => {
             let styles = Styles::default();
             let mut out = termcolor::Ansi::new(Vec::new());
             let mut writer = StylesWriter::new(&mut out, &styles);
-            term::emit_to_write_style(&mut writer, &config, &files, &report)
+            term::emit_to_write_style(&mut writer, &config, &sources, &report)
                 .ok()
                 .map(|()| String::from_utf8_lossy(&out.into_inner()).into_owned())
         }
     };
     // Spans are cut to the file above, so that there is always something to show; if not, the
     // one-line form still says it all.
-    text.map_or_else(|| short(diag, file, source) + "\n", |text| trim_lines(&text))
+    text.map_or_else(|| short_parts(diag, files) + "\n", |text| trim_lines(&text))
 }
 
 /// Longer lines of a file are not shown: nobody reads them, and they hide the message.
 const LINE_SHOWN_MAX: usize = 500;
 
 /// The bytes of the longest line that a message points into.
-fn longest_line(diag: &Diagnostic, source: &str) -> usize {
+fn longest_line(diag: &Diagnostic, files: &Files<'_>) -> usize {
     let spans = std::iter::once(diag.primary.0).chain(diag.secondary.iter().map(|s| s.0));
     let length = |span: Span| {
+        let (file, span) = files.find(span);
+        let source = files.0[file].text;
         let at = floor_char(source, clamp(span, source).range().start);
         let before = source[..at].rfind('\n').map_or(at, |n| at - n - 1);
         before + source[at..].find('\n').unwrap_or(source.len() - at)
@@ -76,8 +126,8 @@ fn longest_line(diag: &Diagnostic, source: &str) -> usize {
 }
 
 /// A message without the lines of the file that it is about.
-fn without_lines(diag: &Diagnostic, file: &str, source: &str) -> String {
-    let mut text = short(diag, file, source) + "\n";
+fn without_lines(diag: &Diagnostic, files: &Files<'_>) -> String {
+    let mut text = short_parts(diag, files) + "\n";
     if let Some(help) = &diag.help {
         text.push_str(&format!("  = help: {help}\n"));
     }
@@ -120,7 +170,12 @@ pub fn summary(diags: &[Diagnostic]) -> String {
 /// `file:line:col: error: text`, which editors read without being told how.
 #[must_use]
 pub fn short(diag: &Diagnostic, file: &str, source: &str) -> String {
-    let (line, column) = line_column(source, diag.primary.0.start);
+    short_parts(diag, &Files::one(file, source))
+}
+
+/// The same for several files.
+pub(crate) fn short_parts(diag: &Diagnostic, files: &Files<'_>) -> String {
+    let (file, line, column) = files.place(diag.primary.0.start);
     let mut text = format!("{file}:{line}:{column}: {}: {}", diag.severity.word(), diag.message);
     if let Some(help) = &diag.help {
         text.push_str("; ");
@@ -130,18 +185,24 @@ pub fn short(diag: &Diagnostic, file: &str, source: &str) -> String {
 }
 
 /// The message as JSON: `{code, severity, message, file, line, column, start, end, label,
-/// related[], help, notes[]}`. Lines and columns count from 1, `start` and `end` are bytes.
+/// related[], help, notes[]}`; each of `related` has a place and a label. Lines and columns count from 1, `start` and `end` are bytes.
 #[must_use]
 pub fn to_json(diag: &Diagnostic, file: &str, source: &str) -> serde_json::Value {
+    to_json_parts(diag, &Files::one(file, source))
+}
+
+/// The same for several files.
+pub(crate) fn to_json_parts(diag: &Diagnostic, files: &Files<'_>) -> serde_json::Value {
     let place = |span: Span, label: &str| {
-        let (line, column) = line_column(source, span.start);
+        let (file, line, column) = files.place(span.start);
+        let (_, span) = files.find(span);
         let (start, end) = (span.start, span.end);
         serde_json::json!({
-            "line": line, "column": column, "start": start, "end": end, "label": label,
+            "file": file, "line": line, "column": column, "start": start, "end": end,
+            "label": label,
         })
     };
     let mut value = place(diag.primary.0, &diag.primary.1);
-    value["file"] = file.into();
     value["code"] = diag.code.into();
     value["severity"] = diag.severity.word().into();
     value["message"] = diag.message.clone().into();

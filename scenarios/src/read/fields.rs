@@ -162,9 +162,18 @@ impl Reader {
             if self.is_full() {
                 break;
             }
-            let Kind::Int(number) = key.kind else {
-                self.key_error(key, what, "numbers without quotes");
-                continue;
+            let number = match &key.kind {
+                Kind::Int(number) => *number,
+                // A parameter may say which CPU or key it is.
+                Kind::Text(text) if text.value.starts_with('$') => {
+                    let what = format!("a key of {what}");
+                    let Some(number) = self.int(key, &what, i64::MIN..=i64::MAX) else { continue };
+                    i128::from(number.node)
+                }
+                _ => {
+                    self.key_error(key, what, "numbers without quotes");
+                    continue;
+                }
             };
             let Some(number) = i64::try_from(number).ok().filter(|n| range.contains(n)) else {
                 let message = format!("key of {what} is out of range");

@@ -14,16 +14,15 @@ const FORMS: &[Form] = &[
 ];
 
 impl Reader {
-    /// Reads `params` and applies what the caller has set. `whole` is where a setting without a
-    /// parameter is reported.
+    /// Reads the entries of `params` and applies what the caller has set. `place` is where a
+    /// setting without a parameter is reported.
     pub(super) fn read_params(
         &mut self,
-        node: Option<&Node>,
+        section: Vec<(Sp<String>, &Node)>,
         set: &[(String, String)],
-        whole: Span,
+        place: Span,
     ) -> Named<Param> {
         let mut params = Named::new();
-        let section = node.and_then(|node| self.section(node, "`params`")).unwrap_or_default();
         for (name, node) in section {
             let given = set.iter().rev().find(|(key, _)| *key == name.node).map(|(_, value)| value);
             match self.param(node) {
@@ -39,9 +38,8 @@ impl Reader {
                 }
             }
         }
-        let span = node.map_or(whole, |node| node.span);
         for (key, value) in set {
-            self.check_setting(key, value, span);
+            self.check_setting(key, value, place);
         }
         params
     }

@@ -15,6 +15,10 @@ const FIELDS: &[&str] = &[
     "maps", "progs", "memcgs", "tasks", "cpus", "faults", "explore", "limits", "stop", "expect",
 ];
 
+/// What a fragment may have: what has names, and events.
+const FRAGMENT_FIELDS: &[&str] =
+    &["schema", "use", "params", "types", "vars", "maps", "progs", "memcgs", "tasks", "cpus"];
+
 /// Newest version of the format that is read here.
 const SCHEMA: i64 = 1;
 
@@ -67,8 +71,12 @@ pub(crate) struct Declared {
     pub cpus_known: bool,
 }
 
-/// Reads a file, or as much of it as can be read; messages are in the reader.
-pub(crate) fn read(root: &Node, set: &[(String, String)]) -> (Option<Scenario>, Declared, Reader) {
+/// Reads a file with its fragments, or as much of them as can be read; messages are in the reader. The scenario is the
+/// first of `trees`, which has at least one.
+pub(crate) fn read(
+    trees: &[Node],
+    set: &[(String, String)],
+) -> (Option<Scenario>, Declared, Reader) {
     let mut reader = Reader {
         diags: Vec::new(),
         params: BTreeMap::new(),
@@ -76,7 +84,7 @@ pub(crate) fn read(root: &Node, set: &[(String, String)]) -> (Option<Scenario>, 
         used_params: BTreeSet::new(),
     };
     let mut declared = Declared::default();
-    let scenario = reader.scenario(root, set, &mut declared);
+    let scenario = reader.scenario(&trees[0], &trees[1..], set, &mut declared);
     (scenario, declared, reader)
 }
 
@@ -84,34 +92,42 @@ impl Reader {
     fn scenario(
         &mut self,
         root: &Node,
+        fragments: &[Node],
         set: &[(String, String)],
         declared: &mut Declared,
     ) -> Option<Scenario> {
         let args = self.top(root)?;
         // Before all else: a newer file may have anything in it.
         let schema = self.schema(root, args)?;
-        let fields = self.named_args(root, args, "the scenario", FIELDS)?;
-        let params = self.read_params(fields.get("params"), set, root.span);
+        let main = self.named_args(root, args, "the scenario", FIELDS)?;
+        let mut files = vec![main];
+        for fragment in fragments {
+            let fields = self.fragment(fragment)?;
+            files.push(fields);
+        }
+        let params = self.merged(&files, "params");
+        let place = files[0].get("params").map_or(root.span, |node| node.span);
+        let params = self.read_params(params, set, place);
+        let fields = &files[0];
         let machine = fields.require(self, "machine", "(cpus: 2)");
         let machine = machine.and_then(|node| self.machine(node));
         declared.cpus_known = machine.is_some();
         let name = fields.require(self, "name", "\"my-race\"");
         let name = name.and_then(|node| self.scenario_name(node));
-        self.no_includes(&fields);
         let stop = fields.get("stop").and_then(|node| self.stop(node));
         let refs = fields
             .get("refs")
             .map(|node| self.each(node, "`refs`", |reader, item| reader.text(item, "a reference")));
         let kernel = fields.get("kernel").and_then(|node| self.kernel(node));
         let timing = fields.get("timing").and_then(|node| self.word(node, "kind of timing"));
-        let types = self.named(&fields, "types", "type", &mut declared.types, Self::type_def);
-        let vars = self.named(&fields, "vars", "variable", &mut declared.vars, |r, n, _| r.var(n));
-        let maps = self.named(&fields, "maps", "map", &mut declared.maps, Self::map);
-        let progs = self.named(&fields, "progs", "program", &mut declared.progs, Self::prog);
+        let types = self.named(&files, "types", "type", &mut declared.types, Self::type_def);
+        let vars = self.named(&files, "vars", "variable", &mut declared.vars, |r, n, _| r.var(n));
+        let maps = self.named(&files, "maps", "map", &mut declared.maps, Self::map);
+        let progs = self.named(&files, "progs", "program", &mut declared.progs, Self::prog);
         let memcgs =
-            self.named(&fields, "memcgs", "memory cgroup", &mut declared.memcgs, Self::memcg);
-        let tasks = self.named(&fields, "tasks", "task", &mut declared.tasks, Self::task);
-        let cpus = fields.get("cpus").map(|node| self.cpu_events(node)).unwrap_or_default();
+            self.named(&files, "memcgs", "memory cgroup", &mut declared.memcgs, Self::memcg);
+        let tasks = self.named(&files, "tasks", "task", &mut declared.tasks, Self::task);
+        let cpus = self.cpu_events(&files);
         let faults = fields
             .get("faults")
             .map(|node| self.each(node, "`faults`", |reader, item| reader.fault(item)));
@@ -208,32 +224,60 @@ impl Reader {
         None
     }
 
-    fn no_includes(&mut self, fields: &Fields<'_>) {
-        let Some(node) = fields.get("use") else { return };
-        let list = self.list(node, "`use`").unwrap_or(&[]);
-        if list.is_empty() {
-            return;
+    /// The fields of a fragment.
+    fn fragment<'n>(&mut self, root: &'n Node) -> Option<Fields<'n>> {
+        let args = match &root.kind {
+            Kind::Call { name: Some(name), args } if name.node == "Fragment" => args,
+            Kind::Call { name: Some(name), .. } => {
+                let message = format!("this is no fragment but `{}`", quote(name));
+                self.error(
+                    Diagnostic::error("E0107", name.span, message)
+                        .label("expected `Fragment`")
+                        .help("what scenarios have in common stands in a `Fragment( .. )`"),
+                );
+                return None;
+            }
+            _ => return self.expected(root, "a fragment", "one `Fragment( .. )`"),
+        };
+        self.schema(root, args)?;
+        self.named_args(root, args, "the fragment", FRAGMENT_FIELDS)
+    }
+
+    /// The entries of a section in all files. A name that is in two of them is a mistake: nothing is replaced.
+    fn merged<'n>(&mut self, files: &[Fields<'n>], field: &str) -> Vec<(Sp<String>, &'n Node)> {
+        let what = format!("`{field}`");
+        let mut all: Vec<(Sp<String>, &Node)> = Vec::new();
+        let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+        for fields in files {
+            let Some(node) = fields.get(field) else { continue };
+            for (name, node) in self.section(node, &what).unwrap_or_default() {
+                if let Some(first) = seen.insert(name.node.clone(), name.span) {
+                    let message = format!("`{}` stands in {what} of two files", quote(&name));
+                    self.error(
+                        Diagnostic::error("E0106", name.span, message)
+                            .label("again here")
+                            .also(first, "first here")
+                            .note("a fragment adds to a scenario, it replaces nothing"),
+                    );
+                } else {
+                    all.push((name, node));
+                }
+            }
         }
-        self.error(
-            Diagnostic::error("E0110", node.span, "`use` is not supported yet")
-                .label("fragments are not read")
-                .help("copy what the fragment declares into this file"),
-        );
+        all
     }
 
     /// A section `{ "name": item, .. }` and all its names.
     fn named<T>(
         &mut self,
-        fields: &Fields<'_>,
+        files: &[Fields<'_>],
         field: &str,
         what: &str,
         names: &mut Names,
         mut read: impl FnMut(&mut Self, &Node, &str) -> Option<T>,
     ) -> Named<T> {
-        let Some(node) = fields.get(field) else { return Named::new() };
-        let section = self.section(node, &format!("`{field}`")).unwrap_or_default();
         let mut items = Named::new();
-        for (name, node) in section {
+        for (name, node) in self.merged(files, field) {
             names.push(name.clone());
             let label = format!("{what} \"{}\"", quote(&name));
             if let Some(item) = read(self, node, &label) {
@@ -243,13 +287,18 @@ impl Reader {
         items
     }
 
-    fn cpu_events(&mut self, node: &Node) -> Vec<(Sp<u32>, Vec<Sp<crate::ast::Event>>)> {
-        let section = self.numbered(node, "`cpus`", 0..=i64::from(u32::MAX)).unwrap_or_default();
-        let mut cpus = Vec::new();
-        for (number, node) in section {
-            let events = self.events(node, &format!("the events of CPU {}", number.node));
-            if let Ok(cpu) = u32::try_from(number.node) {
-                cpus.push((Sp::new(cpu, number.span), events));
+    /// The events of each CPU: those of the scenario, then those of the fragments in their order.
+    fn cpu_events(&mut self, files: &[Fields<'_>]) -> Vec<(Sp<u32>, Vec<Sp<crate::ast::Event>>)> {
+        let mut cpus: Vec<(Sp<u32>, Vec<Sp<crate::ast::Event>>)> = Vec::new();
+        for node in files.iter().filter_map(|fields| fields.get("cpus")) {
+            let section = self.numbered(node, "`cpus`", 0..=i64::from(u32::MAX));
+            for (number, node) in section.unwrap_or_default() {
+                let events = self.events(node, &format!("the events of CPU {}", number.node));
+                let Ok(cpu) = u32::try_from(number.node) else { continue };
+                match cpus.iter_mut().find(|known| known.0.node == cpu) {
+                    Some(known) => known.1.extend(events),
+                    None => cpus.push((Sp::new(cpu, number.span), events)),
+                }
             }
         }
         cpus

@@ -40,6 +40,36 @@ pub(crate) enum Args {
 }
 
 impl Node {
+    /// Moves all places behind a text of so many bytes.
+    pub fn shift(&mut self, by: usize) {
+        self.span = self.span.shifted(by);
+        match &mut self.kind {
+            Kind::Text(text) => text.shift(by),
+            Kind::Call { name, args } => {
+                if let Some(name) = name {
+                    name.span = name.span.shifted(by);
+                }
+                match args {
+                    Args::Positional(items) => items.iter_mut().for_each(|item| item.shift(by)),
+                    Args::Named(named) => {
+                        for (key, value) in named {
+                            key.span = key.span.shifted(by);
+                            value.shift(by);
+                        }
+                    }
+                }
+            }
+            Kind::List(items) => items.iter_mut().for_each(|item| item.shift(by)),
+            Kind::Map(entries) => {
+                for (key, value) in entries {
+                    key.shift(by);
+                    value.shift(by);
+                }
+            }
+            Kind::Int(_) | Kind::Float | Kind::Char | Kind::Bool(_) | Kind::Name(_) => {}
+        }
+    }
+
     /// What it is, for messages.
     pub fn describe(&self) -> String {
         match &self.kind {
@@ -74,6 +104,11 @@ impl Text {
 
     pub fn escaped(value: String, start: usize, places: Vec<usize>) -> Self {
         Text { value, start, places: Some(places) }
+    }
+
+    fn shift(&mut self, by: usize) {
+        self.start += by;
+        self.places.iter_mut().flatten().for_each(|place| *place += by);
     }
 
     /// Where the bytes `start..end` of the text stand in the file.

@@ -95,10 +95,10 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0110",
         title: "not supported yet",
-        why: "The format has it, this version of timerace does not: fragments that `use` names \
-              are not read. Without them the scenario would be another one, so it is not run.",
-        wrong: "use: [\"common/load.ron\"],",
-        right: "cpus: { 0: [ every(\"50us\", softirq(NET_RX, \"5us\")) ] },",
+        why: "The format has it, this version of timerace does not. What cannot be modelled is \
+              refused, never left out: the scenario would be another one without it.",
+        wrong: "tasks: { \"t\": (cpu: 0, body: [ clock_step(CLOCK_REALTIME, \"1s..2s\") ]) },",
+        right: "tasks: { \"t\": (cpu: 0, body: [ clock_step(CLOCK_REALTIME, \"1s\") ]) },",
     },
     CodeInfo {
         code: "E0111",
@@ -181,5 +181,24 @@ pub(super) const CODES: &[CodeInfo] = &[
               scenario itself is made of a-z, 0-9 and -.",
         wrong: "name: \"My Race\",",
         right: "name: \"my-race\",",
+    },
+    CodeInfo {
+        code: "E0120",
+        title: "a fragment cannot be read",
+        why: "`use` names fragments by their paths, relative to the file in which they are named. \
+              What is not there is looked for among the built-in ones (`timerace explain` lists \
+              them). Nothing outside of the project is read: above the folder with timerace.ron \
+              or .git or, where there is none, above the folder of the scenario.",
+        wrong: "use: [\"common/no-such-load.ron\"],\nstop: time(\"1ms\"),",
+        right: "use: [\"common/background-load.ron\"],\nstop: time(\"1ms\"),",
+    },
+    CodeInfo {
+        code: "E0121",
+        title: "fragments within fragments",
+        why: "A fragment may use others, up to four deep, and at most 64 in all. Two that use each \
+              other, however indirectly, would never end. One that two others use is there once.",
+        wrong: "a.ron: Fragment(schema: 1, use: [\"b.ron\"])\n\
+                b.ron: Fragment(schema: 1, use: [\"a.ron\"])",
+        right: "a.ron: Fragment(schema: 1, use: [\"b.ron\"])\nb.ron: Fragment(schema: 1)",
     },
 ];
