@@ -63,6 +63,10 @@ pub enum Format {
     Json,
     /// `check` only: one line per message, as compilers print them.
     Short,
+    /// `run` only: the histogram in the shape of `rtla timerlat hist`.
+    Rtla,
+    /// `run` only: a line per expiry with three intervals, in the manner of `perf sched timehist`.
+    Timehist,
 }
 
 /// On which page pictures will stand.
@@ -205,6 +209,9 @@ pub enum Command {
         /// The same for each seed, both ends included.
         #[arg(long, value_name = "A..B", value_parser = seeds)]
         seeds: Option<(u64, u64)>,
+        /// What tracepoints say: trace.txt in the folder of -o, or instead of the result on standard output.
+        #[arg(long, value_enum, value_name = "KIND", conflicts_with = "seeds")]
+        trace: Option<TraceArg>,
     },
     /// Every inequivalent interleaving within the bounds, or a sample
     Explore {
@@ -343,6 +350,13 @@ pub enum Mode {
     Run,
     /// Searches.
     Explore,
+}
+
+/// Which text of a trace.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TraceArg {
+    /// That of the kernel's ftrace.
+    Ftrace,
 }
 
 /// How to search.

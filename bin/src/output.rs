@@ -12,6 +12,25 @@ pub fn print(text: &str) {
     }
 }
 
+/// Standard output for what is printed as it comes. A closed pipe ends the program quietly.
+pub struct Stdout;
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match std::io::stdout().write(bytes) {
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+            other => other,
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match std::io::stdout().flush() {
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+            other => other,
+        }
+    }
+}
+
 /// Prints a JSON object on stdout.
 pub fn print_json(value: &serde_json::Value) {
     print(&format!("{value:#}\n"));

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use timerace_reports::json;
-use timerace_reports::out_dir::write_dir;
+use timerace_reports::out_dir::{OutDir, write_dir};
 
 /// The scenario's text.
 pub const SCENARIO: &str = "scenario.ron";
@@ -62,6 +62,21 @@ pub fn write(common: &Common, dir: &Path, mut files: Vec<File>) -> Result<(), Fa
     }
     write_dir(dir, &files).map_err(|e| Fail::usage(format!("error: {e}")))?;
     output::note(common, &format!("wrote {}", dir.display()));
+    Ok(())
+}
+
+/// The same for a folder that has been begun: some of its files were written as they came.
+pub fn write_into(common: &Common, mut out: OutDir, mut files: Vec<File>) -> Result<(), Fail> {
+    let fail = |e| Fail::usage(format!("error: {e}"));
+    if common.png {
+        add_png(&mut files)?;
+    }
+    for (name, bytes) in &files {
+        out.write(name, bytes).map_err(fail)?;
+    }
+    let dir = out.dir().display().to_string();
+    out.finish().map_err(fail)?;
+    output::note(common, &format!("wrote {dir}"));
     Ok(())
 }
 

@@ -14,7 +14,7 @@
 
 use crate::kernel::Kernel;
 use crate::objects::{ClockBase, MIGRATION_BASE, Timer};
-use crate::promises;
+use crate::{promises, trace};
 use timerace_core::mem::Mem;
 use timerace_core::step::Rel;
 use timerace_core::{Cx, Word, site};
@@ -29,12 +29,15 @@ pub(crate) struct Expiry {
     pub nsecs: u64,
     /// `HRTIMER_MODE_ABS_SOFT`
     pub abs: bool,
+    /// `HRTIMER_MODE_PINNED`
+    pub pinned: bool,
 }
 
 /// What a locked section found.
 pub(crate) const MOVED: i64 = -3;
 pub(crate) const RUNNING: i64 = -1;
 const SWITCH: i64 = -2;
+const SWITCH_ARMED: i64 = -4;
 
 impl Kernel {
     /// `lock_hrtimer_base()`, first half: which base the timer points to. The locked step checks it again.
@@ -122,6 +125,9 @@ impl Kernel {
                 }
                 m.store(t.promise(), promise);
                 let queued = i64::from(dequeue(m, b, t));
+                if queued != 0 {
+                    trace::hrtimer_cancel(m, t);
+                }
                 m.returns(queued)
             })
             .await
@@ -152,8 +158,8 @@ impl Kernel {
             if done == MOVED {
                 continue;
             }
-            if done == SWITCH {
-                self.start_switched(cx, t, target, e).await;
+            if done == SWITCH || done == SWITCH_ARMED {
+                self.start_switched(cx, t, target, e, done == SWITCH_ARMED).await;
             }
             return;
         }
@@ -162,7 +168,7 @@ impl Kernel {
     async fn start_locked(&self, cx: Cx<'_>, t: Timer, at: usize, target: usize, e: Expiry) -> i64 {
         let b = self.bases[at];
         let now = self.cpus[b.cpu].now;
-        let timed = self.timed;
+        let (timed, locks) = (self.timed, self.timer_locks());
         cx.step(site!("hrtimer_start(&t->timer, expires)", Hrtimer))
             .writes(b.queue.obj())
             .reads(b.running.obj())
@@ -176,23 +182,24 @@ impl Kernel {
                 if m.load(t.base()) != at as u64 {
                     return MOVED;
                 }
-                dequeue(m, b, t);
+                let armed = dequeue(m, b, t);
                 m.store(t.promise(), promises::NONE);
                 if at != target && m.load(b.running) != Some(t.0) {
                     m.store(t.base(), MIGRATION_BASE);
-                    return SWITCH;
+                    return if armed { SWITCH_ARMED } else { SWITCH };
                 }
                 let since = clock(m, timed, now);
                 enqueue(m, b, t, e, since, timed);
+                trace::hrtimer_start(m, t, e, since, (armed, locks));
                 0
             })
             .await
     }
 
-    async fn start_switched(&self, cx: Cx<'_>, t: Timer, target: usize, e: Expiry) {
+    async fn start_switched(&self, cx: Cx<'_>, t: Timer, target: usize, e: Expiry, armed: bool) {
         let b = self.bases[target];
         let now = self.cpus[b.cpu].now;
-        let timed = self.timed;
+        let (timed, locks) = (self.timed, self.timer_locks());
         cx.step(site!("timer->base = new_base; enqueue", Hrtimer))
             .writes(b.queue.obj())
             .reads(now.obj())
@@ -204,6 +211,7 @@ impl Kernel {
                 m.store(t.base(), target as u64);
                 let since = clock(m, timed, now);
                 enqueue(m, b, t, e, since, timed);
+                trace::hrtimer_start(m, t, e, since, (armed, locks));
             })
             .await;
     }
@@ -263,7 +271,7 @@ mod tests {
 
     #[test]
     fn relative_times_saturate() {
-        let rel = |nsecs, now| expiry(Expiry { nsecs, abs: false }, now);
+        let rel = |nsecs, now| expiry(Expiry { nsecs, abs: false, pinned: false }, now);
         assert_eq!(rel(5, 10), (15, 15));
         assert_eq!(rel(i64::MAX as u64, 10), (KTIME_MAX, KTIME_MAX));
         assert_eq!(rel(1 << 63, 10), (KTIME_MAX, KTIME_MAX));
@@ -272,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_negative_absolute_time_is_due_but_last() {
-        let abs = |nsecs| expiry(Expiry { nsecs, abs: true }, 10);
+        let abs = |nsecs| expiry(Expiry { nsecs, abs: true, pinned: false }, 10);
         assert_eq!(abs(3), (3, 3));
         assert_eq!(abs(1 << 63), (i64::MIN, KTIME_MAX));
         assert_eq!(abs(i64::MAX as u64), (KTIME_MAX, KTIME_MAX));

@@ -7,7 +7,7 @@ use crate::attach::Point;
 use crate::hrtimer::{Expiry, MOVED, RUNNING, clock, dequeue, enqueue};
 use crate::kernel::Kernel;
 use crate::objects::{MIGRATION_BASE, Timer};
-use crate::promises;
+use crate::{promises, trace};
 use timerace_core::ctx::Decl;
 use timerace_core::step::Rel;
 use timerace_core::{Cx, site};
@@ -79,8 +79,9 @@ impl Kernel {
         .await
     }
 
-    /// `remove_hrtimer()` of a queued timer: the tracepoint, then the queue.
-    async fn remove_traced(&self, cx: Cx<'_>, t: Timer, at: usize, promise: u64) {
+    /// `remove_hrtimer()` of a queued timer: the tracepoint, then the queue. `starts`: it is queued again at once, which the
+    /// text of a trace says with `was_armed`.
+    async fn remove_traced(&self, cx: Cx<'_>, t: Timer, at: usize, promise: u64, starts: bool) {
         self.trace(cx, Point::TimerCancel).await;
         let b = self.bases[at];
         cx.step(site!("timerqueue_del(&base->active, &timer->node)", Hrtimer))
@@ -90,6 +91,9 @@ impl Kernel {
             .run(move |m| {
                 m.store(t.promise(), promise);
                 dequeue(m, b, t);
+                if !starts {
+                    trace::hrtimer_cancel(m, t);
+                }
             })
             .await;
     }
@@ -113,7 +117,7 @@ impl Kernel {
         let found = self.look(cx, t, at, Some(promise)).await;
         // 4.
         if found == QUEUED {
-            self.remove_traced(cx, t, at, promise).await;
+            self.remove_traced(cx, t, at, promise, false).await;
         }
         // 5.
         self.unlock_base(cx, cpu).await;
@@ -137,8 +141,9 @@ impl Kernel {
             return MOVED;
         }
         let b = self.bases[at];
-        if found == QUEUED || found == RUNNING && self.is_queued(cx, t, at).await {
-            self.remove_traced(cx, t, at, promises::NONE).await;
+        let armed = found == QUEUED || found == RUNNING && self.is_queued(cx, t, at).await;
+        if armed {
+            self.remove_traced(cx, t, at, promises::NONE, true).await;
         }
         let mut base = at;
         if at != target && found != RUNNING {
@@ -150,7 +155,7 @@ impl Kernel {
             base = target;
         }
         self.trace(cx, Point::TimerStart).await;
-        self.enqueue_locked(cx, t, base, e).await;
+        self.enqueue_locked(cx, t, base, e, armed).await;
         self.unlock_base(cx, self.bases[base].cpu).await;
         0
     }
@@ -168,10 +173,10 @@ impl Kernel {
             .await
     }
 
-    async fn enqueue_locked(&self, cx: Cx<'_>, t: Timer, base: usize, e: Expiry) {
+    async fn enqueue_locked(&self, cx: Cx<'_>, t: Timer, base: usize, e: Expiry, armed: bool) {
         let b = self.bases[base];
         let now = self.cpus[b.cpu].now;
-        let timed = self.timed;
+        let (timed, locks) = (self.timed, self.timer_locks());
         cx.step(site!("timerqueue_add(&base->active, &timer->node)", Hrtimer))
             .writes(b.queue.obj())
             .reads(now.obj())
@@ -183,6 +188,7 @@ impl Kernel {
                 m.store(t.promise(), promises::NONE);
                 let since = clock(m, timed, now);
                 enqueue(m, b, t, e, since, timed);
+                trace::hrtimer_start(m, t, e, since, (armed, locks));
             })
             .await;
     }

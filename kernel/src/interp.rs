@@ -4,6 +4,7 @@ use crate::compile::{Code, Ins, MAX_LOCALS, local};
 use crate::errno::EINVAL;
 use crate::kernel::Kernel;
 use crate::objects::{Callback, Elem, TAG_ELEM};
+use crate::trace::Helper;
 use crate::world::{
     Call, CmpOp, Cond, ElemRef, KeyRef, MapRef, Nsecs, ObjRef, Op, OpKind, Operand, Returns,
     UpdateFlag, ValueRef,
@@ -215,21 +216,33 @@ impl Kernel {
             return Done::code(EINVAL);
         };
         let Some((e, map)) = self.object(cx, act, obj).await else { return Done::NOT_CALLED };
-        Done::code(match call {
+        let probe = |h, a: u64, b: u64| {
+            self.probe(cx, h, e, a, b);
+            h
+        };
+        let (helper, ret) = match call {
             Call::TimerInit(_, flags) | Call::TimerInitOf { flags, .. } => {
-                self.bpf_timer_init(cx, e, map, *flags).await
+                let h = probe(Helper::Init, map as u64, *flags);
+                (h, self.bpf_timer_init(cx, e, map, *flags).await)
             }
             Call::TimerSetCallback(_, f) => {
                 let callback = Callback { prog: act.prog, func: f.index() };
-                self.bpf_timer_set_callback(cx, e, map, callback).await
+                let h = probe(Helper::SetCallback, f.index() as u64, act.prog as u64);
+                (h, self.bpf_timer_set_callback(cx, e, map, callback).await)
             }
             Call::TimerStart(_, nsecs, flags) => {
                 let nsecs = self.nsecs(cx, *nsecs);
-                self.bpf_timer_start(cx, e, map, nsecs, *flags).await
+                let h = probe(Helper::Start, nsecs, *flags);
+                (h, self.bpf_timer_start(cx, e, map, nsecs, *flags).await)
             }
-            Call::TimerCancelAsync(_) => self.bpf_timer_cancel_async(cx, e, map).await,
-            _ => self.bpf_timer_cancel(cx, e, map).await,
-        })
+            Call::TimerCancelAsync(_) => {
+                let h = probe(Helper::CancelAsync, 0, 0);
+                (h, self.bpf_timer_cancel_async(cx, e, map).await)
+            }
+            _ => (probe(Helper::Cancel, 0, 0), self.bpf_timer_cancel(cx, e, map).await),
+        };
+        self.probe_ret(cx, helper, ret);
+        Done::code(ret)
     }
 
     /// `bpf_spin_lock()`, `bpf_spin_unlock()`: interrupts off, an arch spinlock in the value.

@@ -40,6 +40,7 @@ mod softirq;
 mod source;
 mod syscall;
 mod time;
+mod trace;
 pub mod versions;
 mod work;
 pub mod world;

@@ -115,7 +115,7 @@ impl AsyncCmd {
     pub fn nsec(self) -> Var<u64> {
         self.0.field(2)
     }
-    /// `mode`: 1 for an absolute time.
+    /// `mode`: bit 0 for an absolute time, bit 1 for a pinned timer.
     pub fn mode(self) -> Var<u64> {
         self.0.field(3)
     }

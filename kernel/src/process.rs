@@ -248,7 +248,7 @@ impl Kernel {
         match &op.kind {
             OpKind::Sleep(ns) => {
                 self.may_sleep(cx).await;
-                let until = cx.now().plus(crate::time::draw(cx, *ns));
+                let until = cx.done_at().plus(crate::time::draw(cx, *ns));
                 cx.step(site!("sleep", Free)).asleep().gate(Gate::At(until)).run(|_| ()).await;
             }
             OpKind::SleepUntilTime(ns) => {
@@ -286,7 +286,7 @@ impl Kernel {
             if cx.now() >= end {
                 return ETIMEDOUT;
             }
-            let until = cx.now().plus(POLL_NS);
+            let until = cx.done_at().plus(POLL_NS);
             cx.step(site!("sleep", Free)).asleep().gate(Gate::At(until)).run(|_| ()).await;
         }
         0

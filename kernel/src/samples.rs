@@ -25,6 +25,12 @@ impl Kernel {
         self.names.0.borrow().args.iter().map(|a| self.arg_text(*a)).collect()
     }
 
+    /// One of them; the number if it has none.
+    pub fn timer_name(&self, timer: u32) -> String {
+        let arg = self.names.0.borrow().args.get(timer as usize).copied();
+        arg.map_or_else(|| format!("timer {timer}"), |a| self.arg_text(a))
+    }
+
     /// The same as arguments: see [`Arg`].
     pub fn timer_args(&self) -> Vec<Arg> {
         self.names.0.borrow().args.iter().map(|a| Arg::from_word(*a)).collect()

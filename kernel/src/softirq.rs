@@ -3,6 +3,7 @@
 use crate::attach::Point;
 use crate::kernel::Kernel;
 use crate::objects::{ClockBase, Timer};
+use crate::trace;
 use timerace_core::mem::Mem;
 use timerace_core::step::{Gate, Rel};
 use timerace_core::{CtxKind, Cx, Ptr, Var, Word, site};
@@ -80,6 +81,7 @@ impl Kernel {
             )
             .await;
             cx.entered_level(CtxKind::Hardirq);
+            trace::hrtimer_interrupt(cx);
             cx.exit_level(site!("iret", IrqExit, quiet), CtxKind::Hardirq, |d| d, |_| ()).await;
         }
     }
@@ -103,6 +105,7 @@ impl Kernel {
                     },
                     move |m| {
                         m.store(raised, ACTIVE);
+                        trace::hrtimer_softirq_entry(m);
                         let at = m.now().0 as i64;
                         m.store(now, at);
                         pop_due(m, &q[..n], at)
@@ -118,6 +121,7 @@ impl Kernel {
                 }
             }
             drop(f);
+            trace::hrtimer_softirq_exit(cx);
             // With nothing more due, `base->running = NULL` is part of the exit. A timer that another CPU makes due in
             // between gets an interrupt of its own.
             cx.exit_level(
@@ -138,8 +142,11 @@ impl Kernel {
 
     /// The function of a timer, between the tracepoints of `__run_hrtimer()`: the base is not locked, interrupts are on.
     pub(crate) async fn run_hrtimer(&self, cx: Cx<'_>, t: Ptr) {
+        let pass = self.cpu(cx).now;
+        trace::expire_entry(cx, t, |m| m.peek(pass.obj()) as i64);
         self.trace(cx, Point::ExpireEntry).await;
         self.bpf_timer_cb(cx, Timer(t)).await;
+        trace::expire_exit(cx, t);
         self.trace(cx, Point::ExpireExit).await;
     }
 

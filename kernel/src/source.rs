@@ -12,6 +12,10 @@ use timerace_core::{CtxKind, Cx, Nanos, Var, site};
 /// A source of events.
 #[derive(Debug)]
 pub(crate) struct SourceVars {
+    /// That of its context.
+    pub name: String,
+    /// The number of the softirq, where it is one.
+    pub vec: usize,
     pub kind: CtxKind,
     pub when: When,
     pub does: Does,
@@ -42,7 +46,8 @@ impl Kernel {
             let gate = if self.timed { Gate::At(due) } else { Gate::Open };
             let once = matches!(s.when, When::Anytime | When::At(_));
             let limit = if once || !self.timed { s.limit } else { u64::MAX >> 1 };
-            self.come(cx, s.kind, s.came, limit, gate).await;
+            self.come(cx, s, limit, gate).await;
+            s.trace_entry(cx, source);
             match &s.does {
                 Does::Takes(ns) => {
                     cx.step(site!("work", Free)).takes(ns.min, ns.max).run(|_| ()).await;
@@ -51,12 +56,14 @@ impl Kernel {
                 Does::Packet(prog) => self.run_in_sections(cx, *prog).await,
                 Does::CpuDown => self.cpu_down(cx, cpu).await,
             }
+            s.trace_exit(cx, source);
             self.go(cx, s.kind).await;
             due = self.next_time(cx, s.when, due);
         }
     }
 
-    async fn come(&self, cx: Cx<'_>, kind: CtxKind, came: Var<u64>, limit: u64, gate: Gate) {
+    async fn come(&self, cx: Cx<'_>, source: &SourceVars, limit: u64, gate: Gate) {
+        let (kind, came) = (source.kind, source.came);
         if kind == CtxKind::Task {
             cx.step(site!("event", Wakeup))
                 .when(came.obj(), Rel::Lt, limit)
@@ -76,12 +83,16 @@ impl Kernel {
             CtxKind::Nmi => site!("NMI", IrqEntry),
             _ => hard,
         };
+        let vec = (kind == CtxKind::Softirq).then_some(source.vec);
         cx.enter_level(
             label,
             kind,
             |d| d.when(came.obj(), Rel::Lt, limit).writes(came.obj()).gate(gate),
             move |m| {
                 m.update(came, |n: u64| n + 1);
+                if let Some(vec) = vec {
+                    SourceVars::trace_softirq(m, vec);
+                }
             },
         )
         .await;

@@ -83,7 +83,7 @@ impl Kernel {
             if !there || !self.timed || cx.now() >= end {
                 return Outcome::of(i64::from(there));
             }
-            let until = cx.now().plus(crate::process::POLL_NS);
+            let until = cx.done_at().plus(crate::process::POLL_NS);
             cx.step(site!("sleep", Free)).asleep().gate(Gate::At(until)).run(|_| ()).await;
         }
     }

@@ -5,13 +5,18 @@ use crate::world::Ns;
 use timerace_core::mix::mix;
 use timerace_core::{Cx, Nanos};
 
-/// A length from a range. Explored runs take the shortest one. Timed runs take one that follows from who asks and when:
-/// a function of the run, so the same in each repetition.
+/// Bits that follow from the seed, who asks, and when.
+fn word(cx: Cx<'_>) -> u64 {
+    mix(mix(cx.now().0 ^ mix(cx.seed())) ^ u64::from(cx.id().0))
+}
+
+/// A length from a range. Explored runs take the shortest one. Timed runs take one that follows from the seed, who asks
+/// and when: a function of the run, so the same in each repetition.
 pub(crate) fn draw(cx: Cx<'_>, ns: Ns) -> u64 {
     if ns.min >= ns.max || !cx.machine().is_timed() {
         return ns.min;
     }
-    let word = mix(mix(cx.now().0) ^ u64::from(cx.id().0));
+    let word = word(cx);
     match (ns.max - ns.min).checked_add(1) {
         Some(n) => ns.min + word % n,
         None => word,
@@ -34,7 +39,7 @@ impl Kernel {
 
 /// An exponentially distributed length with this mean, in integers only.
 pub(crate) fn exponential(cx: Cx<'_>, mean: Ns) -> u64 {
-    let word = mix(mix(cx.now().0) ^ u64::from(cx.id().0) ^ 0x5eed);
+    let word = mix(word(cx) ^ 0x5eed);
     // -ln(u) = (64 - log2(word)) * ln(2), with log2 in 1/65536.
     let bits = (64 << 16) - log2_q16(word | 1);
     let mean = u128::from(mean.min.midpoint(mean.max));

@@ -65,6 +65,11 @@ impl Causes {
         }
     }
 
+    /// The expiry that was the latest, the first of equals.
+    pub fn latest(&self) -> Option<&Expiry> {
+        self.worst.as_ref().map(|w| &w.expiry)
+    }
+
     /// Nanoseconds by cause in words, the greatest first.
     pub fn totals(&self, machine: &Machine) -> Vec<(String, u64)> {
         let mut by_words: BTreeMap<String, u64> = BTreeMap::new();

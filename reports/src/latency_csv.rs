@@ -32,48 +32,58 @@ pub struct TimerName {
     pub key: String,
 }
 
+impl TimerName {
+    /// `timers[7]` as map and key.
+    pub fn of(name: &str) -> TimerName {
+        match name.strip_suffix(']').and_then(|n| n.rsplit_once('[')) {
+            Some((map, key)) => TimerName { map: map.to_string(), key: key.to_string() },
+            None => TimerName { map: name.to_string(), key: String::new() },
+        }
+    }
+}
+
 /// Writes rows as they come; holds none of them.
-pub struct LatencyCsv<'a, W: Write> {
+pub struct LatencyCsv<W: Write> {
     out: Writer<W>,
-    names: &'a [TimerName],
     rows: u64,
 }
 
-impl<'a, W: Write> LatencyCsv<'a, W> {
-    /// A file with its header. `names`: the run's table, by [`Expiry::timer`].
+impl<W: Write> LatencyCsv<W> {
+    /// A file with its header.
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn new(out: W, names: &'a [TimerName]) -> io::Result<LatencyCsv<'a, W>> {
+    pub fn new(out: W) -> io::Result<LatencyCsv<W>> {
         let mut out = WriterBuilder::new().terminator(Terminator::Any(b'\n')).from_writer(out);
         out.write_record(HEADER).map_err(io::Error::from)?;
-        Ok(LatencyCsv { out, names, rows: 0 })
+        Ok(LatencyCsv { out, rows: 0 })
     }
 
     /// The next expiry, numbered from 1; to be called in the order of the run. `cause`: what made most of the delay.
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn row(&mut self, e: &Expiry, cause: Option<&str>) -> io::Result<()> {
+    pub fn row(&mut self, e: &Expiry, name: &TimerName, cause: &str) -> io::Result<()> {
         self.rows += 1;
-        let unnamed = TimerName { map: e.timer.to_string(), key: String::new() };
-        let name = self.names.get(e.timer as usize).unwrap_or(&unnamed);
-        let irq = e.irq.map_or_else(String::new, |t| t.0.to_string());
-        let record = [
-            self.rows.to_string(),
-            name.map.clone(),
-            name.key.clone(),
-            e.cpu.0.to_string(),
-            e.armed.0.to_string(),
-            e.programmed.0.to_string(),
+        let irq = e.irq.map(|t| t.0);
+        let ns = [
+            Some(e.armed.0),
+            Some(e.programmed.0),
             irq,
-            e.softirq.0.to_string(),
-            e.callback.0.to_string(),
-            e.exit.0.to_string(),
-            e.late_ns().to_string(),
-            cause.unwrap_or_default().to_string(),
+            Some(e.softirq.0),
+            Some(e.callback.0),
+            Some(e.exit.0),
+            Some(e.late_ns()),
         ];
-        self.out.write_record(&record).map_err(io::Error::from)
+        self.out.write_field(self.rows.to_string())?;
+        self.out.write_field(&name.map)?;
+        self.out.write_field(&name.key)?;
+        self.out.write_field(e.cpu.0.to_string())?;
+        for n in ns {
+            self.out.write_field(n.map_or_else(String::new, |n| n.to_string()))?;
+        }
+        self.out.write_field(cause)?;
+        self.out.write_record(None::<&[u8]>).map_err(io::Error::from)
     }
 
     /// The writer, with everything written.

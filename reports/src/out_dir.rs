@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Files that results consist of: an earlier folder may hold these, and is ours then.
-const OURS: [&str; 30] = [
+const OURS: [&str; 31] = [
     "certificate.json",
     "costs.ron",
     "cover.txt",
@@ -19,6 +19,7 @@ const OURS: [&str; 30] = [
     "hist.txt",
     "index.html",
     "latency.csv",
+    "latency.hlog",
     "latency.png",
     "latency.svg",
     "lock-order.dot",
@@ -102,30 +103,96 @@ fn io<T>(doing: &'static str, path: &Path, result: io::Result<T>) -> Result<T, O
 /// See [`OutError`].
 pub fn write_dir(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), OutError> {
     check_names(files)?;
-    let Some(name) = dir.file_name() else {
-        let why = "it cannot be replaced as a whole".to_string();
-        return Err(OutError::Foreign { path: dir.to_path_buf(), why });
-    };
-    let parent = match dir.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
-    let was_there = check_place(dir, files)?;
-    io("create", &parent, fs::create_dir_all(&parent))?;
-    let aside = |suffix: &str| {
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}.{suffix}", std::process::id()));
-        parent.join(hidden)
-    };
-    let (new, old) = (aside("new"), aside("old"));
-    io("create", &new, fs::create_dir(&new))?;
-    let put = write_files(&new, files).and_then(|()| swap(dir, &new, &old, was_there));
-    if put.is_err() {
-        // The error of the write is the one to tell; of the rest aside nothing is lost.
-        let _ = fs::remove_dir_all(&new);
+    let mut out = OutDir::open_for(dir, files)?;
+    for (name, bytes) in files {
+        out.write(name, bytes)?;
     }
-    put
+    out.finish()
+}
+
+/// A result that is being written, aside. Dropped before [`OutDir::finish`], it is as if it had never been.
+#[derive(Debug)]
+pub struct OutDir {
+    dir: PathBuf,
+    new: PathBuf,
+    old: PathBuf,
+    was_there: bool,
+    finished: bool,
+}
+
+impl OutDir {
+    /// Begins a result that will be the folder `dir`, with its parents.
+    ///
+    /// # Errors
+    /// See [`OutError`].
+    pub fn open(dir: &Path) -> Result<OutDir, OutError> {
+        OutDir::open_for(dir, &[])
+    }
+
+    fn open_for(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<OutDir, OutError> {
+        let Some(name) = dir.file_name() else {
+            let why = "it cannot be replaced as a whole".to_string();
+            return Err(OutError::Foreign { path: dir.to_path_buf(), why });
+        };
+        let parent = match dir.parent() {
+            Some(p) if !p.as_os_str().is_empty() => p.to_path_buf(),
+            _ => PathBuf::from("."),
+        };
+        let was_there = check_place(dir, files)?;
+        io("create", &parent, fs::create_dir_all(&parent))?;
+        let aside = |suffix: &str| {
+            let mut hidden = std::ffi::OsString::from(".");
+            hidden.push(name);
+            hidden.push(format!(".{}.{suffix}", std::process::id()));
+            parent.join(hidden)
+        };
+        let (new, old) = (aside("new"), aside("old"));
+        io("create", &new, fs::create_dir(&new))?;
+        Ok(OutDir { dir: dir.to_path_buf(), new, old, was_there, finished: false })
+    }
+
+    /// The folder that it will be.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A file of the result, to be written as its content comes.
+    ///
+    /// # Errors
+    /// See [`OutError`]; a name twice is one.
+    pub fn file(&mut self, name: &str) -> Result<io::BufWriter<fs::File>, OutError> {
+        let path = self.new.join(name);
+        Ok(io::BufWriter::new(io("create", &path, fs::File::create_new(&path))?))
+    }
+
+    /// A whole file.
+    ///
+    /// # Errors
+    /// See [`OutError`].
+    pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), OutError> {
+        let mut file = self.file(name)?;
+        let written = file.write_all(bytes).and_then(|()| file.flush());
+        io("write", &self.new.join(name), written)
+    }
+
+    /// Puts the folder in place of the old one. All files must be flushed.
+    ///
+    /// # Errors
+    /// See [`OutError`].
+    pub fn finish(mut self) -> Result<(), OutError> {
+        swap(&self.dir, &self.new, &self.old, self.was_there)?;
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for OutDir {
+    fn drop(&mut self) {
+        if !self.finished {
+            // The error before is the one to tell; of what is aside nothing is lost.
+            let _ = fs::remove_dir_all(&self.new);
+        }
+    }
 }
 
 fn check_names(files: &[(String, Vec<u8>)]) -> Result<(), OutError> {
@@ -175,15 +242,6 @@ fn is_result(path: &Path) -> bool {
     let has = |key: &str| value.get(key).is_some();
     let of_scenario = has("scenario") && (has("kernel") || has("cells"));
     has("schema") && (has("cases") || of_scenario || has("costs") && has("checks"))
-}
-
-fn write_files(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), OutError> {
-    for (name, bytes) in files {
-        let path = dir.join(name);
-        let mut file = io("create", &path, fs::File::create_new(&path))?;
-        io("write", &path, file.write_all(bytes))?;
-    }
-    Ok(())
 }
 
 /// Puts the new folder in place of the old one.

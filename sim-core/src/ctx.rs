@@ -253,6 +253,34 @@ impl<'m> Cx<'m> {
         self.machine.mem.borrow().now
     }
 
+    /// In a timed run: when the work of the context's last step is done, unless an interrupt prolongs it; 0 in explored
+    /// runs.
+    pub fn done_at(self) -> crate::Nanos {
+        if !self.machine.is_timed() {
+            return crate::Nanos(0);
+        }
+        self.machine.clock.borrow().done_at()
+    }
+
+    /// The seed of the timed run.
+    pub fn seed(self) -> u64 {
+        self.machine.mem.borrow().seed
+    }
+
+    /// A tracepoint between two steps says this, with so many spinlocks held. The text is made only if the run is traced.
+    pub fn trace(self, name: &'static str, locks: u8, args: impl FnOnce() -> String) {
+        self.trace_with(name, locks, |_| args());
+    }
+
+    /// The same with a look at shared memory, for the text only.
+    pub fn trace_with(self, name: &'static str, locks: u8, args: impl FnOnce(&Mem) -> String) {
+        let mem = &mut *self.machine.mem.borrow_mut();
+        if mem.traced.is_some() {
+            let says = (name, args(mem));
+            mem.note_traced(self.id, None, says, locks);
+        }
+    }
+
     /// The level of the context.
     #[inline]
     pub fn kind(self) -> CtxKind {

@@ -445,6 +445,7 @@ impl Machine {
             b.reset();
         }
         mem.expiries = 0;
+        mem.expiries_over = 0;
         mem.now = crate::ids::Nanos(0);
     }
 

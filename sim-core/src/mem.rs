@@ -298,6 +298,8 @@ pub struct Mem {
     /// What the function that the step stands for returned, for records.
     pub(crate) returned: Option<i64>,
     pub(crate) now: Nanos,
+    /// The seed of a timed run.
+    pub(crate) seed: u64,
     pub(crate) cur: CtxId,
     pub(crate) label: Label,
     pub(crate) step_no: u32,
@@ -309,6 +311,8 @@ pub struct Mem {
     pub(crate) quarantine: Option<Vec<VecDeque<u32>>>,
     /// Expiries of a timed run that nobody has looked at yet.
     pub(crate) samples: Vec<crate::result::Expiry>,
+    /// What tracepoints said since somebody looked, where a timed run is traced.
+    pub(crate) traced: Option<Vec<crate::timed::trace::Traced>>,
     /// Functions entered so far in the run.
     pub(crate) calls: u32,
     /// Who wrote what, in the order of steps: for the graph of who waits for whom.
@@ -317,6 +321,8 @@ pub struct Mem {
     pub(crate) own_writes: usize,
     /// Counters for the model (expiries, samples); not shared state, never read by a step.
     pub(crate) expiries: u64,
+    /// Of those, how many timers' functions have returned.
+    pub(crate) expiries_over: u64,
     /// Store buffers, if the memory model has them.
     pub(crate) buffers: Option<Box<crate::tso::Buffers>>,
     /// Before the start: no step has declared anything.
@@ -341,6 +347,7 @@ impl Mem {
             marking: false,
             returned: None,
             now: Nanos(0),
+            seed: 0,
             cur: CtxId(0),
             label: crate::step::Slot::new().label,
             step_no: 0,
@@ -349,10 +356,12 @@ impl Mem {
             alt: 0,
             quarantine: None,
             samples: Vec::new(),
+            traced: None,
             calls: 0,
             last_writer: Vec::new(),
             own_writes: 0,
             expiries: 0,
+            expiries_over: 0,
             buffers: None,
             filling: false,
             #[cfg(debug_assertions)]
@@ -424,9 +433,35 @@ impl Mem {
         self.expiries += 1;
     }
 
-    /// Notes an expiry of a timed run, for its statistics. Not shared state, never read by a step.
+    /// The function of a timer that expired has returned, for the limit of a timed run.
+    pub fn expiry_over(&mut self) {
+        self.expiries_over += 1;
+    }
+
+    /// Notes an expiry of a timed run, which is over, for its statistics. Not shared state, never read by a step.
     pub fn sample(&mut self, expiry: crate::result::Expiry) {
+        self.expiry_over();
         self.samples.push(expiry);
+    }
+
+    /// A tracepoint in this step says this, with so many spinlocks held. The text is made only if the run is traced.
+    pub fn trace(&mut self, name: &'static str, locks: u8, args: impl FnOnce() -> String) {
+        if self.traced.is_some() {
+            self.note_traced(self.cur, Some(self.now.0), (name, args()), locks);
+        }
+    }
+
+    pub(crate) fn note_traced(
+        &mut self,
+        ctx: CtxId,
+        at: Option<u64>,
+        says: (&'static str, String),
+        locks: u8,
+    ) {
+        let said = crate::timed::trace::Traced::new(self, ctx, at, says, locks);
+        if let Some(t) = &mut self.traced {
+            t.push(said);
+        }
     }
 
     #[inline]

@@ -92,7 +92,7 @@ impl Bench {
                     cx.step(site!("spin", Free)).when(flag.obj(), Rel::Eq, *v).run(|_| ()).await;
                 }
                 Do::Sleep(ns) => {
-                    let until = cx.now().plus(*ns);
+                    let until = cx.done_at().plus(*ns);
                     cx.step(site!("sleep", Free)).asleep().gate(Gate::At(until)).run(|_| ()).await;
                 }
                 Do::IrqOff => cx.irq_save(site!("off", Free)).await,
@@ -137,13 +137,14 @@ impl Bench {
                         q.pop();
                     });
                     m.count_expiry();
+                    m.expiry_over();
                 },
             )
             .await;
             cx.entered_level(CtxKind::Hardirq);
             self.note("irq", cx);
             cx.step(site!("handler", Free)).takes(10_000, 10_000).run(|_| ()).await;
-            cx.exit_level(site!("exit", Free), CtxKind::Hardirq, |d| d, |_| ()).await;
+            cx.exit_level(site!("exit", IrqExit), CtxKind::Hardirq, |d| d, |_| ()).await;
         }
     }
 }
@@ -184,6 +185,14 @@ fn an_interrupt_prolongs_the_work_that_it_hits() {
 }
 
 #[test]
+fn the_exit_of_an_interrupt_takes_its_time_too() {
+    let mut costs = Costs::free();
+    costs.set(timerace_core::step::CostClass::IrqExit, timerace_core::timed::Dist::Const(700));
+    let (_, l) = run_with(1, &[(0, vec![Do::Arm(50_000), Do::Work(100_000)])], costs, true);
+    assert_eq!(l, log(&[("irq", 50_000), ("t0", 110_700)]));
+}
+
+#[test]
 fn a_masked_interrupt_waits_for_the_end_of_the_section() {
     let body = vec![Do::Arm(50_000), Do::IrqOff, Do::Work(100_000), Do::IrqOn, Do::Work(7_000)];
     let (_, l) = run(1, &[(0, body)]);
@@ -217,6 +226,21 @@ fn a_sleeper_leaves_its_cpu_to_others() {
     let t0 = vec![Do::Sleep(50_000), Do::Work(1_000)];
     let (_, l) = run(1, &[(0, t0), (0, vec![Do::Work(20_000)])]);
     assert_eq!(l, log(&[("t1", 20_000), ("t0", 51_000)]));
+}
+
+#[test]
+fn a_task_that_goes_to_sleep_finishes_its_work_first() {
+    let t0 = vec![Do::Work(30_000), Do::Sleep(50_000), Do::Work(1_000)];
+    let (_, l) = run(1, &[(0, t0), (0, vec![Do::Work(20_000)])]);
+    assert_eq!(l, log(&[("t1", 50_000), ("t0", 81_000)]));
+    // Meanwhile the CPU is not idle: an interrupt finds it awake.
+    let mut costs = Costs::free();
+    costs.set(timerace_core::step::CostClass::IdleExit, timerace_core::timed::Dist::Const(500));
+    let body = |at, sleep| vec![Do::Arm(at), Do::Work(30_000), Do::Sleep(sleep)];
+    let (_, l) = run_with(1, &[(0, body(10_000, 1))], costs.clone(), true);
+    assert_eq!(l, log(&[("irq", 10_000), ("t0", 40_000)]));
+    let (r, _) = run_with(1, &[(0, body(130_000, 40_000))], costs, true);
+    assert_eq!(r.virtual_ns, 130_000 + 500 + 10_000);
 }
 
 #[test]

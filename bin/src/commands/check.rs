@@ -32,7 +32,7 @@ pub fn check(
             let lines: String = all().map(|(s, d)| s.short(d) + "\n").collect();
             output::print(&lines);
         }
-        Format::Human => {
+        Format::Human | Format::Rtla | Format::Timehist => {
             for (s, d) in &found {
                 if d.is_empty() {
                     output::print(&format!("{}: ok\n", s.name));

@@ -15,7 +15,7 @@ mod sweep;
 mod test;
 mod verify;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, Format};
 use crate::fail::{Fail, code};
 use crate::output;
 use crate::session::Session;
@@ -27,6 +27,10 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
         output::print(WELCOME);
         return Ok(code::OK);
     };
+    let of_run = matches!(common.format, Format::Rtla | Format::Timehist);
+    if of_run && !matches!(command, Command::Run { .. }) {
+        return Err(Fail::usage("error: --format rtla and timehist are for `timerace run`"));
+    }
     match command {
         Command::New { kind, file } => new::new(common, *kind, file),
         Command::Check { files, kernel, set } => check::check(common, files, kernel, set),
@@ -35,11 +39,11 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
         }
         Command::Demo { list: true, .. } => demo::list(),
         Command::Demo { name, .. } => demo::demo(common, name.as_deref()),
-        Command::Run { file, kernel, costs, seed, seeds } => {
+        Command::Run { file, kernel, costs, seed, seeds, trace } => {
             let s = Session::open(common, file, kernel)?.with_costs(costs.as_deref())?;
             match seeds {
                 Some(seeds) => run::seeds(common, &s, *seeds),
-                None => run::run(common, &s, *seed),
+                None => run::run(common, &s, *seed, trace.is_some()),
             }
         }
         Command::Replay { file, kernel, schedule, until, full } => {

@@ -69,7 +69,7 @@ fn again(common: &Common, saved: &Saved) -> Result<Vec<File>, Fail> {
             let kept = costs.as_ref().map(|_| saved.dir.join(COSTS));
             let mut s = s.with_costs(kept.as_deref())?;
             s.costs_file.clone_from(costs);
-            run::files(common, &s, *seed, &run::once(&s, *seed, true)?)
+            run::files(common, &s, *seed, &run::once(&s, *seed)?)
         }
         _ => Err(Fail::usage(format!(
             "error: {}: there is nothing to draw in a result of this command",

@@ -10,21 +10,25 @@ use crate::{output, parallel};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::BufWriter;
 use timerace_core::Nanos;
 use timerace_core::dpor::{Observer, View};
 use timerace_core::policy::Ended;
 use timerace_core::record::record_timed;
 use timerace_core::result::{Expiry, Verdict};
+use timerace_core::timed::trace::Tracer;
 use timerace_core::timed::{Cause, TimedEnd, TimedOptions, TimedRun, Watch, run_timed};
 use timerace_kernel::world::Stop;
-use timerace_reports::causes::{self, Causes};
+use timerace_reports::causes::Causes;
+use timerace_reports::ftrace::FtraceText;
 use timerace_reports::json::{self, ExpectationResult, FindingLine, RunResult};
 use timerace_reports::latency::{Histogram, Latencies};
-use timerace_reports::latency_csv::{LatencyCsv, TimerName};
 use timerace_reports::latency_svg::{LatencyPlot, Limit, Series, latency_svg};
 use timerace_reports::num::{grouped, seconds, us};
 use timerace_reports::origin;
+use timerace_reports::out_dir::OutDir;
 use timerace_reports::pftrace::pftrace;
+use timerace_reports::rows::{Rows, Sink};
 use timerace_reports::theme::Theme;
 use timerace_reports::timeline_svg::{TimelinePlot, timeline_svg};
 use timerace_scenarios::costs;
@@ -61,17 +65,25 @@ pub struct Timed {
     /// Why they were late, in words: the worst expiry, and nanoseconds by cause.
     worst: String,
     causes: Vec<(String, u64)>,
-    /// Rows of `latency.csv`, where asked for, with the cause of most of the delay.
-    expired: Option<Vec<(Expiry, Option<String>)>>,
+    /// The expiry that was the latest.
+    latest: Option<Expiry>,
 }
 
-struct Collect {
+/// Where a run writes to as it goes.
+#[derive(Default)]
+pub struct Streams {
+    csv: Option<Sink>,
+    timehist: Option<Sink>,
+    trace: Option<Sink>,
+}
+
+struct Collect<'m> {
     latencies: Latencies,
     causes: Causes,
-    expired: Option<Vec<(Expiry, Option<Cause>)>>,
+    rows: Rows<'m>,
 }
 
-impl Watch for Collect {
+impl Watch for Collect<'_> {
     fn wants_causes(&self) -> bool {
         true
     }
@@ -79,9 +91,7 @@ impl Watch for Collect {
     fn expiry(&mut self, e: &Expiry, causes: &[(Cause, u64)]) {
         self.latencies.record(e);
         self.causes.record(e, causes);
-        if let Some(rows) = &mut self.expired {
-            rows.push((*e, causes::main(causes)));
-        }
+        self.rows.expiry(e, causes);
     }
 }
 
@@ -104,18 +114,35 @@ fn options(s: &Session, seed: u64) -> TimedOptions {
 }
 
 /// Runs a scenario once.
-pub fn once(s: &Session, seed: u64, rows: bool) -> Result<Timed, Fail> {
+pub fn once(s: &Session, seed: u64) -> Result<Timed, Fail> {
+    once_into(s, seed, Streams::default())
+}
+
+fn cannot(e: &dyn std::fmt::Display) -> Fail {
+    Fail::usage(format!("error: {e}"))
+}
+
+fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
     let (machine, model) = s.boot(true)?;
     let options = options(s, seed);
     let end = Finals(&model);
     let mut judge = Judge::new(&s.scenario, &s.source.text, &s.world, Some(&end));
-    let mut watch = Collect {
-        latencies: Latencies::default(),
-        causes: Causes::default(),
-        expired: rows.then(Vec::new),
-    };
+    let rows = Rows::new(&machine, |t| model.timer_name(t), to.csv, to.timehist);
+    let rows = rows.map_err(|e| cannot(&e))?;
+    let mut watch = Collect { latencies: Latencies::default(), causes: Causes::default(), rows };
     machine.set_marking(judge.needs_marks());
-    let (run, exec) = run_timed(&machine, &model, &options, &mut watch);
+    let (run, exec) = match to.trace {
+        None => run_timed(&machine, &model, &options, &mut watch),
+        Some(out) => {
+            let mut text = FtraceText::new(out, &machine);
+            let mut both = (watch, Tracer::new(&machine, |e| text.event(e)));
+            let done = run_timed(&machine, &model, &options, &mut both);
+            watch = both.0;
+            both.1.finish();
+            text.finish().map_err(|e| cannot(&e))?;
+            done
+        }
+    };
     let own_end = match s.world.stop {
         Stop::Idle => run.ended == TimedEnd::Idle,
         Stop::Time(_) => matches!(run.ended, TimedEnd::Idle | TimedEnd::Time),
@@ -124,6 +151,7 @@ pub fn once(s: &Session, seed: u64, rows: bool) -> Result<Timed, Fail> {
     let ended = if own_end { Ended::Complete } else { Ended::StepLimit };
     let stuck = if run.ended == TimedEnd::Idle { exec.stuck() } else { Vec::new() };
     machine.with_mem(|m| judge.timed(&View::linear(&machine, m, &ended, &stuck), !own_end));
+    watch.rows.finish().map_err(|e| cannot(&e))?;
     let limits = judge.latency_limits().into_iter();
     let limits = limits.map(|l| Limit { of: l.of, share: l.share, ns: l.ns }).collect();
     let names = model.timer_names();
@@ -145,10 +173,7 @@ pub fn once(s: &Session, seed: u64, rows: bool) -> Result<Timed, Fail> {
         limits,
         worst: watch.causes.worst(&machine),
         causes: watch.causes.totals(&machine),
-        expired: watch.expired.map(|rows| {
-            let words = |c: Cause| causes::words(c, &machine);
-            rows.into_iter().map(|(e, c)| (e, c.map(words))).collect()
-        }),
+        latest: watch.causes.latest().copied(),
     })
 }
 
@@ -198,18 +223,38 @@ fn distinct(found: &[timerace_core::Finding], kernel: &str) -> Vec<FindingLine> 
     lines
 }
 
-/// Runs a scenario with one seed.
-pub fn run(common: &Common, s: &Session, seed: u64) -> Result<u8, Fail> {
+/// Runs a scenario with one seed. `trace`: with the text of what tracepoints say.
+pub fn run(common: &Common, s: &Session, seed: u64, trace: bool) -> Result<u8, Fail> {
     s.note_first_values(common);
-    let t = once(s, seed, common.out.is_some())?;
-    let result = result(s, seed, &t);
-    if let Some(dir) = &common.out {
-        saved::write(common, dir, files(common, s, seed, &t)?)?;
+    let mut out = common.out.as_deref().map(OutDir::open).transpose().map_err(|e| cannot(&e))?;
+    let on_stdout = trace && out.is_none();
+    if on_stdout && common.format != Format::Human {
+        return Err(Fail::usage(
+            "error: --trace without -o DIR prints the trace instead of a result; leave --format out or name a folder",
+        ));
     }
-    if common.format == Format::Json {
-        output::print(&json::text(&json::run(&result)));
-    } else {
-        output::print(&human(s, seed, &t));
+    let stdout = || -> Sink { Box::new(BufWriter::new(output::Stdout)) };
+    let mut to = Streams::default();
+    if let Some(out) = &mut out {
+        to.csv = Some(Box::new(out.file("latency.csv").map_err(|e| cannot(&e))?));
+        if trace {
+            to.trace = Some(Box::new(out.file("trace.txt").map_err(|e| cannot(&e))?));
+        }
+    } else if trace {
+        to.trace = Some(stdout());
+    }
+    to.timehist = (common.format == Format::Timehist).then(stdout);
+    let t = once_into(s, seed, to)?;
+    let result = result(s, seed, &t);
+    if let Some(out) = out {
+        saved::write_into(common, out, files(common, s, seed, &t)?)?;
+    }
+    match common.format {
+        _ if on_stdout => {}
+        Format::Json => output::print(&json::text(&json::run(&result))),
+        Format::Rtla => output::print(&t.latencies.hist_txt()),
+        Format::Timehist => {}
+        Format::Human | Format::Short => output::print(&human(s, seed, &t)),
     }
     Ok(t.exit_code)
 }
@@ -275,23 +320,15 @@ fn words(s: &Session, seed: u64) -> Vec<String> {
     words
 }
 
-/// The files of a run that was made with its rows.
+/// The files of a run, without those that are written as it goes.
 pub fn files(common: &Common, s: &Session, seed: u64, t: &Timed) -> Result<Vec<File>, Fail> {
-    let fail = |e: &dyn std::fmt::Display| Fail::usage(format!("error: {e}"));
-    let names: Vec<TimerName> = t.names.iter().map(|n| timer_name(n)).collect();
-    let mut csv = LatencyCsv::new(Vec::new(), &names).map_err(|e| fail(&e))?;
-    for (e, cause) in t.expired.iter().flatten() {
-        csv.row(e, cause.as_deref()).map_err(|e| fail(&e))?;
-    }
-    let csv = csv.finish().map_err(|e| fail(&e))?;
     let mut files = saved::files(common, s, json::run(&result(s, seed, t)), words(s, seed));
-    files.push(("latency.csv".to_string(), csv));
     files.push(("hist.txt".to_string(), t.latencies.hist_txt().into_bytes()));
     if s.costs_file.is_some() {
         files.push((COSTS.to_string(), costs::text(&s.costs).into_bytes()));
     }
     if t.latencies.overall().count() > 0 {
-        let svg = latency_svg(&plot(s, seed, t), theme(common)).map_err(|e| fail(&e))?;
+        let svg = latency_svg(&plot(s, seed, t), theme(common)).map_err(|e| cannot(&e))?;
         files.push(("latency.svg".to_string(), svg.into_bytes()));
     }
     files.extend(timeline(common, s, seed, t)?);
@@ -305,8 +342,7 @@ fn timeline(
     seed: u64,
     t: &Timed,
 ) -> Result<Vec<(String, Vec<u8>)>, Fail> {
-    let rows = t.expired.iter().flatten().map(|row| &row.0);
-    let worst = rows.max_by_key(|e| (e.late_ns(), std::cmp::Reverse(e.exit)));
+    let worst = t.latest.as_ref();
     // A little before and after, but not a whole period of a slow timer.
     let window = worst.map_or((0, TIMELINE_NS), |e| {
         let early = e.armed.0.max(e.programmed.0.saturating_sub(TIMELINE_NS));
@@ -340,14 +376,6 @@ fn theme(common: &Common) -> Theme {
     common.theme.map(|t| t.of()).unwrap_or_default()
 }
 
-/// `timers[7]` as map and key.
-fn timer_name(name: &str) -> TimerName {
-    match name.strip_suffix(']').and_then(|n| n.rsplit_once('[')) {
-        Some((map, key)) => TimerName { map: map.to_string(), key: key.to_string() },
-        None => TimerName { map: name.to_string(), key: String::new() },
-    }
-}
-
 fn plot<'t>(s: &Session, seed: u64, t: &'t Timed) -> LatencyPlot<'t> {
     let each: Vec<Series<'t>> = t
         .latencies
@@ -369,7 +397,7 @@ fn plot<'t>(s: &Session, seed: u64, t: &'t Timed) -> LatencyPlot<'t> {
 pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8, Fail> {
     s.note_first_values(common);
     let seeds: Vec<u64> = (from..=to).collect();
-    let runs = parallel::map(&seeds, common.jobs, |seed| once(s, *seed, false));
+    let runs = parallel::map(&seeds, common.jobs, |seed| once(s, *seed));
     let runs: Vec<Timed> = runs.into_iter().collect::<Result<_, _>>()?;
     let mut merged = Latencies::default();
     let mut findings: BTreeMap<String, (u64, u64)> = BTreeMap::new();

@@ -219,7 +219,7 @@ impl Plan<'_> {
         let (mut runs, mut bugs) = (0, 0);
         let mut worst = code::OK;
         for seed in from..=to {
-            let t = run::once(s, seed, false)?;
+            let t = run::once(s, seed)?;
             latencies.merge(&t.latencies);
             runs += 1;
             bugs += u64::from(!t.findings.is_empty());

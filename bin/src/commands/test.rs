@@ -231,8 +231,7 @@ fn explored(s: &Session, wanted: &Wanted<'_>) -> Result<Outcome, Fail> {
 }
 
 fn timed(s: &Session) -> Result<Outcome, Fail> {
-    let Timed { expectations, judged, verdict, exit_code, findings, run, .. } =
-        run::once(s, 1, false)?;
+    let Timed { expectations, judged, verdict, exit_code, findings, run, .. } = run::once(s, 1)?;
     let note = match findings.first() {
         Some(f) => format!("finds {}", f.class),
         None => format!("{} expiries", run.expiries),

@@ -13,4 +13,5 @@ mod races;
 mod report;
 mod support;
 mod sweep;
+mod trace;
 mod words;

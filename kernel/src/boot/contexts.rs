@@ -226,7 +226,8 @@ impl Builder<'_> {
             self.reader(&format!("{name}.{cpu}"), raw, true);
         }
         let came = self.s.var(&format!("{name}.{cpu}.came"), 0u64);
-        self.k.sources[cpu].push(SourceVars { kind, when, does, came, limit });
+        let (name, vec) = (name.to_string(), crate::trace::softirq_vec(name));
+        self.k.sources[cpu].push(SourceVars { name, vec, kind, when, does, came, limit });
     }
 
     /// Who waits for grace periods gets a watcher for each reader that there can be.

@@ -30,14 +30,14 @@ struct Taken {
     next: Option<Ptr>,
     op: u64,
     nsecs: u64,
-    abs: bool,
+    mode: u64,
     round: u64,
 }
 
 impl Learn for Taken {
     fn learn(&self) -> u64 {
         let words = (self.next.learn(), self.op, self.nsecs);
-        (words.learn(), u64::from(self.abs), self.round).learn()
+        (words.learn(), self.mode, self.round).learn()
     }
 }
 
@@ -85,9 +85,9 @@ impl Kernel {
         let fault = self.faults.schedule_op;
         let cmd = AsyncCmd(cx.reserve(self.ty.cmd));
         let round = self.cpu(cx).async_round;
-        let (code, nsecs, abs) = match op {
-            AsyncOp::Start(e) => (START, e.nsecs, e.abs),
-            AsyncOp::Cancel => (CANCEL, 0, false),
+        let (code, nsecs, mode) = match op {
+            AsyncOp::Start(e) => (START, e.nsecs, u64::from(e.abs) | u64::from(e.pinned) << 1),
+            AsyncOp::Cancel => (CANCEL, 0, 0),
         };
         let step = cx.step(site!("cmd = kmalloc_nolock(sizeof(*cmd), ..)", Alloc));
         let step = fault.declare(step).writes(cmd.0.alive()).reads(round.obj());
@@ -101,7 +101,7 @@ impl Kernel {
                 m.store(cmd.next(), None);
                 m.store(cmd.op(), code);
                 m.store(cmd.nsec(), nsecs);
-                m.store(cmd.mode(), u64::from(abs));
+                m.store(cmd.mode(), mode);
                 let round = m.load(round);
                 m.store(cmd.round(), round + 1);
                 true
@@ -160,7 +160,7 @@ impl Kernel {
             next: m.load(cmd.next()),
             op: m.load(cmd.op()),
             nsecs: m.load(cmd.nsec()),
-            abs: m.load(cmd.mode()) != 0,
+            mode: m.load(cmd.mode()),
             round: m.load(cmd.round()),
         })
         .await
@@ -178,7 +178,8 @@ impl Kernel {
         }
         cx.write(site!("bpf_async_process_op(cb, ..)", Free, quiet), round, now).await;
         if cmd.op == START {
-            self.hrtimer_start(cx, t, Expiry { nsecs: cmd.nsecs, abs: cmd.abs }).await;
+            let (abs, pinned) = (cmd.mode & 1 != 0, cmd.mode & 2 != 0);
+            self.hrtimer_start(cx, t, Expiry { nsecs: cmd.nsecs, abs, pinned }).await;
         } else {
             self.hrtimer_try_to_cancel(cx, t, promises::CANCELLED).await;
         }

@@ -62,6 +62,9 @@ impl Kernel {
                 let times = if timed { (m.load(t.armed()), m.load(t.expires())) } else { (0, 0) };
                 let (func, map) = (m.load(t.callback_fn()), m.load(t.map()));
                 let owner = (map as usize).checked_sub(1).and_then(|i| promised.get(i));
+                if func == 0 {
+                    m.expiry_over();
+                }
                 if func != 0
                     && let Some(owner) = owner
                 {

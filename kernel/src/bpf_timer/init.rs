@@ -3,7 +3,7 @@
 use crate::errno::{EBUSY, EINVAL, ENOMEM, EOPNOTSUPP, EPERM};
 use crate::kernel::Kernel;
 use crate::objects::{Elem, Timer};
-use crate::promises;
+use crate::{promises, trace};
 use timerace_core::{CtxKind, Cx, site};
 
 /// `CLOCK_REALTIME`, which a relative set-up turns into the monotonic base.
@@ -94,6 +94,7 @@ impl Kernel {
         let t = Timer(cx.reserve(self.ty.timer));
         let base = cx.cpu().map_or(0, |c| c.index()) * self.clocks + clock;
         let fails = fault.check();
+        let (boottime, locks) = (clock > 0, self.timer_locks());
         let (atomic, nolock) = (
             site!("t = bpf_map_kmalloc_node(map, ..)", Alloc),
             site!("t = bpf_map_kmalloc_nolock(map, ..)", Alloc),
@@ -122,6 +123,7 @@ impl Kernel {
                 m.store(t.worker(), 0);
                 m.store(t.worker_func(), crate::irq_work::ASYNC_WORKER);
                 m.store(t.async_cmds(), None);
+                trace::hrtimer_init(m, t, boottime, locks);
                 true
             })
             .await;

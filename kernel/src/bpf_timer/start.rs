@@ -1,7 +1,7 @@
 //! `bpf_timer_start()`
 
 use crate::errno::{EINVAL, EOPNOTSUPP};
-use crate::flags::BPF_F_TIMER_ABS;
+use crate::flags::{BPF_F_TIMER_ABS, BPF_F_TIMER_CPU_PIN};
 use crate::hrtimer::Expiry;
 use crate::kernel::Kernel;
 use crate::objects::Elem;
@@ -30,7 +30,8 @@ impl Kernel {
         if flags & !self.flags.start_flags != 0 {
             return f.ret(EINVAL);
         }
-        let expiry = Expiry { nsecs, abs: flags & BPF_F_TIMER_ABS != 0 };
+        let (abs, pinned) = (flags & BPF_F_TIMER_ABS != 0, flags & BPF_F_TIMER_CPU_PIN != 0);
+        let expiry = Expiry { nsecs, abs, pinned };
         if self.flags.lock_free {
             return f.ret(self.bpf_async_timer_start(cx, e, expiry).await);
         }

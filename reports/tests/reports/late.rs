@@ -124,10 +124,10 @@ fn texts_of_a_run() {
 
 #[test]
 fn csv_is_read_back() {
-    let names = [TimerName { map: "timers".to_string(), key: "7, \"x\"".to_string() }];
-    let mut csv = LatencyCsv::new(Vec::new(), &names).unwrap();
-    csv.row(&expiry(0, 1, 900, true), Some("NET_RX")).unwrap();
-    csv.row(&expiry(5, 0, 0, false), None).unwrap();
+    let name = TimerName { map: "timers".to_string(), key: "7, \"x\"".to_string() };
+    let mut csv = LatencyCsv::new(Vec::new()).unwrap();
+    csv.row(&expiry(0, 1, 900, true), &name, "NET_RX").unwrap();
+    csv.row(&expiry(5, 0, 0, false), &TimerName::of("5"), "").unwrap();
     let bytes = csv.finish().unwrap();
     let text = String::from_utf8(bytes.clone()).unwrap();
     assert!(!text.contains('\r') && text.ends_with('\n'));

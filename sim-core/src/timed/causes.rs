@@ -57,15 +57,12 @@ pub(super) struct History {
 impl History {
     /// From `at` on the CPU does this.
     pub fn note(&mut self, at: u64, doing: Doing) {
-        if let Some(last) = self.stretches.back_mut() {
-            if last.1 == doing {
-                return;
-            }
-            if last.0 >= at {
-                // It took no time.
-                last.1 = doing;
-                return;
-            }
+        // What took no time was not done.
+        while self.stretches.back().is_some_and(|last| last.0 >= at) {
+            self.stretches.pop_back();
+        }
+        if self.stretches.back().is_some_and(|last| last.1 == doing) {
+            return;
         }
         if self.stretches.len() == KEPT {
             self.stretches.pop_front();

@@ -111,6 +111,11 @@ impl Clock {
         self.costs.get(class).draw(&mut self.lanes[lane].rng)
     }
 
+    /// When the work of the last step is done.
+    pub(crate) fn done_at(&self) -> crate::ids::Nanos {
+        crate::ids::Nanos(self.at.saturating_add(self.cost))
+    }
+
     /// No step follows right away any more.
     pub(super) fn stop(&mut self) {
         self.horizon = 0;

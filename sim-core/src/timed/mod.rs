@@ -9,6 +9,7 @@ pub mod causes;
 mod clock;
 pub mod costs;
 mod matches;
+pub mod trace;
 
 pub use causes::Cause;
 use causes::{Doing, History};
@@ -16,7 +17,7 @@ pub(crate) use clock::Clock;
 pub use costs::{Costs, Dist};
 
 use crate::exec::Exec;
-use crate::ids::{CtxId, Nanos, Obj};
+use crate::ids::{CpuId, CtxId, Nanos, Obj};
 use crate::machine::{CtxKind, Model};
 use crate::result::Expiry;
 use crate::schedule::Pick;
@@ -33,7 +34,7 @@ pub struct TimedOptions {
     pub costs: Costs,
     /// Stop when nothing more happens before this instant.
     pub until: Option<Nanos>,
-    /// Stop after so many expiries.
+    /// Stop after so many expiries: the functions of the timers have returned.
     pub expiries: Option<u64>,
     /// Bound on steps; reaching it is never a pass.
     pub max_steps: u64,
@@ -61,7 +62,7 @@ pub struct TimedRun {
     pub virtual_ns: u64,
     /// Steps.
     pub steps: u64,
-    /// Expiries of timers.
+    /// Expiries of timers whose functions have returned.
     pub expiries: u64,
     /// Why it ended.
     pub ended: TimedEnd,
@@ -78,6 +79,16 @@ pub trait Watch {
     /// After an expiry. `causes`: the parts of its lateness in nanoseconds, which add up to it; empty unless wanted.
     fn expiry(&mut self, expiry: &Expiry, causes: &[(Cause, u64)]);
 
+    /// From `at` on a CPU does this, if causes are wanted; `ctx` has it. The same may be said again.
+    fn doing(&mut self, cpu: CpuId, at: u64, ctx: Option<CtxId>, cause: Cause) {
+        let _ = (cpu, at, ctx, cause);
+    }
+
+    /// After [`Watch::doing`]: from a later time on the CPU will be idle, unless something is said of it before.
+    fn idles(&mut self, cpu: CpuId, from: u64) {
+        let _ = (cpu, from);
+    }
+
     /// Before a step. Of steps that happen right after the one before ([`TimedOptions::goes_on`]) nothing is seen.
     fn before<M: Model>(&mut self, exec: &Exec<'_, M>, pick: Pick) {
         let _ = (exec, pick);
@@ -86,6 +97,38 @@ pub trait Watch {
     /// After it: how long it keeps its context busy.
     fn took(&mut self, ns: u64) {
         let _ = ns;
+    }
+}
+
+/// Two watchers of one run.
+impl<A: Watch, B: Watch> Watch for (A, B) {
+    fn wants_causes(&self) -> bool {
+        self.0.wants_causes() || self.1.wants_causes()
+    }
+
+    fn expiry(&mut self, expiry: &Expiry, causes: &[(Cause, u64)]) {
+        self.0.expiry(expiry, causes);
+        self.1.expiry(expiry, causes);
+    }
+
+    fn doing(&mut self, cpu: CpuId, at: u64, ctx: Option<CtxId>, cause: Cause) {
+        self.0.doing(cpu, at, ctx, cause);
+        self.1.doing(cpu, at, ctx, cause);
+    }
+
+    fn idles(&mut self, cpu: CpuId, from: u64) {
+        self.0.idles(cpu, from);
+        self.1.idles(cpu, from);
+    }
+
+    fn before<M: Model>(&mut self, exec: &Exec<'_, M>, pick: Pick) {
+        self.0.before(exec, pick);
+        self.1.before(exec, pick);
+    }
+
+    fn took(&mut self, ns: u64) {
+        self.0.took(ns);
+        self.1.took(ns);
     }
 }
 
@@ -123,8 +166,12 @@ struct Lane {
     cur: Option<CtxId>,
     /// When that task got it.
     since: u64,
-    /// Nobody has anything to do on it.
+    /// Nobody has anything to do on it, from `idle_from` on.
     idle: bool,
+    /// Until then the task that is going to sleep, or has ended, is busy with its last step.
+    idle_from: u64,
+    /// That it is idle from `idle_from` on was not noted yet.
+    idle_later: bool,
     /// The first daemon that may enter: when, and who.
     irq_at: u64,
     irq: CtxId,
@@ -170,6 +217,7 @@ pub fn run_timed<'m, M: Model, W: Watch>(
         let mut mem = machine.mem.borrow_mut();
         mem.quarantine = Some(Vec::new());
         mem.samples.clear();
+        mem.seed = options.seed;
     }
     let mut exec = Exec::new(machine, model);
     let run = {
@@ -265,7 +313,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
                 break TimedEnd::StepLimit;
             }
             let mem = self.machine.mem.borrow();
-            if mem.expiries >= expiries {
+            if mem.expiries_over >= expiries {
                 break TimedEnd::Expiries;
             }
             if mem.samples.len() >= SAMPLES {
@@ -282,7 +330,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         TimedRun {
             virtual_ns: last,
             steps: clock.steps,
-            expiries: mem.expiries,
+            expiries: mem.expiries_over,
             ended,
             digest: clock.digest(),
         }
@@ -290,6 +338,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
 
     fn step(&mut self, lane: usize, at: u64) {
         let c = self.lanes[lane].who;
+        self.note_idle(lane, at);
         self.burn(lane, at);
         self.lanes[lane].t = at;
         if !self.guard_holds(c) {
@@ -315,6 +364,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             clock.cost += exit;
             if let Some(h) = self.history.get_mut(lane) {
                 h.note(at, Doing { cause: Cause::IdleExit, ctx: Some(c) });
+                self.watch.doing(CpuId(lane as u16), at, Some(c), Cause::IdleExit);
                 begins += exit;
             }
         }
@@ -328,6 +378,12 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             clock.masks || !self.woken.is_empty()
         };
         self.watch.took(self.left[c.index()]);
+        if self.went_home(lane, c) {
+            // Nobody else has the CPU before the exit is done.
+            let l = &mut self.lanes[lane];
+            l.t = later(l.t, std::mem::take(&mut self.left[c.index()]));
+            begins = l.t;
+        }
         if self.blocked[c.index()] {
             self.unblock(c);
         }
@@ -342,6 +398,12 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             self.explain(lane, c);
             self.note(lane, begins);
         }
+    }
+
+    /// Whether an interrupt or softirq has left its CPU with the last step.
+    fn went_home(&self, lane: usize, c: CtxId) -> bool {
+        let is_daemon = self.lanes[lane].own.is_some() && !self.is_task[c.index()];
+        is_daemon && self.machine.slots[c.index()].borrow().status == Status::Idle
     }
 
     /// Whether the conditions of the context's next step hold, its CPU's rule left aside.
@@ -421,10 +483,33 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         if self.history.len() <= lane {
             return;
         }
+        let l = &mut self.lanes[lane];
+        l.idle_later = l.idle && l.idle_from > at;
+        let idle = l.idle && !l.idle_later;
+        let (top, cur) = (l.top, l.cur);
+        let has_it = |x: &CtxId| self.left[x.index()] > 0 || self.keeps_cpu(*x, false);
+        let ctx = top.or(cur.filter(has_it)).filter(|_| !idle);
+        self.note_doing(lane, at, ctx);
         let l = &self.lanes[lane];
-        let ctx = l.top.or(l.cur).filter(|_| !l.idle);
+        if l.idle_later {
+            self.watch.idles(CpuId(lane as u16), l.idle_from);
+        }
+    }
+
+    /// The last step of a task that sleeps now was over before `to`: the CPU was idle from then on.
+    fn note_idle(&mut self, lane: usize, to: u64) {
+        let l = &mut self.lanes[lane];
+        if l.idle_later && l.idle_from <= to {
+            l.idle_later = false;
+            let from = l.idle_from;
+            self.note_doing(lane, from, None);
+        }
+    }
+
+    fn note_doing(&mut self, lane: usize, at: u64, ctx: Option<CtxId>) {
         let cause = ctx.map_or(Cause::Idle, |x| self.doing(lane, x));
         self.history[lane].note(at, Doing { cause, ctx });
+        self.watch.doing(CpuId(lane as u16), at, ctx, cause);
     }
 
     fn doing(&self, lane: usize, x: CtxId) -> Cause {
@@ -501,6 +586,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             // Whoever comes only later finds the new value there.
             let spun =
                 l != lane && self.spins(c) && later(self.lanes[l].t, self.left[c.index()]) <= now;
+            self.note_idle(l, at);
             if l != lane && self.lanes[l].next > at {
                 // What is seen from now on happens from now on.
                 self.burn(l, at);
@@ -511,7 +597,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
                 self.left[c.index()] += clock.draw(l, CostClass::Handover);
             }
             // What another CPU does to an idle one finds it idle.
-            let idle = l != lane && self.lanes[l].idle;
+            let idle = l != lane && self.lanes[l].idle && self.lanes[l].idle_from <= at;
             self.refresh(l);
             self.plan(l);
             self.lanes[l].idle |= idle;
@@ -544,6 +630,8 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         let holder = top.or(self.lanes[lane].cur);
         let keeps = holder.is_some_and(|x| self.keeps_cpu(x, top.is_some()));
         let mut idle = !keeps;
+        let now = self.lanes[lane].t;
+        let busy = later(now, holder.filter(|_| !keeps).map_or(0, |x| self.left[x.index()]));
         if let Some(x) = holder.filter(|_| keeps) {
             match self.earliest(lane, x) {
                 Some(at) if at < next => (next, who) = (at, x),
@@ -553,7 +641,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             }
         }
         if !keeps || top.is_none() && self.lanes[lane].tasks.len() > 1 {
-            let (mut at, task) = self.next_task(lane, holder, !keeps);
+            let (mut at, task) = self.next_task(lane, holder, !keeps, busy);
             if keeps && at != NEVER {
                 // Another task gets its turn when the slice is over.
                 at = at.max(self.slice_end(lane));
@@ -564,13 +652,14 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
                 return self.plan(lane);
             }
             // A task that wakes up later does not keep the CPU from idling until then.
-            idle &= at > self.lanes[lane].t;
+            idle &= at > busy;
             if at < next {
                 (next, who) = (at, task);
             }
         }
         let l = &mut self.lanes[lane];
-        l.idle = idle && next > l.t;
+        l.idle = idle && next > busy;
+        l.idle_from = busy;
         l.next = next;
         l.who = who;
         self.matches.play(lane, next);
@@ -620,8 +709,14 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         Some(later(t, self.left[c.index()]).max(self.gate(c)))
     }
 
-    /// The task that gets the CPU next, and when: one that can step, or (if asked for) spin.
-    fn next_task(&mut self, lane: usize, except: Option<CtxId>, spinners: bool) -> (u64, CtxId) {
+    /// The task that gets the CPU next, and when, which is not before `busy`: one that can step, or (if asked for) spin.
+    fn next_task(
+        &mut self,
+        lane: usize,
+        except: Option<CtxId>,
+        spinners: bool,
+        busy: u64,
+    ) -> (u64, CtxId) {
         let (mut at, mut who) = (NEVER, NOBODY);
         let tasks = self.lanes[lane].tasks.len();
         // Round robin: those after the current one first.
@@ -634,7 +729,8 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
                 self.block_if_disabled(c);
             }
             if enabled || spinners && self.spins(c) {
-                let t = later(self.lanes[lane].t, self.left[c.index()]).max(self.gate(c));
+                let t = later(self.lanes[lane].t, self.left[c.index()]);
+                let t = t.max(self.gate(c)).max(busy);
                 if t < at {
                     (at, who) = (t, c);
                 }
@@ -668,6 +764,8 @@ impl Lane {
             cur: None,
             since: 0,
             idle: true,
+            idle_from: 0,
+            idle_later: false,
             irq_at: NEVER,
             irq: NOBODY,
             next: NEVER,
