@@ -52,6 +52,9 @@ pub struct Common {
     /// More about what was read and chosen.
     #[arg(short, long, global = true)]
     pub verbose: bool,
+    /// Wall time on stderr (and in JUnit); results never hold any.
+    #[arg(long, global = true)]
+    pub timing: bool,
 }
 
 /// Form of the output.
@@ -258,31 +261,7 @@ pub enum Command {
         recount: bool,
     },
     /// Expectations of many scenarios, on one or more kernels
-    Test {
-        /// Scenario files and folders.
-        paths: Vec<PathBuf>,
-        /// A release, or a range such as v6.7..v6.9; repeat for more.
-        #[arg(long, value_name = "V", env = "TIMERACE_KERNEL", value_delimiter = ',')]
-        kernel: Vec<String>,
-        /// Add a fix, by its 12-digit commit id or its name.
-        #[arg(long, value_name = "FIX")]
-        with: Vec<String>,
-        /// Remove a fix.
-        #[arg(long, value_name = "FIX")]
-        without: Vec<String>,
-        /// Only scenarios whose name contains this.
-        #[arg(short = 'k', value_name = "PATTERN")]
-        pattern: Option<String>,
-        /// Run at most this many schedules of each.
-        #[arg(long, value_name = "N")]
-        max_schedules: Option<u64>,
-        /// Replace a parameter of those scenarios that have it.
-        #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
-        set: Vec<(String, String)>,
-        /// Scenarios with parameters of several values: at most so many combinations of each.
-        #[arg(long, value_name = "N", default_value_t = 100)]
-        max_cells: u64,
-    },
+    Test(TestArgs),
     /// Run or explore a scenario over a grid of its parameters
     Sweep {
         #[command(flatten)]
@@ -357,6 +336,90 @@ pub enum Mode {
 pub enum TraceArg {
     /// That of the kernel's ftrace.
     Ftrace,
+}
+
+/// What to test, and what to write about it.
+#[derive(Args, Debug, Clone, Default)]
+pub struct TestArgs {
+    /// Scenario files, saved schedules, and folders of them.
+    pub paths: Vec<PathBuf>,
+    /// A release, or a range such as v6.7..v6.9; repeat for more.
+    #[arg(long, value_name = "V", env = "TIMERACE_KERNEL", value_delimiter = ',')]
+    pub kernel: Vec<String>,
+    /// Add a fix, by its 12-digit commit id or its name.
+    #[arg(long, value_name = "FIX")]
+    pub with: Vec<String>,
+    /// Remove a fix.
+    #[arg(long, value_name = "FIX")]
+    pub without: Vec<String>,
+    /// Only scenarios whose name contains this; repeat for more.
+    #[arg(short = 'k', value_name = "PATTERN")]
+    pub pattern: Vec<String>,
+    /// Run at most this many schedules of each.
+    #[arg(long, value_name = "N")]
+    pub max_schedules: Option<u64>,
+    /// Replace a parameter of those scenarios that have it.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Scenarios with parameters of several values: at most so many combinations of each.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub max_cells: u64,
+    /// Only the K-th of N parts; a case keeps its part when others come and go.
+    #[arg(long, value_name = "K/N", value_parser = shard)]
+    pub shard: Option<Shard>,
+    /// Print KTAP instead of the table.
+    #[arg(long)]
+    pub ktap: bool,
+    /// Write JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write SARIF, with a code flow for each interleaving.
+    #[arg(long, value_name = "FILE")]
+    pub sarif: Option<PathBuf>,
+    /// Say failures where a CI system shows them at their lines; auto: under GitHub Actions.
+    #[arg(long, value_enum, default_value_t = Annotations::Auto)]
+    pub annotations: Annotations,
+    /// Exit with 0 although a bound was hit before all was decided.
+    #[arg(long)]
+    pub allow_inconclusive: bool,
+    /// Exit codes of kselftest: 0 pass, 1 fail, 4 skip.
+    #[arg(long)]
+    pub ksft_exit: bool,
+}
+
+/// For whom failures are annotated.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Annotations {
+    /// GitHub, under GitHub Actions.
+    #[default]
+    Auto,
+    /// GitHub: `::error` lines, and the matrix in the step summary.
+    Github,
+    /// Nobody.
+    None,
+}
+
+/// A part of a suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// Which, from 1.
+    pub number: u32,
+    /// Of how many.
+    pub of: u32,
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.number, self.of)
+    }
+}
+
+fn shard(text: &str) -> Result<Shard, String> {
+    let numbers = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
+    match numbers {
+        Some((number, of)) if 1 <= number && number <= of => Ok(Shard { number, of }),
+        _ => Err("expected K/N, with K from 1 to N".to_string()),
+    }
 }
 
 /// How to search.

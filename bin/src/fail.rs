@@ -16,6 +16,8 @@ pub mod code {
     pub const DIVERGED: u8 = 5;
     /// An internal error.
     pub const INTERNAL: u8 = 70;
+    /// The user ended it; what was done is written and marked as partial.
+    pub const INTERRUPTED: u8 = 130;
 }
 
 /// Why a command could not do its work; printed on stderr.

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod fail;
 mod finals;
+mod interrupt;
 mod output;
 mod parallel;
 mod pictures;
@@ -19,9 +20,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
-        eprintln!("timerace: internal error: {info}");
-        eprintln!("This is a mistake in timerace, not in your scenario. Please report it with the");
-        eprintln!("command line, the scenario file and the lines above.");
+        output::complain(&format!("timerace: internal error: {info}"));
+        output::complain(&report_it());
     }));
     let cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
@@ -32,13 +32,59 @@ fn main() -> ExitCode {
             return ExitCode::from(if usage { code::USAGE } else { code::OK });
         }
     };
+    interrupt::install();
+    let start = std::time::Instant::now();
     let result = std::panic::catch_unwind(|| commands::dispatch(&cli));
-    match result {
-        Ok(Ok(code)) => ExitCode::from(code),
+    if cli.common.timing {
+        output::complain(&format!("wall time: {} ms", start.elapsed().as_millis()));
+    }
+    ExitCode::from(exit_code(result))
+}
+
+/// The exit code of a command, after everything has been said that is left to say.
+fn exit_code(result: std::thread::Result<Result<u8, Fail>>) -> u8 {
+    let code = match result {
+        Ok(Ok(code)) => code,
         Ok(Err(Fail { code, message })) => {
             output::complain(&message);
-            ExitCode::from(code)
+            return code;
         }
-        Err(_) => ExitCode::from(code::INTERNAL),
+        Err(_) => return code::INTERNAL,
+    };
+    if let Some(e) = output::broken() {
+        output::complain(&format!("error: cannot write to standard output: {e}"));
+        return code::USAGE;
+    }
+    if interrupt::asked() {
+        output::complain("interrupted: the result is partial");
+        return code::INTERRUPTED;
+    }
+    code
+}
+
+/// How to report an internal error.
+fn report_it() -> String {
+    let command: Vec<String> = std::env::args().collect();
+    format!(
+        "This is a mistake in timerace {}, not in your scenario. Please report it with the lines\n\
+         above, the scenario file and the command line:\n  {}",
+        env!("CARGO_PKG_VERSION"),
+        command.join(" ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_of_ours_is_70_and_says_how_to_report_it() {
+        let panicked = std::thread::spawn(|| -> Result<u8, Fail> { panic!("planted") }).join();
+        assert_eq!(exit_code(panicked), 70);
+        let text = report_it();
+        assert!(text.contains("Please report it") && text.contains(env!("CARGO_PKG_VERSION")));
+        assert!(text.lines().last().is_some_and(|l| l.contains("timerace")), "the command line");
+        assert_eq!(exit_code(Ok(Ok(3))), 3);
+        assert_eq!(exit_code(Ok(Err(Fail::usage("wrong")))), 2);
     }
 }

@@ -2,14 +2,27 @@
 
 use crate::args::{Color, Common};
 use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
 use timerace_scenarios::diag::Style;
 
-/// Prints a result on stdout. A closed pipe ends the program quietly.
+/// The first thing that went wrong with standard output.
+static BROKEN: OnceLock<std::io::Error> = OnceLock::new();
+
+/// Prints a result on stdout. When it cannot be written the command goes on, for the sake of its files and its exit code:
+/// see [`broken`].
 pub fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
+    if BROKEN.get().is_some() {
+        return;
     }
+    let mut out = std::io::stdout().lock();
+    if let Err(e) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        let _ = BROKEN.set(e);
+    }
+}
+
+/// Why results could not be printed, to be told in the end. A reader that went away (`| head`) has seen enough.
+pub fn broken() -> Option<&'static std::io::Error> {
+    BROKEN.get().filter(|e| e.kind() != std::io::ErrorKind::BrokenPipe)
 }
 
 /// Standard output for what is printed as it comes. A closed pipe ends the program quietly.

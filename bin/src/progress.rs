@@ -24,6 +24,11 @@ impl Bar {
         Bar(bar)
     }
 
+    /// One more is done.
+    pub fn one_more(&self) {
+        self.0.inc(1);
+    }
+
     /// Takes it away.
     pub fn finish(&self) {
         self.0.finish_and_clear();

@@ -3,6 +3,7 @@
 use crate::args::{PolicyArg, Preemptions, SearchArgs};
 use crate::fail::Fail;
 use crate::finals::Finals;
+use crate::interrupt;
 use crate::session::Session;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -13,12 +14,12 @@ use timerace_core::exec::Exec;
 use timerace_core::exhaustive::{self, Team};
 use timerace_core::policy::{Pct, Random, Replay};
 use timerace_core::record::{Record, record};
-use timerace_core::result::{Exploration, Verdict};
+use timerace_core::result::{Bound, Exploration, Verdict};
 use timerace_core::sample::sample;
 use timerace_kernel::Kernel;
 use timerace_kernel::world::Memory;
 use timerace_reports::cover::Scope;
-use timerace_reports::json::{ExpectationResult, ExploreResult, FindingLine};
+use timerace_reports::json::{ExpectationResult, ExploreResult, FindingLine, INTERRUPTED};
 use timerace_scenarios::ast::{PolicyKind, Preemptions as Declared};
 use timerace_scenarios::judge::{self, Judge, Judged};
 
@@ -33,6 +34,8 @@ pub struct Searched {
     pub records: Vec<(Record, usize)>,
     /// The expectations.
     pub judged: Vec<Judged>,
+    /// For each of these: a run that breaks it, where the search has kept one.
+    witnesses: Vec<Option<Record>>,
     /// Schedules in which the window was entered.
     pub window_entered: Option<u64>,
     /// Bounds that the scenario itself declares.
@@ -70,6 +73,9 @@ impl Observer for Watching<'_, '_, '_> {
     }
     fn execution(&mut self, view: &View<'_>) {
         self.judge.execution(view);
+    }
+    fn go_on(&mut self) -> bool {
+        !interrupt::asked()
     }
     fn progress(&mut self, schedules: u64) {
         if let Ok(mut progress) = self.progress.try_lock() {
@@ -122,51 +128,85 @@ pub fn search(
     }
     let mut exec = Exec::new(&machine, &model);
     let end = Finals(&model);
-    let mut judge = Judge::new(&s.scenario, &s.source.text, &s.world, Some(&end));
-    if args.preemptions.is_some() {
-        judge.narrowed();
-    }
+    let mut judge = judge_of(s, args, &end);
     let declared = &s.scenario.explore;
-    let options = Options {
+    let mut options = Options {
         keep_going: args.keep_going || judge.needs_keep_going(),
         max_schedules: args.max_schedules.or(declared.max_schedules.map(|n| n.node)),
         limits: s.limits(),
     };
-    let exploration = {
-        let crew = Crew {
-            session: s,
-            narrowed: args.preemptions.is_some(),
-            progress: Mutex::new(progress),
-        };
-        let mut watching = Watching { judge: &mut judge, progress: &crew.progress };
-        let policy = args.policy.unwrap_or_else(|| policy_of(s));
-        match (policy, preemptions(s, args)) {
-            (PolicyArg::Random, _) => {
-                let mut p = Random::new(args.seed);
-                sample(&mut exec, "random", &mut p, &options, &mut watching)
-            }
-            (PolicyArg::Pct, _) => {
-                let mut p = Pct::new(args.seed, PCT_DEPTH);
-                sample(&mut exec, "pct", &mut p, &options, &mut watching)
-            }
-            (PolicyArg::Exhaustive, Some(n)) => {
-                explore_bounded(&mut exec, n, &options, &mut watching)
-            }
-            (PolicyArg::Exhaustive, None) => {
-                let symmetry = judge.is_symmetric();
-                let (e, seen) = exhaustive::explore(&crew, threads, symmetry, &options);
-                seen.iter().for_each(|s| judge.absorb(s));
-                e
-            }
-        }
-    };
+    let narrowed = args.preemptions.is_some();
+    let crew = Crew { session: s, narrowed, progress: Mutex::new(progress) };
+    let mut exploration = explore(&crew, args, threads, &mut exec, &mut judge, &options);
+    if judge.needs_the_rest(&exploration) && !interrupt::asked() {
+        options.keep_going = true;
+        judge = judge_of(s, args, &end);
+        exploration = explore(&crew, args, threads, &mut exec, &mut judge, &options);
+    }
+    if interrupt::asked() {
+        exploration.complete = false;
+        exploration.bounds.push(Bound { name: INTERRUPTED, value: None, hit: true });
+    }
     let records = records(&mut exec, &exploration, &options);
     let within = within(s, args, &exploration);
     let judged = judge.results(&exploration);
     let bounds_hit = judge.bounds_hit(&exploration);
     let window_entered = judge.has_window().then(|| judge.window_entered());
     let scope = scope(s, &within, window_entered);
-    Ok(Searched { exploration, records, judged, window_entered, within, bounds_hit, scope })
+    let witness = |j: &Judged| {
+        let schedule = j.witness.as_ref()?;
+        Some(record(&mut exec, &mut Replay::new(schedule), options.limits))
+    };
+    let witnesses = judged.iter().map(witness).collect();
+    Ok(Searched {
+        exploration,
+        records,
+        judged,
+        witnesses,
+        window_entered,
+        within,
+        bounds_hit,
+        scope,
+    })
+}
+
+fn judge_of<'a>(s: &Session, args: &SearchArgs, end: &'a Finals<'a>) -> Judge<'a> {
+    let mut judge = Judge::new(&s.scenario, &s.source.text, &s.world, Some(end));
+    if args.preemptions.is_some() {
+        judge.narrowed();
+    }
+    judge
+}
+
+/// One search, as the scenario and the flags say.
+fn explore(
+    crew: &Crew<'_>,
+    args: &SearchArgs,
+    threads: u16,
+    exec: &mut Exec<'_, Kernel>,
+    judge: &mut Judge<'_>,
+    options: &Options,
+) -> Exploration {
+    let s = crew.session;
+    let policy = args.policy.unwrap_or_else(|| policy_of(s));
+    let symmetry = judge.is_symmetric();
+    let mut watching = Watching { judge, progress: &crew.progress };
+    match (policy, preemptions(s, args)) {
+        (PolicyArg::Random, _) => {
+            let mut p = Random::new(args.seed);
+            sample(exec, "random", &mut p, options, &mut watching)
+        }
+        (PolicyArg::Pct, _) => {
+            let mut p = Pct::new(args.seed, PCT_DEPTH);
+            sample(exec, "pct", &mut p, options, &mut watching)
+        }
+        (PolicyArg::Exhaustive, Some(n)) => explore_bounded(exec, n, options, &mut watching),
+        (PolicyArg::Exhaustive, None) => {
+            let (e, seen) = exhaustive::explore(crew, threads, symmetry, options);
+            seen.iter().for_each(|s| judge.absorb(s));
+            e
+        }
+    }
 }
 
 fn policy_of(s: &Session) -> PolicyArg {
@@ -243,8 +283,28 @@ fn scope(s: &Session, within: &BTreeMap<String, u64>, window_entered: Option<u64
 impl Searched {
     /// The expectations as results name them.
     pub fn expectations(&self) -> Vec<ExpectationResult> {
-        let one = |j: &Judged| ExpectationResult { name: j.name.clone(), ok: j.ok };
-        self.judged.iter().map(one).collect()
+        let one = |(i, j): (usize, &Judged)| ExpectationResult {
+            name: j.name.clone(),
+            ok: j.ok,
+            detail: j.detail.clone(),
+            schedule: self.shown(i).map(|(rec, _)| rec.text.clone()),
+        };
+        self.judged.iter().enumerate().map(one).collect()
+    }
+
+    /// What shows that an expectation does not hold: the run of a finding that it names, and which of its findings that
+    /// is, or else the first run that breaks it. `None` if it holds, or if no single run can show that it does not.
+    pub fn shown(&self, judged: usize) -> Option<(&Record, Option<usize>)> {
+        let j = &self.judged[judged];
+        if j.ok != Some(false) {
+            return None;
+        }
+        let named = |r: &&(Record, usize)| j.classes.contains(&r.0.findings[r.1].class);
+        let found = j.witness.as_ref().and_then(|_| self.records.iter().find(named));
+        match found {
+            Some((rec, finding)) => Some((rec, Some(*finding))),
+            None => self.witnesses[judged].as_ref().map(|rec| (rec, None)),
+        }
     }
 
     /// What is said of the search.

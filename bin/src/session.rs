@@ -156,6 +156,22 @@ pub fn problems(
     Ok(diags)
 }
 
+/// What a kernel lacks for a scenario that is right in itself: the first thing that it refuses, in words.
+pub fn lacks(
+    source: &Source,
+    kernel: &KernelArgs,
+    set: &[(String, String)],
+) -> Result<Option<String>, Fail> {
+    let Some(scenario) = load::check_source(source, set).scenario else { return Ok(None) };
+    let version = match choose_kernel(&scenario, kernel) {
+        Ok(v) => v,
+        Err(KernelError::Usage(m)) => return Err(Fail::usage(m)),
+        Err(KernelError::File(_)) => return Ok(None),
+    };
+    let rules = load::kernel_rules(&scenario, numbers(version));
+    Ok(rules.into_iter().find(Diagnostic::is_error).map(|d| d.message))
+}
+
 enum KernelError {
     /// The command line is wrong.
     Usage(String),

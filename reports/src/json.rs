@@ -11,6 +11,9 @@ use timerace_core::result::{Exploration, Verdict};
 /// The schema of all results.
 pub const SCHEMA: u32 = 1;
 
+/// The bound of a search that the user ended.
+pub const INTERRUPTED: &str = "interrupted";
+
 /// The judgement of one expectation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectationResult {
@@ -18,6 +21,22 @@ pub struct ExpectationResult {
     pub name: String,
     /// Whether it holds; `None`: not judged (a `sometimes` in a single run, a search cut off before it could be known).
     pub ok: Option<bool>,
+    /// Why it does not hold, or was not judged.
+    pub detail: Option<String>,
+    /// The short text of a schedule that breaks it.
+    pub schedule: Option<String>,
+}
+
+impl ExpectationResult {
+    fn value(&self) -> Value {
+        let mut out = json!({ "name": self.name, "ok": self.ok });
+        for (key, value) in [("detail", &self.detail), ("schedule", &self.schedule)] {
+            if let Some(value) = value {
+                out[key] = json!(value);
+            }
+        }
+        out
+    }
 }
 
 /// A finding as scripts see it.
@@ -93,6 +112,8 @@ pub struct RunResult {
     pub causes: Vec<(String, u64)>,
     /// SHA-256 of the full step record, in hexadecimal digits.
     pub digest: String,
+    /// The user ended the run before its own end.
+    pub partial: bool,
 }
 
 /// The result of `explore`.
@@ -134,7 +155,7 @@ pub struct TestCase {
 }
 
 fn expectations(all: &[ExpectationResult]) -> Value {
-    all.iter().map(|e| json!({ "name": e.name, "ok": e.ok })).collect()
+    all.iter().map(ExpectationResult::value).collect()
 }
 
 fn findings(all: &[FindingLine]) -> Value {
@@ -159,7 +180,7 @@ pub fn run(r: &RunResult) -> Value {
         r.latency.iter().map(|(timer, s)| (timer.clone(), summary(s))).collect();
     let causes: Map<String, Value> =
         r.causes.iter().map(|(cause, ns)| (cause.clone(), json!(ns))).collect();
-    json!({
+    let mut out = json!({
         "schema": SCHEMA,
         "scenario": r.scenario,
         "kernel": r.kernel,
@@ -173,7 +194,11 @@ pub fn run(r: &RunResult) -> Value {
         "latency": latency,
         "causes_ns": causes,
         "digest": r.digest,
-    })
+    });
+    if r.partial {
+        out["partial"] = json!(true);
+    }
+    out
 }
 
 /// The object of `explore`. `within` is there only where the scenario's own bounds cut the search off.
@@ -206,11 +231,26 @@ pub fn explore(r: &ExploreResult) -> Value {
     if !r.within.is_empty() {
         out["within"] = json!(r.within);
     }
+    if e.bounds.iter().any(|b| b.name == INTERRUPTED) {
+        out["partial"] = json!(true);
+    }
     out
 }
 
-/// The object of `test`: its cases, and how many are ok, failed and inconclusive.
-pub fn test(cases: &[TestCase]) -> Value {
+/// A case of `test` that was not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedCase {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The kernel.
+    pub kernel: String,
+    /// What the kernel lacks.
+    pub reason: String,
+}
+
+/// The object of `test`: its cases, and how many are ok, failed and inconclusive. What was skipped, and that the suite was
+/// interrupted, is there only where it is so.
+pub fn test(cases: &[&TestCase], skipped: &[SkippedCase], partial: bool) -> Value {
     let with_code = |code: u8| cases.iter().filter(|c| c.exit_code == code).count();
     let list: Value = cases
         .iter()
@@ -224,13 +264,21 @@ pub fn test(cases: &[TestCase]) -> Value {
             })
         })
         .collect();
-    json!({
+    let mut out = json!({
         "schema": SCHEMA,
         "cases": list,
         "ok": with_code(0),
         "failed": with_code(1),
         "inconclusive": with_code(3),
-    })
+    });
+    if !skipped.is_empty() {
+        let one = |s: &SkippedCase| json!({ "scenario": s.scenario, "kernel": s.kernel, "reason": s.reason });
+        out["skipped"] = skipped.iter().map(one).collect();
+    }
+    if partial {
+        out["partial"] = json!(true);
+    }
+    out
 }
 
 /// The object of `replay`: the findings, and every step up to `until` with what it changed. Times in nanoseconds.

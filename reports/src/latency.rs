@@ -192,11 +192,47 @@ struct PerCpu {
     over: u64,
 }
 
+/// How far a periodic timer falls behind the times at which it would expire if each period were exact.
+///
+/// A timer whose callback arms it again with a relative start counts each period from that start: what the callback was
+/// late, and what it did before, is lost for ever, and adds up. A timer that is armed anywhere else begins anew.
+#[derive(Clone, Debug, Default)]
+struct Drift {
+    /// The last expiry: its programmed time, when its callback began and ended.
+    last: Option<(u64, u64, u64)>,
+    now: u64,
+    most: Option<u64>,
+}
+
+/// What is behind counts, not where a run stands.
+impl PartialEq for Drift {
+    fn eq(&self, other: &Drift) -> bool {
+        self.most == other.most
+    }
+}
+
+impl Eq for Drift {}
+
+impl Drift {
+    fn record(&mut self, e: &Expiry) {
+        let armed = e.armed.0;
+        match self.last {
+            Some((due, from, to)) if (from..=to).contains(&armed) && e.programmed > e.armed => {
+                self.now = self.now.saturating_add(armed.saturating_sub(due));
+                self.most = self.most.max(Some(self.now));
+            }
+            _ => self.now = 0,
+        }
+        self.last = Some((e.programmed.0, e.callback.0, e.exit.0));
+    }
+}
+
 /// The lateness of the expiries of a run: overall, per timer and per CPU.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Latencies {
     all: Histogram,
     timers: BTreeMap<u32, Histogram>,
+    drifts: BTreeMap<u32, Drift>,
     cpus: BTreeMap<CpuId, PerCpu>,
 }
 
@@ -206,6 +242,7 @@ impl Latencies {
         let ns = expiry.late_ns();
         self.all.record(ns);
         self.timers.entry(expiry.timer).or_default().record(ns);
+        self.drifts.entry(expiry.timer).or_default().record(expiry);
         let cpu = self.cpus.entry(expiry.cpu).or_default();
         cpu.all.record(ns);
         let us = usize::try_from(ns / 1000).unwrap_or(usize::MAX);
@@ -223,6 +260,10 @@ impl Latencies {
         for (t, h) in &other.timers {
             self.timers.entry(*t).or_default().merge(h);
         }
+        for (t, d) in &other.drifts {
+            let ours = self.drifts.entry(*t).or_default();
+            (ours.most, ours.last) = (ours.most.max(d.most), None);
+        }
         for (c, theirs) in &other.cpus {
             let ours = self.cpus.entry(*c).or_default();
             ours.all.merge(&theirs.all);
@@ -237,6 +278,12 @@ impl Latencies {
     /// All expiries.
     pub fn overall(&self) -> &Histogram {
         &self.all
+    }
+
+    /// How far a timer fell behind, in nanoseconds: the most over the run, and over all runs that were merged. `None`: no
+    /// callback of it armed it again.
+    pub fn drift_ns(&self, timer: u32) -> Option<u64> {
+        self.drifts.get(&timer).and_then(|d| d.most)
     }
 
     /// The expiries of each timer, by its index into the run's table of names.

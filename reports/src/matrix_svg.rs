@@ -37,7 +37,7 @@ pub fn matrix_svg(cases: &[Case], command: &str, theme: Theme) -> String {
     let mut kernels: Vec<&str> = Vec::new();
     let mut scenarios: Vec<&str> = Vec::new();
     let mut at: BTreeMap<(&str, &str), Outcome> = BTreeMap::new();
-    for c in cases {
+    for c in cases.iter().filter(|c| c.state != CaseState::Skipped) {
         if !kernels.contains(&c.kernel.as_str()) {
             kernels.push(&c.kernel);
         }
@@ -99,8 +99,8 @@ fn outcome(c: &Case) -> Outcome {
     match (c.state, c.note.strip_prefix("finds ")) {
         (CaseState::Failed, _) => Outcome::Failed,
         (CaseState::Incomplete, _) => Outcome::Incomplete,
-        (CaseState::Ok, Some(classes)) => Outcome::Finds(classes.to_string()),
-        (CaseState::Ok, None) => Outcome::Clean,
+        (CaseState::Ok | CaseState::Skipped, Some(classes)) => Outcome::Finds(classes.to_string()),
+        (CaseState::Ok | CaseState::Skipped, None) => Outcome::Clean,
     }
 }
 

@@ -146,6 +146,7 @@ impl OutDir {
             hidden.push(format!(".{}.{suffix}", std::process::id()));
             parent.join(hidden)
         };
+        sweep(&parent, name);
         let (new, old) = (aside("new"), aside("old"));
         io("create", &new, fs::create_dir(&new))?;
         Ok(OutDir { dir: dir.to_path_buf(), new, old, was_there, finished: false })
@@ -193,6 +194,41 @@ impl Drop for OutDir {
             let _ = fs::remove_dir_all(&self.new);
         }
     }
+}
+
+/// Writes one file, all or nothing: beside its place and then renamed. What is no plain file (a terminal, a pipe, a
+/// device) is written to as it is.
+///
+/// # Errors
+/// See [`OutError`]; the file that was there is there still.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), OutError> {
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => {
+            let why = "it is a folder".to_string();
+            return Err(OutError::Foreign { path: path.to_path_buf(), why });
+        }
+        Ok(meta) if !meta.is_file() => {
+            let mut file = io("open", path, fs::OpenOptions::new().write(true).open(path))?;
+            return io("write", path, file.write_all(bytes));
+        }
+        _ => {}
+    }
+    let Some(name) = path.file_name() else {
+        return Err(OutError::Name(path.display().to_string()));
+    };
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(format!(".{}.new", std::process::id()));
+    let aside = path.with_file_name(hidden);
+    let put = (|| {
+        let mut file = io("create", &aside, fs::File::create(&aside))?;
+        io("write", path, file.write_all(bytes))?;
+        io("create", path, fs::rename(&aside, path))
+    })();
+    if put.is_err() {
+        let _ = fs::remove_file(&aside);
+    }
+    put
 }
 
 fn check_names(files: &[(String, Vec<u8>)]) -> Result<(), OutError> {
@@ -244,19 +280,49 @@ fn is_result(path: &Path) -> bool {
     has("schema") && (has("cases") || of_scenario || has("costs") && has("checks"))
 }
 
-/// Puts the new folder in place of the old one.
+/// Puts the new folder in place of the old one. On Linux the two change places in one step, so that whoever looks, or
+/// ends the program, at any moment finds one or the other.
 fn swap(dir: &Path, new: &Path, old: &Path, was_there: bool) -> Result<(), OutError> {
-    if was_there {
-        io("move aside", dir, fs::rename(dir, old))?;
+    if !was_there {
+        return io("create", dir, fs::rename(new, dir));
     }
+    if exchange(new, dir) {
+        return io("remove", new, fs::remove_dir_all(new));
+    }
+    io("move aside", dir, fs::rename(dir, old))?;
     if let Err(source) = fs::rename(new, dir) {
-        if was_there {
-            io("move back", old, fs::rename(old, dir))?;
-        }
+        io("move back", old, fs::rename(old, dir))?;
         return Err(OutError::Io { doing: "create", path: dir.to_path_buf(), source });
     }
-    if was_there {
-        io("remove", old, fs::remove_dir_all(old))?;
+    io("remove", old, fs::remove_dir_all(old))
+}
+
+/// Lets two folders change places; `false` where the system cannot do that.
+#[cfg(target_os = "linux")]
+fn exchange(a: &Path, b: &Path) -> bool {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: &Path, _: &Path) -> bool {
+    false
+}
+
+/// Removes what earlier runs left beside the folder when they were killed: folders of ours whose program is gone.
+fn sweep(parent: &Path, name: &std::ffi::OsStr) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    let prefix = format!(".{}.", name.to_string_lossy());
+    for entry in entries.flatten() {
+        let left = entry.file_name().to_string_lossy().into_owned();
+        let pid = left
+            .strip_prefix(&prefix)
+            .and_then(|rest| rest.strip_suffix(".new").or_else(|| rest.strip_suffix(".old")));
+        let Some(pid) = pid.and_then(|pid| pid.parse::<u32>().ok()) else { continue };
+        let processes = Path::new("/proc");
+        let gone = processes.join("self").exists() && !processes.join(pid.to_string()).exists();
+        if gone && entry.path().is_dir() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
-    Ok(())
 }

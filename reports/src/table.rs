@@ -14,6 +14,8 @@ pub enum CaseState {
     Failed,
     /// A bound was hit before all was decided.
     Incomplete,
+    /// It was not run: the kernel lacks what it uses.
+    Skipped,
 }
 
 impl CaseState {
@@ -22,6 +24,7 @@ impl CaseState {
             CaseState::Ok => "ok",
             CaseState::Failed => "FAIL",
             CaseState::Incomplete => "INCOMPLETE",
+            CaseState::Skipped => "skip",
         }
     }
 }
@@ -59,7 +62,7 @@ pub fn table(cases: &[Case]) -> String {
         let line: Vec<&str> = columns.iter().map(|c| c[row].as_str()).collect();
         let _ = writeln!(out, "{}", line.join("  ").trim_end());
     }
-    for c in cases.iter().filter(|c| c.state != CaseState::Ok) {
+    for c in cases.iter().filter(|c| !matches!(c.state, CaseState::Ok | CaseState::Skipped)) {
         let word = c.state.word();
         let indent = word.len() + 2;
         let _ = writeln!(out, "\n{word}  {} on {}", c.scenario, c.kernel);
@@ -78,7 +81,12 @@ pub fn table(cases: &[Case]) -> String {
 fn sum(cases: &[Case]) -> String {
     let n = |state| cases.iter().filter(|c| c.state == state).count() as u64;
     let mut parts = vec![format!("{} ok", grouped(n(CaseState::Ok)))];
-    for (state, word) in [(CaseState::Failed, "failed"), (CaseState::Incomplete, "incomplete")] {
+    let others = [
+        (CaseState::Failed, "failed"),
+        (CaseState::Incomplete, "incomplete"),
+        (CaseState::Skipped, "skipped"),
+    ];
+    for (state, word) in others {
         if n(state) > 0 {
             parts.push(format!("{} {word}", grouped(n(state))));
         }

@@ -374,7 +374,9 @@ fn timed_runs_judge_limits_and_what_was_found() {
         "",
         "never(USE_AFTER_FREE), never(DOUBLE_FREE), sometimes(called(\"f\")), never(called(\"f\")),
          latency(of: \"m\", p50: \"2us\", max: \"9us\"), latency(of: \"m[7]\", p99: \"1us\"),
-         latency(of: \"m[8]\", max: \"1us\")",
+         latency(of: \"m[8]\", max: \"1us\"), drift(of: \"m\", max: \"2us\"),
+         drift(of: \"m[8]\", max: \"2us\"), hold(lock: \"m.lru_lock\", max: \"15us\"),
+         hold(lock: \"m.bucket.lock\", max: \"15us\")",
     );
     let world = world(&scenario, &source, "v6.7");
     let mut judge = Judge::new(&scenario, &source, &world, None);
@@ -398,10 +400,14 @@ fn timed_runs_judge_limits_and_what_was_found() {
         samples.add("m[7]", late);
     }
     samples.add("mm[7]", 1_000_000);
+    samples.drifts.insert("m[7]".to_string(), 2_001);
+    samples.held.insert("m.lru_lock".to_string(), 15_000);
     let results = judge.timed_results(&samples);
     let oks: Vec<Option<bool>> = results.iter().map(|j| j.ok).collect();
     let (yes, no) = (Some(true), Some(false));
-    assert_eq!(oks, [no, yes, None, None, yes, no, None, no]);
+    // What was not tried does not hold: a timer that never expired, a lock that nobody took.
+    assert_eq!(oks, [no, yes, None, None, yes, no, no, no, no, yes, no, no]);
+    assert_eq!(results[7].detail.as_deref(), Some("drift of m: 2us 1ns > 2us"));
     assert_eq!(results[5].detail.as_deref(), Some("p99 of m[7]: 9us > 1us"));
 }
 

@@ -174,7 +174,9 @@ impl<M: Model> Search<'_, '_, M> {
         let stuck = if complete { self.exec.stuck() } else { Vec::new() };
         let mem = machine.mem.borrow();
         self.tally.count(&mem, ended, !stuck.is_empty());
-        observer.execution(&View::linear(machine, &mem, ended, &stuck));
+        let picks = || self.path.clone();
+        let picks: Option<&dyn Fn() -> Vec<Pick>> = Some(&picks);
+        observer.execution(&View { picks, ..View::linear(machine, &mem, ended, &stuck) });
         let keys = mem.finding_keys();
         drop(mem);
         if self.tally.schedules.is_multiple_of(1024) {

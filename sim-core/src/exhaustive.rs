@@ -236,6 +236,6 @@ impl Observer for Cancelled<'_> {
         self.observer.execution(view);
     }
     fn go_on(&mut self) -> bool {
-        self.stop.load(Ordering::Relaxed) >= self.me
+        self.stop.load(Ordering::Relaxed) >= self.me && self.observer.go_on()
     }
 }

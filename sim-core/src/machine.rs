@@ -485,6 +485,27 @@ impl Machine {
         }
     }
 
+    /// How many objects there are by now; they are numbered from 0.
+    pub fn objects(&self) -> u32 {
+        self.mem.borrow().values.len() as u32
+    }
+
+    /// What people call an object, without the numbers that tell it from others of its kind: `flows.lru_lock` for
+    /// `flows.lru_lock.0`, `bpf_hrtimer.expires` for a member of any `bpf_hrtimer`.
+    pub fn kind_name(&self, obj: Obj) -> String {
+        if let Some(n) = self.obj_names.get(&obj.0) {
+            return without_numbers(n);
+        }
+        let mem = self.mem.borrow();
+        let Some(a) = mem.meta[obj.index()].alloc.checked_sub(1) else { return String::new() };
+        let alloc = &mem.allocs[a as usize];
+        let ty = &mem.types[alloc.ty.0 as usize];
+        match (obj.0 - alloc.base.0).checked_sub(1) {
+            None => ty.name.clone(),
+            Some(f) => format!("{}.{}", ty.name, ty.fields.get(f as usize).map_or("?", |f| f)),
+        }
+    }
+
     fn number_of(&self, mem: &Mem, a: usize) -> usize {
         let me = &mem.allocs[a];
         let born = |x: &Alloc| x.born.map_or(0, |b| b.step);
@@ -505,4 +526,11 @@ impl Machine {
         };
         known.then(|| self.obj_name(p.alive()))
     }
+}
+
+/// A name without its indices: neither `[0]` nor a part that is a number.
+fn without_numbers(name: &str) -> String {
+    let parts = name.split(['.', '[', ']']);
+    let named = |part: &&str| !part.is_empty() && !part.bytes().all(|b| b.is_ascii_digit());
+    parts.filter(named).collect::<Vec<_>>().join(".")
 }

@@ -267,6 +267,43 @@ impl<'a> Replay<'a> {
     }
 }
 
+/// Follows a schedule as far as it fits, and goes on where it does not: a step that cannot happen in its turn is left out,
+/// and so is an alternative that is not there. What a schedule of one kernel comes to on another.
+pub struct Follow<'a> {
+    schedule: &'a Schedule,
+    at: usize,
+    left_out: u32,
+}
+
+impl<'a> Follow<'a> {
+    /// From the start of the schedule.
+    pub fn new(schedule: &'a Schedule) -> Follow<'a> {
+        Follow { schedule, at: 0, left_out: 0 }
+    }
+
+    /// How many steps were left out.
+    pub fn left_out(&self) -> u32 {
+        self.left_out
+    }
+}
+
+impl Policy for Follow<'_> {
+    fn begin(&mut self) {
+        (self.at, self.left_out) = (0, 0);
+    }
+
+    fn pick(&mut self, choice: &Choice<'_>) -> Result<Pick, Diverged> {
+        while let Some(pick) = self.schedule.picks.get(self.at) {
+            self.at += 1;
+            if choice.ready.contains(&pick.ctx) && pick.alt < (choice.alternatives)(pick.ctx) {
+                return Ok(*pick);
+            }
+            self.left_out += 1;
+        }
+        Ok(Pick { ctx: default_pick(choice), alt: 0 })
+    }
+}
+
 impl Policy for Replay<'_> {
     fn begin(&mut self) {
         self.at = 0;

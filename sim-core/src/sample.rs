@@ -49,7 +49,9 @@ pub fn sample<M: Model>(
         let stuck = if ended == Ended::Complete { exec.stuck() } else { Vec::new() };
         let mem = machine.mem.borrow();
         tally.count(&mem, &ended, !stuck.is_empty());
-        observer.execution(&View::linear(machine, &mem, &ended, &stuck));
+        let taken = || recorded.picks.clone();
+        let picks: Option<&dyn Fn() -> Vec<Pick>> = Some(&taken);
+        observer.execution(&View { picks, ..View::linear(machine, &mem, &ended, &stuck) });
         let keys: Vec<FindingKey> = mem.finding_keys();
         drop(mem);
         if tally.schedules.is_multiple_of(1024) {

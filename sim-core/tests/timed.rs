@@ -2,10 +2,14 @@
 #![allow(clippy::unwrap_used)]
 
 use std::cell::RefCell;
+use timerace_core::exec::Exec;
 use timerace_core::machine::{Body, CtxKind, CtxSpec};
 use timerace_core::mem::QueueVar;
+use timerace_core::schedule::Pick;
 use timerace_core::step::{Gate, Rel};
-use timerace_core::timed::{Costs, TimedEnd, TimedOptions, TimedRun, Unwatched, run_timed};
+use timerace_core::timed::{
+    Cause, Costs, Holds, TimedEnd, TimedOptions, TimedRun, Unwatched, Watch, run_timed,
+};
 use timerace_core::{CpuId, CtxId, Cx, Machine, Mem, Model, Nanos, Setup, Var, site};
 
 /// One task per entry of `work` (CPU, nanoseconds), one timer interrupt line per CPU that takes 10 us, a flag.
@@ -331,4 +335,59 @@ fn steps_that_nobody_can_see_between_may_happen_at_once() {
         steps += fast.0.steps;
     }
     assert!(steps > 50_000, "{steps} steps show little");
+}
+
+/// Looks at locks, and goes on for so many steps.
+struct Watching(Holds, u32);
+
+impl Watch for Watching {
+    fn expiry(&mut self, _: &timerace_core::result::Expiry, _: &[(Cause, u64)]) {}
+
+    fn before<M: Model>(&mut self, exec: &Exec<'_, M>, _: Pick) {
+        self.0.before(exec);
+    }
+
+    fn go_on(&mut self) -> bool {
+        self.1 = self.1.saturating_sub(1);
+        self.1 > 0
+    }
+}
+
+fn watched(tasks: &[(u16, Vec<Do>)], steps: u32) -> (TimedRun, [Option<u64>; 2]) {
+    let (machine, model) = boot(2, tasks);
+    let options = TimedOptions {
+        seed: 1,
+        costs: Costs::free(),
+        until: None,
+        expiries: None,
+        max_steps: 100_000,
+        goes_on: false,
+    };
+    let mut watch = Watching(Holds::new(["lock", "other"].map(str::to_string)), steps);
+    let (run, _) = run_timed(&machine, &model, &options, &mut watch);
+    watch.0.end(&machine, run.virtual_ns);
+    (run, ["lock", "other"].map(|n| watch.0.longest_ns(n)))
+}
+
+#[test]
+fn the_longest_hold_of_a_lock_counts_interrupts_that_come_in_between() {
+    let short = (0, vec![Do::Lock, Do::Work(300), Do::Unlock, Do::Lock, Do::Work(200), Do::Unlock]);
+    assert_eq!(watched(std::slice::from_ref(&short), 1_000).1, [Some(300), None]);
+    // The second one waits for the first: that is not holding.
+    let later = (1, vec![Do::Work(100), Do::Lock, Do::Work(250), Do::Unlock]);
+    assert_eq!(watched(&[short, later], 1_000).1, [Some(300), None]);
+    // An interrupt of 10 us comes while it is held.
+    let hit = (0, vec![Do::Arm(100), Do::Lock, Do::Work(500), Do::Unlock]);
+    assert_eq!(watched(&[hit], 1_000).1, [Some(10_500), None]);
+    // What is held at the end is held until then.
+    let kept = (0, vec![Do::Lock, Do::Work(700)]);
+    let (run, held) = watched(&[kept], 1_000);
+    assert_eq!((run.ended, held), (TimedEnd::Idle, [Some(700), None]));
+}
+
+#[test]
+fn a_watcher_can_end_a_run() {
+    let long = (0, vec![Do::Work(1); 100]);
+    let (run, _) = watched(&[long], 10);
+    assert_eq!((run.ended, run.steps), (TimedEnd::Stopped, 10));
 }

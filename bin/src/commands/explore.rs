@@ -46,7 +46,7 @@ pub fn explore(
     if common.format == Format::Json {
         output::print(&json::text(&json::explore(&found.result(&s))));
     } else {
-        output::print(&human(common, &s, &found, full));
+        output::print(&human(common, &s, args, &found, full));
     }
     Ok(found.exit_code())
 }
@@ -58,7 +58,13 @@ pub fn default_dir(s: &Session) -> PathBuf {
 }
 
 /// What people read: each distinct finding, what was covered, the expectations.
-pub fn human(common: &Common, s: &Session, found: &Searched, full: bool) -> String {
+pub fn human(
+    common: &Common,
+    s: &Session,
+    args: &SearchArgs,
+    found: &Searched,
+    full: bool,
+) -> String {
     let mut out = String::new();
     for (rec, i) in &found.records {
         if full {
@@ -72,14 +78,23 @@ pub fn human(common: &Common, s: &Session, found: &Searched, full: bool) -> Stri
         out.push_str("note: stopped at the first bug; --keep-going lists all distinct ones\n\n");
     }
     out.push_str(&cover(&found.exploration, &found.scope));
-    out.push_str(&expectations(s, &found.judged));
+    out.push_str(&expectations(s, &found.judged, &|i| match found.shown(i) {
+        // Findings have said how to repeat them.
+        Some((_, Some(_))) => None,
+        Some((rec, None)) => Some(s.origin().replay(&rec.text)),
+        None => Some([vec![s.origin().command("explore")], args.flags()].concat().join(" ")),
+    }));
     out
 }
 
-/// A line per expectation, with the line of the file where it does not hold.
-pub fn expectations(s: &Session, judged: &[Judged]) -> String {
+/// A line per expectation, with the line of the file where it does not hold, and the command that repeats it.
+pub fn expectations(
+    s: &Session,
+    judged: &[Judged],
+    repeat: &dyn Fn(usize) -> Option<String>,
+) -> String {
     let mut out = String::from("\n");
-    for j in judged {
+    for (i, j) in judged.iter().enumerate() {
         let word = match j.ok {
             Some(true) => "ok",
             Some(false) => "FAIL",
@@ -93,6 +108,9 @@ pub fn expectations(s: &Session, judged: &[Judged]) -> String {
             let _ = write!(out, "  ({}:{})", s.source.name, j.line);
         }
         out.push('\n');
+        if let Some(repeat) = repeat(i).filter(|_| j.ok == Some(false)) {
+            let _ = writeln!(out, "      repeat: {repeat}");
+        }
     }
     out
 }

@@ -52,19 +52,7 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
         }
         Command::Report { path, only } => report::report(common, path, only.as_deref()),
         Command::Verify { file, recount } => verify::verify(common, file, *recount),
-        Command::Test { paths, kernel, with, without, pattern, max_schedules, set, max_cells } => {
-            let wanted = test::Wanted {
-                paths,
-                kernels: kernel,
-                with,
-                without,
-                pattern: pattern.as_deref(),
-                max_schedules: *max_schedules,
-                set,
-                max_cells: *max_cells,
-            };
-            test::test(common, &wanted)
-        }
+        Command::Test(args) => test::test(common, args),
         Command::Sweep { file, axis, kernel, with, without, mode, search, seeds, costs } => {
             let wanted = sweep::Wanted {
                 file,

@@ -6,18 +6,21 @@ use crate::fail::{Fail, code};
 use crate::finals::Finals;
 use crate::saved::{self, COSTS, File};
 use crate::session::Session;
-use crate::{output, parallel};
+use crate::{interrupt, output, parallel};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::BufWriter;
 use timerace_core::Nanos;
 use timerace_core::dpor::{Observer, View};
+use timerace_core::exec::Exec;
+use timerace_core::machine::Model;
 use timerace_core::policy::Ended;
 use timerace_core::record::record_timed;
 use timerace_core::result::{Expiry, Verdict};
+use timerace_core::schedule::Pick;
 use timerace_core::timed::trace::Tracer;
-use timerace_core::timed::{Cause, TimedEnd, TimedOptions, TimedRun, Watch, run_timed};
+use timerace_core::timed::{Cause, Holds, TimedEnd, TimedOptions, TimedRun, Watch, run_timed};
 use timerace_kernel::world::Stop;
 use timerace_reports::causes::Causes;
 use timerace_reports::ftrace::FtraceText;
@@ -32,7 +35,7 @@ use timerace_reports::rows::{Rows, Sink};
 use timerace_reports::theme::Theme;
 use timerace_reports::timeline_svg::{TimelinePlot, timeline_svg};
 use timerace_scenarios::costs;
-use timerace_scenarios::judge::{self, Judge, Judged, Lateness};
+use timerace_scenarios::judge::{self, Judge, Judged, Measured};
 
 /// A run without an end of its own stops here; that is a bound, never a pass.
 const MAX_STEPS: u64 = 100_000_000;
@@ -81,6 +84,7 @@ struct Collect<'m> {
     latencies: Latencies,
     causes: Causes,
     rows: Rows<'m>,
+    holds: Holds,
 }
 
 impl Watch for Collect<'_> {
@@ -92,6 +96,14 @@ impl Watch for Collect<'_> {
         self.latencies.record(e);
         self.causes.record(e, causes);
         self.rows.expiry(e, causes);
+    }
+
+    fn before<M: Model>(&mut self, exec: &Exec<'_, M>, _: Pick) {
+        self.holds.before(exec);
+    }
+
+    fn go_on(&mut self) -> bool {
+        !interrupt::asked()
     }
 }
 
@@ -124,13 +136,20 @@ fn cannot(e: &dyn std::fmt::Display) -> Fail {
 
 fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
     let (machine, model) = s.boot(true)?;
-    let options = options(s, seed);
+    let mut options = options(s, seed);
     let end = Finals(&model);
     let mut judge = Judge::new(&s.scenario, &s.source.text, &s.world, Some(&end));
     let rows = Rows::new(&machine, |t| model.timer_name(t), to.csv, to.timehist);
     let rows = rows.map_err(|e| cannot(&e))?;
-    let mut watch = Collect { latencies: Latencies::default(), causes: Causes::default(), rows };
+    let mut watch = Collect {
+        latencies: Latencies::default(),
+        causes: Causes::default(),
+        rows,
+        holds: Holds::new(judge.locks()),
+    };
     machine.set_marking(judge.needs_marks());
+    // Who looks at locks must see every step.
+    options.goes_on &= watch.holds.is_empty();
     let (run, exec) = match to.trace {
         None => run_timed(&machine, &model, &options, &mut watch),
         Some(out) => {
@@ -143,6 +162,7 @@ fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
             done
         }
     };
+    watch.holds.end(&machine, run.virtual_ns);
     let own_end = match s.world.stop {
         Stop::Idle => run.ended == TimedEnd::Idle,
         Stop::Time(_) => matches!(run.ended, TimedEnd::Idle | TimedEnd::Time),
@@ -157,9 +177,9 @@ fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
     let names = model.timer_names();
     let found = machine.with_mem(|m| m.findings(machine.names()));
     let findings = distinct(&found, &s.kernel_name());
-    let judged = judge.timed_results(&Late { of: &watch.latencies, names: &names });
-    let expectations =
-        judged.iter().map(|j| ExpectationResult { name: j.name.clone(), ok: j.ok }).collect();
+    let judged =
+        judge.timed_results(&Late { of: &watch.latencies, names: &names, holds: &watch.holds });
+    let expectations = expectation_results(&judged);
     Ok(Timed {
         verdict: judge::verdict(!findings.is_empty(), &judged, !own_end),
         exit_code: judge::exit_code(&judged, !own_end),
@@ -177,27 +197,56 @@ fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
     })
 }
 
+/// Judgements as results name them.
+pub fn expectation_results(judged: &[Judged]) -> Vec<ExpectationResult> {
+    let one = |j: &Judged| ExpectationResult {
+        name: j.name.clone(),
+        ok: j.ok,
+        detail: j.detail.clone(),
+        schedule: None,
+    };
+    judged.iter().map(one).collect()
+}
+
 /// Latencies as limits ask for them: of an element, or of all elements of a map.
 struct Late<'l> {
     of: &'l Latencies,
     names: &'l [String],
+    holds: &'l Holds,
 }
 
-impl Lateness for Late<'_> {
+impl Late<'_> {
+    /// Timers of an element, or of all elements of a map.
+    fn meant<'n>(&'n self, of: &'n str) -> impl Fn(u32) -> bool + 'n {
+        move |timer| {
+            self.names.get(timer as usize).is_some_and(|name| {
+                name == of || name.strip_prefix(of).is_some_and(|rest| rest.starts_with('['))
+            })
+        }
+    }
+}
+
+impl Measured for Late<'_> {
     fn late_ns(&self, of: &str, share: (u64, u64)) -> Option<u64> {
-        let meant = |name: &String| {
-            let map = name.strip_prefix(of).is_some_and(|rest| rest.starts_with('['));
-            name == of || map
-        };
         let mut all = Histogram::default();
-        let named = |i: u32| self.names.get(i as usize).is_some_and(meant);
-        for (_, h) in self.of.timers().filter(|(i, _)| named(*i)) {
+        let meant = self.meant(of);
+        for (_, h) in self.of.timers().filter(|(i, _)| meant(*i)) {
             all.merge(h);
         }
         let n = all.count();
         (n > 0).then(|| {
             if share.0 == share.1 { all.max_ns() } else { all.percentile_ns(share.0, share.1) }
         })
+    }
+
+    fn drift_ns(&self, of: &str) -> Option<u64> {
+        let meant = self.meant(of);
+        let timers = self.of.timers().map(|(i, _)| i).filter(|i| meant(*i));
+        timers.filter_map(|i| self.of.drift_ns(i)).max()
+    }
+
+    fn held_ns(&self, lock: &str) -> Option<u64> {
+        self.holds.longest_ns(lock)
     }
 }
 
@@ -273,6 +322,7 @@ fn result(s: &Session, seed: u64, t: &Timed) -> RunResult {
         latency: t.latencies.summaries(&t.names),
         causes: t.causes.clone(),
         digest: t.run.digest.iter().map(|b| format!("{b:02x}")).collect(),
+        partial: t.run.ended == TimedEnd::Stopped,
     }
 }
 
@@ -295,8 +345,10 @@ fn human(s: &Session, seed: u64, t: &Timed) -> String {
         let _ = writeln!(out, "\nBUG   {}  (step {})", f.message, f.step);
         let _ = writeln!(out, "      repeat: {}", command(s, seed));
     }
-    out.push_str(&expectations(s, &t.judged));
-    if t.cut_off {
+    out.push_str(&expectations(s, &t.judged, &|_| Some(command(s, seed))));
+    if t.run.ended == TimedEnd::Stopped {
+        out.push_str("\nINCONCLUSIVE: the run was interrupted; the result is partial\n");
+    } else if t.cut_off {
         out.push_str("\nINCONCLUSIVE: the run was cut off by a limit of steps or expiries\n");
     }
     let how = if s.costs.calibrated { "calibrated" } else { "not calibrated" };
@@ -397,13 +449,21 @@ fn plot<'t>(s: &Session, seed: u64, t: &'t Timed) -> LatencyPlot<'t> {
 pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8, Fail> {
     s.note_first_values(common);
     let seeds: Vec<u64> = (from..=to).collect();
-    let runs = parallel::map(&seeds, common.jobs, |seed| once(s, *seed));
-    let runs: Vec<Timed> = runs.into_iter().collect::<Result<_, _>>()?;
+    let runs = parallel::map(&seeds, common.jobs, |seed| {
+        (!interrupt::asked()).then(|| once(s, *seed).map(|t| (*seed, t)))
+    });
+    let runs: Vec<(u64, Timed)> = runs.into_iter().flatten().collect::<Result<_, _>>()?;
+    let runs: Vec<(u64, Timed)> =
+        runs.into_iter().filter(|(_, t)| t.run.ended != TimedEnd::Stopped).collect();
+    let partial = interrupt::asked();
+    if runs.is_empty() {
+        return Ok(code::INTERRUPTED);
+    }
     let mut merged = Latencies::default();
     let mut findings: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     let mut codes = Vec::new();
     let mut first_failing = None;
-    for (seed, t) in seeds.iter().zip(&runs) {
+    for (seed, t) in &runs {
         merged.merge(&t.latencies);
         for f in &t.findings {
             findings.entry(f.message.clone()).or_insert((0, *seed)).0 += 1;
@@ -413,7 +473,7 @@ pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8,
         }
         codes.push(t.exit_code);
     }
-    let names = &runs[0].names;
+    let names = &runs[0].1.names;
     if common.format == Format::Json {
         let list: Vec<_> = findings
             .iter()
@@ -421,15 +481,22 @@ pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8,
             .collect();
         let latency: serde_json::Map<String, serde_json::Value> =
             merged.summaries(names).into_iter().map(|(n, l)| (n, json::summary(&l))).collect();
-        output::print_json(&json!({
+        let mut value = json!({
             "schema": 1, "scenario": s.scenario.name.node, "kernel": s.kernel_name(),
             "seeds": [from, to], "runs": runs.len(), "findings": list,
             "first_failing_seed": first_failing, "latency": latency,
-        }));
+        });
+        if partial {
+            value["partial"] = json!(true);
+        }
+        output::print_json(&value);
     } else {
         let n = runs.len();
         let mut out =
             format!("{}  {}  seeds {from}..{to}\n\n", s.scenario.name.node, s.kernel_name());
+        if partial {
+            let _ = writeln!(out, "interrupted: {n} of {} seeds were run\n", seeds.len());
+        }
         if merged.overall().count() > 0 {
             out.push_str(&merged.overall().terminal());
         }

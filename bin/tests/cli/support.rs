@@ -57,15 +57,26 @@ impl Ran {
     }
 }
 
-/// Runs `timerace ARGS` in a folder, without any setting of the caller's environment.
+/// The program, in a folder, without any setting of the caller's environment.
+pub fn program(dir: &Dir) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_timerace"));
+    command.current_dir(&dir.0);
+    for name in ["TIMERACE_KERNEL", "TIMERACE_COLOR", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "CI"]
+    {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs `timerace ARGS` in a folder.
 pub fn timerace(dir: &Dir, args: &[&str]) -> Ran {
-    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_timerace"))
-        .args(args)
-        .current_dir(&dir.0)
-        .env_remove("TIMERACE_KERNEL")
-        .env_remove("TIMERACE_COLOR")
-        .output()
-        .unwrap();
+    timerace_with(dir, args, &[])
+}
+
+/// The same with settings of the environment.
+pub fn timerace_with(dir: &Dir, args: &[&str], env: &[(&str, &str)]) -> Ran {
+    let ran = program(dir).args(args).envs(env.iter().copied()).output().unwrap();
+    let Output { status, stdout, stderr } = ran;
     let err = String::from_utf8_lossy(&stderr).into_owned();
     assert!(!err.contains("internal error"), "{args:?}: {err}");
     Ran {

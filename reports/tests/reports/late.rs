@@ -256,3 +256,34 @@ fn check_numbers(svg: &str) {
         assert!(decimals <= 2, "{word}");
     }
 }
+
+#[test]
+fn drift_is_what_a_timer_that_arms_itself_loses() {
+    use timerace_core::result::Expiry;
+    let mut all = Latencies::default();
+    let expiry = |due: u64, armed: u64, late: u64| Expiry {
+        timer: 0,
+        cpu: CpuId(0),
+        armed: Nanos(armed),
+        programmed: Nanos(due),
+        irq: None,
+        softirq: Nanos(due),
+        taken: Nanos(due),
+        callback: Nanos(due + late),
+        exit: Nanos(due + late + 100),
+    };
+    assert_eq!(all.drift_ns(0), None);
+    all.record(&expiry(1_000, 0, 30));
+    assert_eq!(all.drift_ns(0), None, "nothing armed it again");
+    // Armed 40 ns after it was due, then 60: a hundred behind.
+    all.record(&expiry(2_040, 1_040, 50));
+    all.record(&expiry(3_100, 2_100, 10));
+    assert_eq!(all.drift_ns(0), Some(100));
+    // Armed by somebody else, long after: a new beginning.
+    all.record(&expiry(9_000, 8_000, 10));
+    all.record(&expiry(10_020, 9_020, 0));
+    assert_eq!(all.drift_ns(0), Some(100));
+    let mut other = Latencies::default();
+    other.merge(&all);
+    assert_eq!(other.drift_ns(0), Some(100));
+}

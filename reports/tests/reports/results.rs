@@ -76,7 +76,12 @@ fn sample() -> Exploration {
 }
 
 fn expectations() -> Vec<ExpectationResult> {
-    let e = |name: &str, ok| ExpectationResult { name: name.to_string(), ok };
+    let e = |name: &str, ok| ExpectationResult {
+        name: name.to_string(),
+        ok,
+        detail: None,
+        schedule: None,
+    };
     vec![e("never_any_bug", Some(true)), e("sometimes_overlap", None)]
 }
 
@@ -96,6 +101,7 @@ fn finding() -> FindingLine {
 fn results_for_scripts() {
     let summary = Summary { count: 3, min_ns: 1, p50_ns: 2, p99_ns: 3, p999_ns: 3, max_ns: 3 };
     let run = json::run(&RunResult {
+        partial: false,
         scenario: "periodic".to_string(),
         kernel: "v6.12".to_string(),
         seed: 1,
@@ -126,7 +132,12 @@ fn results_for_scripts() {
         kernel: "v6.7".to_string(),
         verdict,
         complete: exit_code == 0,
-        expectations: vec![ExpectationResult { name: "never_any_bug".to_string(), ok: Some(ok) }],
+        expectations: vec![ExpectationResult {
+            name: "never_any_bug".to_string(),
+            ok: Some(ok),
+            detail: None,
+            schedule: None,
+        }],
         exit_code,
     };
     let cases = [
@@ -134,7 +145,7 @@ fn results_for_scripts() {
         case(Verdict::Bug, false, 1),
         case(Verdict::Inconclusive, true, 3),
     ];
-    let test = json::test(&cases);
+    let test = json::test(&cases.iter().collect::<Vec<_>>(), &[], false);
     golden::check("run.json", &json::text(&run));
     golden::check("explore.json", &json::text(&explore));
     golden::check("test.json", &json::text(&test));

@@ -1,21 +1,32 @@
-//! Limits on how late callbacks are.
+//! Limits on how late callbacks are, on drift, and on how long locks are held.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use crate::ast::{Duration, LatencyLimits};
 
-/// How late callbacks were in timed runs.
-pub trait Lateness {
+/// What timed runs have measured.
+pub trait Measured {
     /// The nanoseconds that `share.0` of `share.1` samples do not exceed; (1, 1) asks for the largest. `of` is an element
     /// (`timers[7]`) or a map (`timers`), which stands for all of its elements. `None`: there are no samples.
     fn late_ns(&self, of: &str, share: (u64, u64)) -> Option<u64>;
+
+    /// The most nanoseconds by which a timer fell behind the times at which it would expire if each of its periods were
+    /// exact. `None`: no callback of it armed it again.
+    fn drift_ns(&self, of: &str) -> Option<u64>;
+
+    /// The longest time that a lock of this name was held. `None`: none was.
+    fn held_ns(&self, lock: &str) -> Option<u64>;
 }
 
 /// Samples, one by one. For millions of them a histogram serves better.
 #[derive(Clone, Debug, Default)]
 pub struct Samples {
     by_timer: BTreeMap<String, Vec<u64>>,
+    /// The drift of timers, if it was measured, in nanoseconds.
+    pub drifts: BTreeMap<String, u64>,
+    /// How long locks were held at most, in nanoseconds.
+    pub held: BTreeMap<String, u64>,
     /// Sorted lists that were asked for.
     sorted: RefCell<BTreeMap<String, Vec<u64>>>,
 }
@@ -33,7 +44,7 @@ impl Samples {
     }
 }
 
-impl Lateness for Samples {
+impl Measured for Samples {
     fn late_ns(&self, of: &str, share: (u64, u64)) -> Option<u64> {
         let mut cache = self.sorted.borrow_mut();
         let sorted = cache.entry(of.to_string()).or_insert_with(|| {
@@ -47,6 +58,15 @@ impl Lateness for Samples {
         let rank = (n * u128::from(share.0)).div_ceil(u128::from(share.1.max(1)));
         sorted.get(usize::try_from(rank.max(1)).ok()? - 1).copied()
     }
+
+    fn drift_ns(&self, of: &str) -> Option<u64> {
+        let mine = self.drifts.iter().filter(|(timer, _)| is_of(timer, of));
+        mine.map(|(_, ns)| *ns).max()
+    }
+
+    fn held_ns(&self, lock: &str) -> Option<u64> {
+        self.held.get(lock).copied()
+    }
 }
 
 /// Whether a timer is the one meant, or in the map meant.
@@ -55,7 +75,7 @@ fn is_of(timer: &str, of: &str) -> bool {
 }
 
 /// Which limits samples break, in words; `None`: there are no samples.
-pub(super) fn judge(limits: &LatencyLimits, late: &dyn Lateness) -> Option<String> {
+pub(super) fn judge(limits: &LatencyLimits, late: &dyn Measured) -> Option<String> {
     let of = limits.of.to_string();
     let words = [("p50", (50, 100)), ("p99", (99, 100)), ("p999", (999, 1000)), ("max", (1, 1))];
     let values = [limits.p50, limits.p99, limits.p999, limits.max];
@@ -69,4 +89,12 @@ pub(super) fn judge(limits: &LatencyLimits, late: &dyn Lateness) -> Option<Strin
         }
     }
     Some(broken.join(", "))
+}
+
+/// What is wrong with a figure that has a limit; empty: nothing.
+pub(super) fn over(what: &str, found: u64, limit: &Duration) -> String {
+    if found <= limit.max_ns {
+        return String::new();
+    }
+    format!("{what}: {} > {}", Duration::fixed(found), Duration::fixed(limit.max_ns))
 }

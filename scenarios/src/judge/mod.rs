@@ -41,11 +41,13 @@ mod results;
 mod run;
 
 pub use finals::FinalState;
-pub use limits::{Lateness, Samples};
-pub use results::{Judged, exit_code, verdict};
+pub use limits::{Measured, Samples};
+pub use results::{Judged, Kind, exit_code, verdict};
 
 use timerace_core::dpor::{Observer, View};
 use timerace_core::policy::Ended;
+use timerace_core::result::Exploration;
+use timerace_core::schedule::Schedule;
 use timerace_kernel::World;
 
 use crate::ast::{Preemptions, Scenario};
@@ -54,12 +56,14 @@ use results::{CUT_OFF, NO_END, NO_MARKS, TOO_MANY};
 use run::Run;
 
 /// What was seen of an expectation so far.
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Tally {
     /// Executions in which its predicate was possible; of an `always`: in which it was avoidable.
     seen: u64,
     /// Why some execution could not be told.
     unclear: Option<&'static str>,
+    /// Of a `never` or an `always`: the first schedule whose trace breaks it.
+    witness: Option<Schedule>,
 }
 
 /// What a judge saw of a part of a search.
@@ -139,6 +143,24 @@ impl<'a> Judge<'a> {
         })
     }
 
+    /// Names of locks whose holding times are limited: what a timed run has to measure.
+    #[must_use]
+    pub fn locks(&self) -> Vec<String> {
+        let lock = |item: &Item<'_>| match &item.asked {
+            Asked::Hold(lock, _) => Some(lock.clone()),
+            _ => None,
+        };
+        self.plan.items.iter().filter_map(lock).collect()
+    }
+
+    /// Whether a search that stopped at a finding must be made again to its end: what the scenario wants to come into was
+    /// not met on the way, so it is open whether the scenario tests anything.
+    #[must_use]
+    pub fn needs_the_rest(&self, search: &Exploration) -> bool {
+        let mut items = self.plan.items.iter().zip(&self.tallies);
+        search.stopped && items.any(|(item, tally)| item.is_window() && tally.seen == 0)
+    }
+
     /// Whether the answer depends on what is the same for interchangeable contexts only: no expectation asks for values
     /// by name.
     #[must_use]
@@ -195,6 +217,9 @@ impl<'a> Judge<'a> {
         for (mine, other) in self.tallies.iter_mut().zip(&seen.tallies) {
             mine.seen += other.seen;
             mine.unclear = mine.unclear.or(other.unclear);
+            if mine.witness.is_none() {
+                mine.witness.clone_from(&other.witness);
+            }
         }
         self.executions += seen.executions;
         self.window_entered += seen.window_entered;
@@ -226,7 +251,13 @@ impl<'a> Judge<'a> {
                 _ => Ok(p.possible(&run)),
             };
             match told {
-                Ok(seen) => tally.seen += u64::from(seen),
+                Ok(seen) => {
+                    tally.seen += u64::from(seen);
+                    let breaks = !matches!(item.asked, Asked::Sometimes(_));
+                    if seen && breaks && tally.witness.is_none() {
+                        tally.witness = view.schedule();
+                    }
+                }
                 Err(why) => tally.unclear = Some(why),
             }
             in_window &= !item.is_window() || told == Ok(true);
@@ -248,7 +279,7 @@ impl Observer for Judge<'_> {
             Asked::Never(p) => matches!(p, Pred::Class(_) | Pred::Leaked(_) | Pred::Final(_)),
             Asked::Sometimes(p) => matches!(p, Pred::Class(_) | Pred::Leaked(_)),
             Asked::Always(p) => matches!(p, Pred::Final(_)),
-            Asked::Latency(_) | Asked::Unmeasured(_) => true,
+            Asked::Latency(_) | Asked::Drift(..) | Asked::Hold(..) => true,
             Asked::Count(_) => false,
         };
         !self.plan.items.iter().all(told)

@@ -8,7 +8,9 @@ use timerace_kernel::{Arg, KernelVersion, World};
 use super::finals::{FinalCond, FinalState, named_element, named_map};
 use super::names::{Names, name};
 use super::predicate::Pred;
-use crate::ast::{BugClass, Count, Expectation, KernelCond, LatencyLimits, Predicate, Scenario};
+use crate::ast::{
+    BugClass, Count, Duration, Expectation, KernelCond, LatencyLimits, Predicate, Scenario,
+};
 use crate::lower::version_of;
 use crate::span::{Sp, Span};
 
@@ -19,8 +21,10 @@ pub(super) enum Asked<'a> {
     Sometimes(Pred<'a>),
     Count(Count),
     Latency(Box<LatencyLimits>),
-    /// Something that no run measures yet: what.
-    Unmeasured(&'static str),
+    /// Of a timer, or of all timers of a map.
+    Drift(String, Duration),
+    /// Of a lock.
+    Hold(String, Duration),
 }
 
 /// An expectation that is meant for this kernel.
@@ -32,6 +36,8 @@ pub(super) struct Item<'a> {
     pub known_bug: Option<String>,
     /// Whether its predicate names a class of bugs or a leak.
     pub names_bug: bool,
+    /// The classes of findings that it names.
+    pub classes: Vec<Class>,
     /// Whether it says that there is a bug.
     pub bug_expected: bool,
     /// Whether somebody knows the values at the end.
@@ -42,7 +48,7 @@ impl<'a> Item<'a> {
     pub fn predicate(&self) -> Option<&Pred<'a>> {
         match &self.asked {
             Asked::Never(p) | Asked::Always(p) | Asked::Sometimes(p) => Some(p),
-            Asked::Count(_) | Asked::Latency(_) | Asked::Unmeasured(_) => None,
+            _ => None,
         }
     }
 
@@ -91,7 +97,8 @@ impl<'a> Plan<'a> {
             items.push(Item {
                 name: names.take(name.to_string()),
                 line: line_of(source, scenario.span),
-                asked: Asked::Never(Pred::Class(classes)),
+                asked: Asked::Never(Pred::Class(classes.clone())),
+                classes,
                 known_bug: None,
                 names_bug: true,
                 bug_expected: false,
@@ -169,25 +176,28 @@ impl<'a> Builder<'_, 'a> {
             }
             Expectation::Count(count) => Asked::Count(count.clone()),
             Expectation::Latency(limits) => Asked::Latency(Box::new(limits.clone())),
-            Expectation::Drift { .. } => Asked::Unmeasured("drift is not measured yet"),
-            Expectation::Hold { .. } => {
-                Asked::Unmeasured("how long a lock is held is not measured yet")
+            Expectation::Drift { of, max } => Asked::Drift(of.to_string(), max.node),
+            Expectation::Hold { lock, max } => Asked::Hold(lock.node.clone(), max.node),
+            Expectation::On(..) | Expectation::KnownBug(..) => {
+                unreachable!("`applicable` looks inside")
             }
-            Expectation::On(..) | Expectation::KnownBug(..) => Asked::Unmeasured("not judged"),
         };
         let bug_expected = names_bug && expects;
-        if bug_expected
-            && let Expectation::Never(p) | Expectation::Always(p) | Expectation::Sometimes(p) =
-                expectation
+        let mut named = Vec::new();
+        if let Expectation::Never(p) | Expectation::Always(p) | Expectation::Sometimes(p) =
+            expectation
         {
             p.for_each(&mut |p| match p {
-                Predicate::Class(class) => self.expected.extend(classes(*class)),
-                Predicate::Leaked(_) => self.expected.push(Class::Leak),
+                Predicate::Class(class) => named.extend(classes(*class)),
+                Predicate::Leaked(_) => named.push(Class::Leak),
                 _ => {}
             });
         }
-        let end_is_known = self.end.is_some();
-        Item { name, line, asked, known_bug, names_bug, bug_expected, end_is_known }
+        if bug_expected {
+            self.expected.extend(&named);
+        }
+        let (classes, end_is_known) = (named, self.end.is_some());
+        Item { name, line, asked, known_bug, names_bug, classes, bug_expected, end_is_known }
     }
 
     fn predicate(&mut self, predicate: &Predicate) -> Pred<'a> {

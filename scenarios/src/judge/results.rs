@@ -1,8 +1,10 @@
 //! What is said in the end.
 
+use timerace_core::Class;
 use timerace_core::result::{Bound, Exploration, Verdict};
+use timerace_core::schedule::Schedule;
 
-use super::limits::{Lateness, judge};
+use super::limits::{Measured, judge, over};
 use super::plan::{Asked, Item};
 use super::predicate::Pred;
 use super::{Judge, Tally};
@@ -23,6 +25,42 @@ pub struct Judged {
     pub bug_expected: bool,
     /// Of a `known_bug`: the reference. That it holds means that the bug is still there.
     pub known_bug: Option<String>,
+    /// The classes of findings that it names.
+    pub classes: Vec<Class>,
+    /// Of a `never` or an `always` that does not hold: the first schedule of the search whose trace breaks it.
+    pub witness: Option<Schedule>,
+    /// What kind of failure it is where no finding says so.
+    pub kind: Kind,
+}
+
+/// What an expectation is about.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// What happens, and when.
+    Behaviour,
+    /// A number of schedules.
+    Count,
+    /// How late callbacks are.
+    Latency,
+    /// Drift of a periodic timer.
+    Drift,
+    /// How long a lock is held.
+    LockHold,
+}
+
+impl Kind {
+    /// The type of such a failure in results: limits that are broken have types of their own, beside the classes of
+    /// findings.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Behaviour => "EXPECTATION",
+            Kind::Count => "COUNT",
+            Kind::Latency => "LATENCY",
+            Kind::Drift => "DRIFT",
+            Kind::LockHold => "LOCK_HOLD",
+        }
+    }
 }
 
 /// The verdict. `findings`: whether there is any; `bounds_hit`: see [`Judge::bounds_hit`].
@@ -99,7 +137,12 @@ impl Judge<'_> {
     #[must_use]
     pub fn results(&self, search: &Exploration) -> Vec<Judged> {
         let items = self.plan.items.iter().zip(&self.tallies);
-        items.map(|(item, tally)| finish(item, self.of_search(item, tally, search))).collect()
+        let judged = |(item, tally): (&Item<'_>, &Tally)| {
+            let judged = finish(item, self.of_search(item, tally, search));
+            let witness = (judged.ok == Some(false)).then(|| tally.witness.clone()).flatten();
+            Judged { witness, ..judged }
+        };
+        items.map(judged).collect()
     }
 
     /// Whether a search ended before all could be decided. The bound on preemptions that a scenario declares is its
@@ -148,17 +191,20 @@ impl Judge<'_> {
             Asked::Count(count) if search.complete => counted(count, search),
             Asked::Count(_) => undecided(),
             Asked::Latency(_) => Known::unasked("latency is measured by timed runs"),
-            Asked::Unmeasured(what) => Known::unasked(*what),
+            Asked::Drift(..) => Known::unasked("drift is measured by timed runs"),
+            Asked::Hold(..) => Known::unasked("holding times are measured by timed runs"),
         }
     }
 
     /// The judgements of all timed runs so far. A `sometimes` that was not met is not judged there, and neither is
     /// whether a known bug is gone.
     #[must_use]
-    pub fn timed_results(&self, late: &dyn Lateness) -> Vec<Judged> {
+    pub fn timed_results(&self, measured: &dyn Measured) -> Vec<Judged> {
         let judged = |(item, tally): (&Item<'_>, &Tally)| {
-            let known = self.of_timed(item, tally, late);
-            match item.known_bug.is_some() && known.ok == Some(true) {
+            let known = self.of_timed(item, tally, Some(measured));
+            // What is measured is decided by the runs that were made; whether something can happen is not.
+            let decided = !matches!(item.kind(), Kind::Behaviour);
+            match item.known_bug.is_some() && known.ok == Some(true) && !decided {
                 true => finish(item, Known::unasked("it did not show in these runs")),
                 false => finish(item, known),
             }
@@ -166,7 +212,21 @@ impl Judge<'_> {
         self.plan.items.iter().zip(&self.tallies).map(judged).collect()
     }
 
-    fn of_timed(&self, item: &Item<'_>, tally: &Tally, late: &dyn Lateness) -> Known {
+    /// The judgements of one schedule, looked at with [`Judge::timed`]: what holds in it, and what it shows.
+    #[must_use]
+    pub fn replayed_results(&self) -> Vec<Judged> {
+        let judged = |(item, tally): (&Item<'_>, &Tally)| {
+            let known = self.of_timed(item, tally, None);
+            match item.known_bug.is_some() && known.ok == Some(true) {
+                true => finish(item, Known::unasked("it does not show in this schedule")),
+                false => finish(item, known),
+            }
+        };
+        self.plan.items.iter().zip(&self.tallies).map(judged).collect()
+    }
+
+    /// `measured` is `None` for runs without a clock.
+    fn of_timed(&self, item: &Item<'_>, tally: &Tally, measured: Option<&dyn Measured>) -> Known {
         match &item.asked {
             Asked::Never(_) if tally.seen > 0 => Known::fails("it happens"),
             Asked::Always(_) if tally.seen > 0 => Known::fails("not in every run"),
@@ -178,11 +238,38 @@ impl Judge<'_> {
             Asked::Sometimes(_) if tally.seen > 0 => Known::holds(),
             Asked::Sometimes(_) => Known::unasked("not seen in these runs"),
             Asked::Count(_) => Known::unasked("schedules are counted by a search"),
-            Asked::Latency(limits) => match judge(limits, late) {
-                Some(broken) => Known::is(broken.is_empty(), broken),
-                None => Known::unasked(format!("no timer of {} expired", limits.of.node)),
+            Asked::Latency(_) | Asked::Drift(..) | Asked::Hold(..) => match measured {
+                Some(measured) => self.of_limit(&item.asked, measured),
+                None => Known::unasked("limits are measured by timed runs"),
             },
-            Asked::Unmeasured(what) => Known::unasked(*what),
+        }
+    }
+
+    fn of_limit(&self, asked: &Asked<'_>, measured: &dyn Measured) -> Known {
+        let (broken, untried) = match asked {
+            Asked::Latency(limits) => {
+                (judge(limits, measured), format!("no timer of {} expired", limits.of.node))
+            }
+            Asked::Drift(of, max) => (
+                measured.drift_ns(of).map(|ns| over(&format!("drift of {of}"), ns, max)),
+                format!("no callback of {of} armed its timer again"),
+            ),
+            Asked::Hold(lock, max) => (
+                measured.held_ns(lock).map(|ns| over(&format!("hold of {lock}"), ns, max)),
+                format!("no lock `{lock}` was taken"),
+            ),
+            _ => unreachable!("only limits are measured"),
+        };
+        self.limited(broken, &untried)
+    }
+
+    /// A limit is broken, in these words, or was never tried. What proves nothing must not look as if it did: it fails, at
+    /// least where the run came to its end.
+    fn limited(&self, broken: Option<String>, untried: &str) -> Known {
+        match broken {
+            Some(broken) => Known::is(broken.is_empty(), broken),
+            None if self.timed_cut_off => Known::open(CUT_OFF),
+            None => Known::fails(format!("{untried}: the limit was not tried")),
         }
     }
 }
@@ -207,6 +294,18 @@ fn counted(count: &Count, search: &Exploration) -> Known {
     Known::is(wrong.is_empty(), wrong.join(", "))
 }
 
+impl Item<'_> {
+    fn kind(&self) -> Kind {
+        match self.asked {
+            Asked::Never(_) | Asked::Always(_) | Asked::Sometimes(_) => Kind::Behaviour,
+            Asked::Count(_) => Kind::Count,
+            Asked::Latency(_) => Kind::Latency,
+            Asked::Drift(..) => Kind::Drift,
+            Asked::Hold(..) => Kind::LockHold,
+        }
+    }
+}
+
 /// Turns what is known to fail around: that it fails is what is expected.
 fn finish(item: &Item<'_>, known: Known) -> Judged {
     let (ok, detail) = match (&item.known_bug, known.ok) {
@@ -223,5 +322,8 @@ fn finish(item: &Item<'_>, known: Known) -> Judged {
         detail,
         bug_expected: item.bug_expected,
         known_bug: item.known_bug.clone(),
+        classes: item.classes.clone(),
+        witness: None,
+        kind: item.kind(),
     }
 }

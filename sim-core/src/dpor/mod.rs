@@ -22,7 +22,7 @@ use crate::mix::mix;
 use crate::order;
 use crate::policy::{Ended, Limits};
 use crate::result::{Exploration, Tally};
-use crate::schedule::Pick;
+use crate::schedule::{Pick, Schedule};
 pub(crate) use events::{Cut, Events};
 use mutant::Mutant;
 use races::Races;
@@ -58,6 +58,8 @@ pub struct View<'a> {
     pub ended: &'a Ended,
     pub(crate) stuck: &'a [CtxId],
     pub(crate) events: Option<&'a Events>,
+    /// The schedule that was run, of views without an order of their own.
+    pub(crate) picks: Option<&'a dyn Fn() -> Vec<Pick>>,
 }
 
 impl<'a> View<'a> {
@@ -68,7 +70,14 @@ impl<'a> View<'a> {
         ended: &'a Ended,
         stuck: &'a [CtxId],
     ) -> View<'a> {
-        View { mem, machine, ended, stuck, events: None }
+        View { mem, machine, ended, stuck, events: None, picks: None }
+    }
+
+    /// The schedule that was run; `None` for timed runs.
+    pub fn schedule(&self) -> Option<Schedule> {
+        let of_trace = self.events.map(|e| e.picks().collect());
+        let picks = of_trace.or_else(|| self.picks.map(|picks| picks()));
+        picks.map(|picks| Schedule { picks })
     }
 
     /// Contexts that have begun something and could not go on.
@@ -500,7 +509,8 @@ impl<M: Model> Search<'_, '_, M> {
         t.traces = t.traces.wrapping_add(mix(self.t.events.digest()));
         let keys = mem.finding_keys();
         let events = Some(&self.t.events);
-        observer.execution(&View { mem: &mem, machine: m, ended, stuck: &stuck, events });
+        let stuck = &stuck;
+        observer.execution(&View { mem: &mem, machine: m, ended, stuck, events, picks: None });
         drop(mem);
         if t.schedules.is_multiple_of(1024) {
             observer.progress(t.schedules);

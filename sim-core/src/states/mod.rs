@@ -234,7 +234,10 @@ impl States {
         if let Some(ended) = ended {
             let stuck = if *ended == Ended::Complete { exec.stuck() } else { Vec::new() };
             self.tally.count(&mem, ended, !stuck.is_empty());
-            observer.execution(&View::linear(machine, &mem, ended, &stuck));
+            let levels = &self.levels;
+            let picks = || levels.iter().map(|l| Pick { ctx: l.cur, alt: l.alt }).collect();
+            let picks: Option<&dyn Fn() -> Vec<Pick>> = Some(&picks);
+            observer.execution(&View { picks, ..View::linear(machine, &mem, ended, &stuck) });
         }
         if mem.findings.is_empty() {
             return;
@@ -253,7 +256,8 @@ impl States {
             let stuck = exec.stuck();
             let mem = machine.mem.borrow();
             let (events, ended) = (Some(&events), &Ended::Complete);
-            observer.execution(&View { mem: &mem, machine, ended, stuck: &stuck, events });
+            let stuck = &stuck;
+            observer.execution(&View { mem: &mem, machine, ended, stuck, events, picks: None });
         }
     }
 

@@ -8,6 +8,7 @@
 pub mod causes;
 mod clock;
 pub mod costs;
+mod holds;
 mod matches;
 pub mod trace;
 
@@ -15,6 +16,7 @@ pub use causes::Cause;
 use causes::{Doing, History};
 pub(crate) use clock::Clock;
 pub use costs::{Costs, Dist};
+pub use holds::Holds;
 
 use crate::exec::Exec;
 use crate::ids::{CpuId, CtxId, Nanos, Obj};
@@ -53,6 +55,8 @@ pub enum TimedEnd {
     Expiries,
     /// The bound on steps was reached.
     StepLimit,
+    /// The watcher wanted no more.
+    Stopped,
 }
 
 /// What a timed run did.
@@ -98,6 +102,11 @@ pub trait Watch {
     fn took(&mut self, ns: u64) {
         let _ = ns;
     }
+
+    /// Whether the run should go on; asked now and then.
+    fn go_on(&mut self) -> bool {
+        true
+    }
 }
 
 /// Two watchers of one run.
@@ -129,6 +138,10 @@ impl<A: Watch, B: Watch> Watch for (A, B) {
     fn took(&mut self, ns: u64) {
         self.0.took(ns);
         self.1.took(ns);
+    }
+
+    fn go_on(&mut self) -> bool {
+        self.0.go_on() && self.1.go_on()
     }
 }
 
@@ -311,6 +324,9 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             }
             if self.machine.clock.borrow().steps >= self.options.max_steps {
                 break TimedEnd::StepLimit;
+            }
+            if !self.watch.go_on() {
+                break TimedEnd::Stopped;
             }
             let mem = self.machine.mem.borrow();
             if mem.expiries_over >= expiries {

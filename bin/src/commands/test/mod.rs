@@ -1,0 +1,87 @@
+//! `timerace test`: the expectations of many scenarios, on one or more kernels.
+
+mod case;
+mod files;
+mod reports;
+mod schedule;
+
+use crate::args::{Annotations, Common, Format, TestArgs};
+use crate::fail::{Fail, code};
+use crate::progress::Bar;
+use crate::{interrupt, output, parallel};
+use case::Outcome;
+use files::Cell;
+use timerace_reports::table::CaseState;
+
+/// A suite that was run, or as much of it as there was time for.
+pub struct Ran {
+    /// In the order of the files and the kernels.
+    outcomes: Vec<Outcome>,
+    /// How many there are to run.
+    wanted: usize,
+    /// What a bound cut off is no failure.
+    allowed: bool,
+}
+
+impl Ran {
+    /// Whether the user ended it.
+    fn is_partial(&self) -> bool {
+        interrupt::asked()
+    }
+}
+
+/// Runs the expectations and prints the table, or KTAP.
+pub fn test(common: &Common, args: &TestArgs) -> Result<u8, Fail> {
+    if args.ktap && common.format == Format::Json {
+        return Err(Fail::usage("error: --ktap and --format json both want standard output"));
+    }
+    let cells = files::cells(common, args)?;
+    if cells.is_empty() {
+        let message = match args.shard {
+            Some(_) => "error: no scenario in this shard; nothing was run",
+            None => "error: no scenario matched; nothing was run",
+        };
+        return Err(Fail { code: code::NOTHING, message: message.to_string() });
+    }
+    let bar = Bar::new(common, "cases");
+    let outcomes = parallel::map(&cells, common.jobs, |cell: &Cell| {
+        let outcome = (!interrupt::asked()).then(|| case::run(common, cell, args));
+        bar.one_more();
+        outcome
+    });
+    bar.finish();
+    let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect::<Result<_, _>>()?;
+    let ran = Ran { outcomes, wanted: cells.len(), allowed: args.allow_inconclusive };
+    reports::write(common, args, &ran)?;
+    Ok(exit_code(args, &ran))
+}
+
+fn exit_code(args: &TestArgs, ran: &Ran) -> u8 {
+    let has = |state| ran.outcomes.iter().any(|o| o.suite.state == state);
+    let code = if has(CaseState::Failed) {
+        code::FAILED
+    } else if has(CaseState::Incomplete) && !ran.allowed {
+        code::INCONCLUSIVE
+    } else if !has(CaseState::Ok) && !has(CaseState::Incomplete) {
+        output::complain("error: every scenario was skipped; nothing was run");
+        code::NOTHING
+    } else {
+        code::OK
+    };
+    // kselftest knows pass, fail and skip; what nobody knows is no pass.
+    match code {
+        code::INCONCLUSIVE if args.ksft_exit => code::FAILED,
+        code => code,
+    }
+}
+
+impl Annotations {
+    /// Whether GitHub's are wanted.
+    fn for_github(self) -> bool {
+        match self {
+            Annotations::Github => true,
+            Annotations::None => false,
+            Annotations::Auto => std::env::var_os("GITHUB_ACTIONS").is_some_and(|v| v == "true"),
+        }
+    }
+}
