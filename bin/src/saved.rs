@@ -38,6 +38,13 @@ pub fn files(common: &Common, s: &Session, mut result: Value, command: Vec<Strin
 
 /// The result with the command, and with those of the common flags that the files depend on.
 pub fn result_json(common: &Common, mut result: Value, mut command: Vec<String>) -> Vec<u8> {
+    command.extend(flags(common));
+    result["command"] = json!(command);
+    json::text(&result).into_bytes()
+}
+
+fn flags(common: &Common) -> Vec<String> {
+    let mut command = Vec::new();
     if let Some(theme) = common.theme {
         let name = match theme {
             ThemeArg::Light => "light",
@@ -51,8 +58,7 @@ pub fn result_json(common: &Common, mut result: Value, mut command: Vec<String>)
     if common.png {
         command.push("--png".to_string());
     }
-    result["command"] = json!(command);
-    json::text(&result).into_bytes()
+    command
 }
 
 /// Writes the files as a folder, with a PNG beside each SVG if asked for.
@@ -157,6 +163,14 @@ impl Saved {
         let fragments = fragments_of(&self.result);
         let name = file.display().to_string();
         Ok(Source::with_fragments(&name, &self.text(SCENARIO)?, fragments))
+    }
+
+    /// The command, without the common flags.
+    pub fn command(&self) -> Vec<String> {
+        let words = self.result["command"].as_array().into_iter().flatten();
+        let words: Vec<String> = words.filter_map(|w| Some(w.as_str()?.to_string())).collect();
+        let n = words.len().saturating_sub(flags(&self.cli.common).len());
+        words.into_iter().take(n).collect()
     }
 
     /// The text of a file.

@@ -47,6 +47,7 @@ pub mod steps;
 pub mod suite;
 pub mod svg;
 pub mod sweep;
+pub mod sweep_svg;
 pub mod table;
 pub mod theme;
 pub mod timehist;

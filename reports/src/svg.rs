@@ -193,6 +193,20 @@ impl Canvas {
         );
     }
 
+    /// Strokes at 45 degrees in an area.
+    pub fn hatch(&mut self, a: Area) {
+        let mut d = String::new();
+        let mut x = a.x - a.h + 6 * PX;
+        while x < a.x + a.w {
+            let (x0, x1) = (x.max(a.x), (x + a.h).min(a.x + a.w));
+            let (y0, y1) = (a.y + a.h - (x0 - x), a.y + a.h - (x1 - x));
+            let _ = write!(d, "M{} {}L{} {}", num(x0), num(y0), num(x1), num(y1));
+            x += 6 * PX;
+        }
+        let stroke = self.colours.muted;
+        self.path(&d, stroke, 80, Dash::Solid);
+    }
+
     /// The head of an arrow whose tip is at `(x, y)`.
     pub fn head(&mut self, (x, y): (Units, Units), towards: Towards, fill: &str) {
         let (long, half) = (9 * PX, 4 * PX);

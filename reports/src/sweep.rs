@@ -188,8 +188,11 @@ impl Sweep {
 
     /// The object of `sweep`.
     pub fn json(&self) -> Value {
-        let axes: Vec<Value> =
-            self.axes.iter().map(|a| json!({ "name": a.name, "values": a.values })).collect();
+        let axes: Vec<Value> = self
+            .axes
+            .iter()
+            .map(|a| json!({ "name": a.name, "values": a.values, "ns": a.ns }))
+            .collect();
         let cell = |c: &Cell| {
             let at: Map<String, Value> = self
                 .axes
@@ -223,6 +226,59 @@ impl Sweep {
             "axes": axes,
             "cells": self.cells.iter().map(cell).collect::<Vec<_>>(),
         })
+    }
+
+    /// The sweep of such an object; `None`: it is none.
+    pub fn of_json(v: &Value, command: String) -> Option<Sweep> {
+        let text = |v: &Value| v.as_str().map(str::to_string);
+        let axis = |v: &Value| {
+            let values: Option<Vec<String>> = v["values"].as_array()?.iter().map(text).collect();
+            let ns = v["ns"].as_array().and_then(|n| n.iter().map(Value::as_i64).collect());
+            Some(Axis { name: text(&v["name"])?, values: values?, ns })
+        };
+        let axes: Option<Vec<Axis>> = v["axes"].as_array()?.iter().map(axis).collect();
+        let axes = axes?;
+        let kind = match v["kind"].as_str()? {
+            "explore" => Kind::Explored,
+            "run" => Kind::Timed,
+            _ => return None,
+        };
+        let cell = |v: &Value| {
+            let place = |a: &Axis| a.values.iter().position(|x| v["at"][&a.name] == json!(x));
+            let at: Option<Vec<usize>> = axes.iter().map(place).collect();
+            let bugs = v["bugs"].as_u64()?;
+            let outcome = match kind {
+                Kind::Explored => Outcome::Explored {
+                    schedules: v["schedules"].as_u64()?,
+                    bugs,
+                    complete: v["complete"].as_bool()?,
+                },
+                Kind::Timed => {
+                    let n = |key: &str| v["latency"][key].as_u64();
+                    let late = Summary {
+                        count: n("count")?,
+                        min_ns: n("min_ns")?,
+                        p50_ns: n("p50_ns")?,
+                        p99_ns: n("p99_ns")?,
+                        p999_ns: n("p999_ns")?,
+                        max_ns: n("max_ns")?,
+                    };
+                    Outcome::Timed { runs: v["runs"].as_u64()?, bugs, late }
+                }
+            };
+            let exit_code = match v["ok"].as_bool() {
+                Some(true) => 0,
+                Some(false) => 1,
+                None => 3,
+            };
+            Some(Cell { at: at?, outcome, class: text(&v["class"]), exit_code })
+        };
+        let cells: Option<Vec<Cell>> = v["cells"].as_array()?.iter().map(cell).collect();
+        let cells = cells?;
+        let all = axes.iter().map(|a| a.values.len()).product::<usize>() == cells.len();
+        let kernel = v["kernel"].as_str().unwrap_or_default().to_string();
+        let sweep = Sweep { scenario: text(&v["scenario"])?, kernel, kind, axes, cells, command };
+        all.then_some(sweep)
     }
 
     /// What people read: a table for one axis, maps for two and more, and a last line that counts.

@@ -175,6 +175,28 @@ pub fn css(theme: Theme) -> String {
     roles.iter().map(|(variable, colour)| format!("{}:{colour};", name(variable))).collect()
 }
 
+/// Five shades of one red for maps, from nothing to the worst, each with the colour of text on it. The cells say their
+/// number too.
+pub fn shades(theme: Theme) -> [(&'static str, &'static str); 5] {
+    let (dark, light) = ("#1b1f24", "#ffffff");
+    match theme {
+        Theme::Dark => [
+            ("#1b2129", light),
+            ("#47191f", light),
+            ("#7a2029", light),
+            ("#b8323e", light),
+            ("#ff8188", dark),
+        ],
+        _ => [
+            ("#f1f3f5", dark),
+            ("#fbd5d3", dark),
+            ("#f09d97", dark),
+            ("#cc3f3c", light),
+            ("#8f0d1e", light),
+        ],
+    }
+}
+
 /// Labels.
 pub const SANS: &str = "Inter, Helvetica, Arial, sans-serif";
 /// Code and numbers. Code is never set in [`SANS`]: its ligatures turn `->` into an arrow.
@@ -354,6 +376,23 @@ mod tests {
             }
             // Large or bold text on a fill.
             assert!(contrast(p.on_irq, p.hardirq) >= 3.0, "{theme:?}");
+        }
+    }
+
+    #[test]
+    fn shades_go_one_way_and_numbers_can_be_read_on_them() {
+        for theme in [Theme::Light, Theme::Dark] {
+            let all = shades(theme);
+            for (fill, ink) in all {
+                assert!(contrast(fill, ink) >= 4.5, "{theme:?}: {ink} on {fill}");
+            }
+            for (_, m) in &SIGHT {
+                let seen: Vec<f64> = all.iter().map(|s| lab(seen(m, linear(s.0)))[0]).collect();
+                let far = seen.windows(2).all(|w| (w[0] - w[1]).abs() >= 5.0);
+                let down =
+                    seen.windows(2).all(|w| w[0] > w[1]) || seen.windows(2).all(|w| w[0] < w[1]);
+                assert!(far && down, "{theme:?}: {seen:?}");
+            }
         }
     }
 

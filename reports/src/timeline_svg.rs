@@ -237,7 +237,7 @@ impl Drawing<'_> {
         self.canvas.group("", Some(&tip));
         self.canvas.rect(area, 2 * PX, fill, None);
         if s.spins {
-            self.hatch(area);
+            self.canvas.hatch(area);
         }
         let text = if s.spins { "spins" } else { s.name.as_str() };
         if BAR.width(text) + 8 * PX <= area.w {
@@ -248,20 +248,6 @@ impl Drawing<'_> {
             }
         }
         self.canvas.close();
-    }
-
-    /// Strokes at 45 degrees.
-    fn hatch(&mut self, a: Area) {
-        let mut d = String::new();
-        let mut x = a.x - a.h + 6 * PX;
-        while x < a.x + a.w {
-            let (x0, x1) = (x.max(a.x), (x + a.h).min(a.x + a.w));
-            let (y0, y1) = (a.y + a.h - (x0 - x), a.y + a.h - (x1 - x));
-            d.push_str(&format!("M{} {}L{} {}", num(x0), num(y0), num(x1), num(y1)));
-            x += 6 * PX;
-        }
-        let stroke = self.canvas.colours.muted;
-        self.canvas.path(&d, stroke, 80, Dash::Solid);
     }
 
     /// From the arming of each timer to its programmed expiry; where the diamonds go.
@@ -361,7 +347,7 @@ impl Drawing<'_> {
             let area = Area { x, y: y - 11 * PX, w: 18 * PX, h: 13 * PX };
             self.canvas.rect(area, 2 * PX, fill, None);
             if name == "spins" {
-                self.hatch(area);
+                self.canvas.hatch(area);
             }
             self.canvas.text((x + 26 * PX, y), AXIS, Anchor::Start, p.ink, name);
             x += 50 * PX + AXIS.width(name);

@@ -1,7 +1,7 @@
 //! `timerace report`: the pictures and pages of a saved result again, in another theme or as PNG.
 
 use crate::args::{Command, Common};
-use crate::commands::{replay, run};
+use crate::commands::{replay, run, sweep};
 use crate::fail::{Fail, code};
 use crate::pictures;
 use crate::saved::{COSTS, COVER, File, Saved, write};
@@ -71,6 +71,10 @@ fn again(common: &Common, saved: &Saved) -> Result<Vec<File>, Fail> {
             s.costs_file.clone_from(costs);
             run::files(common, &s, *seed, &run::once(&s, *seed)?)
         }
+        Some(Command::Sweep { .. }) => sweep::pictures(common, &saved.result, &saved.command())
+            .ok_or_else(|| {
+                Fail::usage(format!("error: {}: result.json is no sweep", saved.dir.display()))
+            }),
         _ => Err(Fail::usage(format!(
             "error: {}: there is nothing to draw in a result of this command",
             saved.dir.display()

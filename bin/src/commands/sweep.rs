@@ -5,18 +5,20 @@ use crate::commands::explore::default_dir;
 use crate::commands::run;
 use crate::fail::{Fail, code};
 use crate::progress::Bar;
+use crate::saved::File;
 use crate::search::{Progress, Silent, search};
 use crate::session::{self, Session, Source};
-use crate::{output, parallel};
+use crate::{output, parallel, saved};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use timerace_kernel::KernelVersion;
 use timerace_kernel::world::Stop;
 use timerace_reports::json;
 use timerace_reports::latency::Latencies;
-use timerace_reports::origin::quoted;
-use timerace_reports::out_dir::write_dir;
+use timerace_reports::origin;
 use timerace_reports::sweep::{Axis, Cell, Kind, Outcome, Sweep};
+use timerace_reports::sweep_svg::sweep_svg;
 use timerace_scenarios::diag::did_you_mean;
 use timerace_scenarios::grid::{self, Settings};
 
@@ -88,27 +90,43 @@ pub fn sweep(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Fail> {
         bar.0.finish();
     }
     let cells = done.into_iter().collect::<Result<Vec<Cell>, Fail>>()?;
-    finish(common, &first, &plan.sweep(&first, cells))
+    let words = plan.words(&first);
+    finish(common, &first, &plan.sweep(&first, cells), words)
 }
 
-fn finish(common: &Common, first: &Session, sweep: &Sweep) -> Result<u8, Fail> {
+/// The pictures of a saved sweep.
+pub fn pictures(common: &Common, result: &Value, words: &[String]) -> Option<Vec<File>> {
+    let sweep = Sweep::of_json(result, line(words))?;
+    let theme = common.theme.map(|t| t.of()).unwrap_or_default();
+    Some(vec![("sweep.svg".to_string(), sweep_svg(&sweep, theme).into_bytes())])
+}
+
+/// The command as it is typed.
+fn line(words: &[String]) -> String {
+    let words: Vec<String> =
+        std::iter::once("timerace".to_string()).chain(words.iter().cloned()).collect();
+    origin::line(&words)
+}
+
+fn finish(common: &Common, first: &Session, sweep: &Sweep, words: Vec<String>) -> Result<u8, Fail> {
     let fail = |e: &dyn std::fmt::Display| Fail::usage(format!("error: {e}"));
     let dir = common.out.clone().unwrap_or_else(|| match sweep.kernel.is_empty() {
         true => PathBuf::from("timerace-out").join(&sweep.scenario).join("sweep"),
         false => default_dir(first),
     });
-    let value = json::text(&sweep.json());
+    let value = sweep.json();
+    let theme = common.theme.map(|t| t.of()).unwrap_or_default();
     let files = vec![
-        ("result.json".to_string(), value.clone().into_bytes()),
+        ("result.json".to_string(), saved::result_json(common, value.clone(), words)),
         ("sweep.csv".to_string(), sweep.csv().map_err(|e| fail(&e))?),
+        ("sweep.svg".to_string(), sweep_svg(sweep, theme).into_bytes()),
     ];
-    write_dir(&dir, &files).map_err(|e| fail(&e))?;
+    saved::write(common, &dir, files)?;
     if common.format == Format::Json {
-        output::print(&value);
+        output::print(&json::text(&value));
     } else {
         output::print(&sweep.text());
     }
-    output::note(common, &format!("wrote {}", dir.display()));
     let has = |code: &u8| sweep.cells.iter().any(|c| c.exit_code == *code);
     Ok([code::FAILED, code::INCONCLUSIVE].into_iter().find(has).unwrap_or(code::OK))
 }
@@ -247,13 +265,13 @@ impl Plan<'_> {
             kind: self.kind,
             axes: kernels.into_iter().chain(params).collect(),
             cells,
-            command: self.command(first),
+            command: line(&self.words(first)),
         }
     }
 
-    fn command(&self, first: &Session) -> String {
-        let mut words: Vec<String> =
-            ["timerace", "sweep", &first.source.name].map(String::from).into();
+    /// The command that does the same again.
+    fn words(&self, first: &Session) -> Vec<String> {
+        let mut words: Vec<String> = ["sweep", &first.source.name].map(String::from).into();
         let mut flag = |name: &str, value: String| words.extend([name.to_string(), value]);
         match self.wanted.kernels {
             [] => flag("--kernel", first.kernel.release().to_string()),
@@ -269,7 +287,6 @@ impl Plan<'_> {
             flag("--seeds", format!("{a}..{b}"));
         }
         words.extend(self.wanted.search.flags().into_iter().filter(|f| f != "--keep-going"));
-        let words: Vec<String> = words.iter().map(|w| quoted(w)).collect();
-        words.join(" ")
+        words
     }
 }

@@ -27,7 +27,8 @@ fn what_report_makes_is_what_was_written() {
     let dir = Dir::new("report-same");
     on(&dir, "check", "periodic-under-net-rx.ron", &[]);
     timerace(&dir, &["run", "periodic-under-net-rx.ron", "-o", "first"]);
-    let commands: [(&str, &str, &[&str]); 5] = [
+    let commands: [(&str, &str, &[&str]); 6] = [
+        ("sweep", "races/r07-cancel-free-uaf.ron", &["--kernel", "v6.7..v6.8", "--theme", "dark"]),
         ("explore", "races/r07-cancel-free-uaf.ron", &["--kernel", "v6.7"]),
         (
             "explore",
@@ -52,7 +53,7 @@ fn what_report_makes_is_what_was_written() {
         assert_eq!(r.code, 0, "{command} {file}: {}", r.err);
         same(&tree(&dir.0.join("b")), &written);
         // In place, and named by its result.
-        for name in ["race.svg", "timeline.svg"].map(|n| dir.0.join("a").join(n)) {
+        for name in ["race.svg", "timeline.svg", "sweep.svg"].map(|n| dir.0.join("a").join(n)) {
             let _ = std::fs::remove_file(name);
         }
         assert_eq!(timerace(&dir, &["report", "a/result.json"]).code, 0, "{command} {file}");

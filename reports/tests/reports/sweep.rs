@@ -1,7 +1,10 @@
 //! Sweeps as rows and as maps.
 
+use crate::{golden, svg};
 use timerace_reports::latency::Summary;
 use timerace_reports::sweep::{Axis, Cell, Kind, Outcome, Sweep};
+use timerace_reports::sweep_svg::sweep_svg;
+use timerace_reports::theme::Theme;
 
 fn axis(name: &str, values: &[&str], ns: Option<&[i64]>) -> Axis {
     let values = values.iter().map(|v| (*v).to_string()).collect();
@@ -132,4 +135,63 @@ fn json_has_the_settings_of_each_cell() {
     assert_eq!(v["cells"][1]["at"]["off"], "0ns");
     assert_eq!(v["cells"][3]["ok"], serde_json::Value::Null);
     assert_eq!((&v["kind"], &v["axes"][0]["name"]), (&"explore".into(), &"len".into()));
+}
+
+/// Where a delete and a callback of this length meet.
+fn map(kind: Kind, axes: usize, sides: (i64, i64)) -> Sweep {
+    let values = |from: i64, to: i64| {
+        let ns: Vec<i64> = (from..=to).map(|v| v * 1000).collect();
+        let texts: Vec<String> = (from..=to).map(|v| format!("{v}us")).collect();
+        (texts, ns)
+    };
+    let (xs, ys) = (values(-8, sides.0), values(1, sides.1));
+    let mut all = vec![
+        Axis { name: "kernel".into(), values: vec!["v6.7".into(), "v6.8".into()], ns: None },
+        Axis { name: "cb_len".into(), values: ys.0, ns: Some(ys.1) },
+        Axis { name: "offset".into(), values: xs.0, ns: Some(xs.1) },
+    ];
+    all.drain(..3 - axes);
+    let n: usize = all.iter().map(|a| a.values.len()).product();
+    let cells = (0..n as u64).map(|i| match kind {
+        Kind::Explored => {
+            let bugs = if i % 21 > 7 && i % 21 < 10 { 6 + i % 7 * 9 } else { 0 };
+            explored(100, bugs, i % 13 != 5, if i % 13 == 5 { 3 } else { u8::from(i % 31 == 30) })
+        }
+        Kind::Timed => timed(if i % 17 == 3 { 0 } else { 900 + 2_300 * (i % 29) }),
+    });
+    let cells: Vec<Cell> = cells.collect();
+    sweep(kind, all, cells)
+}
+
+#[test]
+fn maps_as_pictures() {
+    let explored = map(Kind::Explored, 2, (12, 12));
+    golden::check("sweep.svg", &sweep_svg(&explored, Theme::Light));
+    let timed = map(Kind::Timed, 3, (12, 6));
+    golden::check("sweep-timed.svg", &sweep_svg(&timed, Theme::Dark));
+    let none = sweep(Kind::Timed, vec![axis("n", &["1"], None)], vec![self::timed(0)]);
+    for (name, s) in [
+        ("explored", explored),
+        ("timed", timed),
+        ("one row", map(Kind::Explored, 1, (20, 1))),
+        ("large", map(Kind::Explored, 3, (190, 90))),
+        ("none", none),
+        ("square", square()),
+    ] {
+        for theme in [Theme::Light, Theme::Dark] {
+            let drawn = sweep_svg(&s, theme);
+            svg::check(name, &drawn);
+            assert_eq!(drawn, sweep_svg(&s, theme));
+        }
+    }
+}
+
+#[test]
+fn every_cell_says_what_it_is() {
+    let drawn = sweep_svg(&square(), Theme::Light);
+    // 1 of 100, 7 of 7, 91 of 100; not complete; an expectation that fails.
+    for part in [">1<", ">100<", ">91<", ">?<", ">!<", "A bug in 3 of 6 cells", ">LEAK<"] {
+        assert!(drawn.contains(part), "{part}: {drawn}");
+    }
+    assert!(drawn.contains("len=2us off=1us: a bug in 91 of 100 schedules: LEAK"));
 }
