@@ -252,6 +252,16 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         only: Option<String>,
     },
+    /// The smallest schedule, then the smallest scenario, that still shows the same finding
+    Shrink {
+        #[command(flatten)]
+        file: FileArgs,
+        #[command(flatten)]
+        kernel: KernelArgs,
+        /// A schedule that shows it: the short text (`1x4,2x7,1`) or the path of a schedule.ron.
+        #[arg(long, value_name = "S")]
+        schedule: String,
+    },
     /// Search again as a certificate says, and compare
     Verify {
         /// A certificate.json of `explore`.

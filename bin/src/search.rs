@@ -12,6 +12,8 @@ use timerace_core::bounded::explore_bounded;
 use timerace_core::dpor::{MAX_EXPLORED, Observer, Options, View};
 use timerace_core::exec::Exec;
 use timerace_core::exhaustive::{self, Team};
+use timerace_core::least::simplify;
+use timerace_core::nearest::nearest_passing;
 use timerace_core::policy::{Pct, Random, Replay};
 use timerace_core::record::{Record, record};
 use timerace_core::result::{Bound, Exploration, Verdict};
@@ -147,7 +149,8 @@ pub fn search(
         exploration.complete = false;
         exploration.bounds.push(Bound { name: INTERRUPTED, value: None, hit: true });
     }
-    let records = records(&mut exec, &exploration, &options);
+    simplify(&mut exec, &mut exploration, options.limits);
+    let records = records(s, &exploration, &options)?;
     let within = within(s, args, &exploration);
     let judged = judge.results(&exploration);
     let bounds_hit = judge.bounds_hit(&exploration);
@@ -240,22 +243,21 @@ fn within(s: &Session, args: &SearchArgs, e: &Exploration) -> BTreeMap<String, u
     }
 }
 
-/// Replays the schedule of each distinct finding with everything noted.
-fn records(
-    exec: &mut Exec<'_, timerace_kernel::Kernel>,
-    e: &Exploration,
-    options: &Options,
-) -> Vec<(Record, usize)> {
+/// Replays the schedule of each distinct finding with everything noted, on a machine that has run nothing else: the same
+/// bytes as of a replay.
+fn records(s: &Session, e: &Exploration, options: &Options) -> Result<Vec<(Record, usize)>, Fail> {
     let mut out = Vec::new();
     for f in &e.findings {
-        let rec = record(exec, &mut Replay::new(&f.schedule), options.limits);
+        let (machine, model) = s.boot(false)?;
+        let mut exec = Exec::new(&machine, &model);
+        let rec = record(&mut exec, &mut Replay::new(&f.schedule), options.limits);
         let same = |x: &timerace_core::record::FindingRecord| {
             x.class == f.class && x.functions == f.functions
         };
         let which = rec.findings.iter().position(same);
         out.push((rec, which.expect("a replay shows the finding of its schedule")));
     }
-    out
+    Ok(out)
 }
 
 fn scope(s: &Session, within: &BTreeMap<String, u64>, window_entered: Option<u64>) -> Scope {
@@ -280,7 +282,22 @@ fn scope(s: &Session, within: &BTreeMap<String, u64>, window_entered: Option<u64
     }
 }
 
+/// Looks for the nearest schedule that passes, if there is a finding.
+pub fn explain(s: &Session, rec: &mut Record) -> Result<(), Fail> {
+    if rec.findings.is_empty() {
+        return Ok(());
+    }
+    let (machine, model) = s.boot(false)?;
+    rec.passing = nearest_passing(&mut Exec::new(&machine, &model), &rec.schedule, s.limits());
+    Ok(())
+}
+
 impl Searched {
+    /// Looks for the nearest schedule that passes, for each finding.
+    pub fn explain(&mut self, s: &Session) -> Result<(), Fail> {
+        self.records.iter_mut().try_for_each(|(rec, _)| explain(s, rec))
+    }
+
     /// The expectations as results name them.
     pub fn expectations(&self) -> Vec<ExpectationResult> {
         let one = |(i, j): (usize, &Judged)| ExpectationResult {

@@ -1,10 +1,14 @@
 //! What scripts read: one object per command, keys sorted, `"schema": 1`. The keys may grow; they do not change.
 
+use crate::facts::Facts;
 use crate::latency::Summary;
+use crate::order::missing;
 use crate::origin::Origin;
+use crate::passing::passing_json;
 use crate::steps::changes;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use timerace_core::nearest::Passing;
 use timerace_core::record::{FindingRecord, Record};
 use timerace_core::result::{Exploration, Verdict};
 
@@ -56,6 +60,14 @@ pub struct FindingLine {
     pub kernel: String,
     /// The step that shows it, from 1.
     pub step: u32,
+    /// The step of the other side; 0 before the start.
+    pub other_step: Option<u32>,
+    /// The object that it is about.
+    pub object: Option<String>,
+    /// The order that is missing between the two steps.
+    pub order: Option<String>,
+    /// The nearest schedule that passes.
+    pub passing: Option<Passing>,
 }
 
 impl FindingLine {
@@ -69,10 +81,14 @@ impl FindingLine {
             switches: rec.switches,
             kernel: kernel.to_string(),
             step: finding.at.step,
+            other_step: finding.other.as_ref().map(|o| o.step),
+            object: finding.object.clone(),
+            order: missing(&Facts::new(rec), finding).map(|m| m.text),
+            passing: rec.passing.clone(),
         }
     }
 
-    fn value(&self) -> Value {
+    pub(crate) fn value(&self) -> Value {
         json!({
             "class": self.class,
             "functions": self.functions,
@@ -81,6 +97,10 @@ impl FindingLine {
             "switches": self.switches,
             "kernel": self.kernel,
             "step": self.step,
+            "other_step": self.other_step,
+            "object": self.object,
+            "order": self.order,
+            "passing": self.passing.as_ref().map(passing_json),
         })
     }
 }

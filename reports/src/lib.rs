@@ -31,6 +31,7 @@ mod order;
 pub mod origin;
 pub mod out_dir;
 pub mod page;
+mod passing;
 pub mod pftrace;
 #[cfg(feature = "png")]
 pub mod png;
@@ -40,6 +41,7 @@ pub mod rows;
 pub mod sarif;
 mod scale;
 pub mod schedule_ron;
+pub mod shrunk;
 pub mod slices;
 pub mod splat;
 pub mod states;

@@ -33,6 +33,12 @@ impl Origin {
         format!(" ({file}:{line})")
     }
 
+    /// The same with another file.
+    #[must_use]
+    pub fn of_file(&self, file: &str) -> Origin {
+        Origin { file: file.to_string(), ..self.clone() }
+    }
+
     /// `timerace WORD FILE --kernel V`, with the options.
     pub fn command(&self, word: &str) -> String {
         let mut words = vec!["timerace".to_string(), word.to_string(), quoted(&self.file)];

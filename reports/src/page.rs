@@ -9,8 +9,10 @@ use crate::facts::Facts;
 use crate::interleaving::{Detail, Interleaving, Row, RowKind, interleaving};
 use crate::num::{count, us};
 use crate::origin::Origin;
+use crate::passing::changes_text;
 use crate::race_svg::{race_svg, why};
 use crate::race_text::{WIDTH, race_text};
+use crate::splat::capital;
 use crate::states::{Variable, variables};
 use crate::svg::escaped;
 use crate::theme::{Theme, css};
@@ -246,6 +248,10 @@ fn aside(
         "<h2>At this step</h2>\n<div class=\"note\" id=\"note\" aria-live=\"polite\"><p>{}</p></div>",
         escaped(why.as_deref().unwrap_or("The end of the run."))
     );
+    if let Some(p) = &facts.rec.passing {
+        let text = capital(&format!("{}: {}.", changes_text(facts, p), p.text));
+        let _ = writeln!(out, "<h2>Nearest schedule that passes</h2>\n<p>{}</p>", escaped(&text));
+    }
     let (near, far) = split_states(facts, brief);
     out.push_str("<h2>Values after the step</h2>\n");
     states_table(out, &near);

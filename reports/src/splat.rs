@@ -8,6 +8,7 @@ use crate::marks::edge_text;
 use crate::num::{count, us};
 use crate::order::{missing, other_step};
 use crate::origin::Origin;
+use crate::passing::changes_text;
 use crate::race_text::{WIDTH, race_text};
 use std::fmt::Write as _;
 use timerace_core::record::{FindingRecord, Record, Side, StepRecord};
@@ -203,6 +204,10 @@ fn closing(facts: &Facts<'_>, f: &FindingRecord) -> String {
     }
     if f.class == Class::Leak {
         let _ = writeln!(out, "{}", wrapped(&why_leaked(facts, f), 6));
+    }
+    if let Some(p) = &rec.passing {
+        let text = format!("Passes: if {},", changes_text(facts, p));
+        let _ = writeln!(out, "{}\n        as in {}", wrapped(&text, 8), p.text);
     }
     let _ = writeln!(
         out,

@@ -37,6 +37,7 @@ pub mod limits;
 pub mod load;
 pub mod lower;
 pub mod recording;
+pub mod shrink;
 pub mod source;
 pub mod span;
 

@@ -94,6 +94,12 @@ impl Source {
         load_all(name, text.to_string(), At::Given(name.to_string()), &Shelf::Given(fragments))
     }
 
+    /// Another text with the same fragments.
+    #[must_use]
+    pub fn with_text(&self, text: &str) -> Source {
+        Source::with_fragments(&self.name, text, self.fragments())
+    }
+
     /// The text of the scenario file alone.
     #[must_use]
     pub fn own_text(&self) -> &str {

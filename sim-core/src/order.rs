@@ -37,7 +37,16 @@ pub(crate) fn fewest_preemptions<M: Model>(
     exec: &Exec<'_, M>,
     best: Cost,
 ) -> Option<(Cost, Vec<Pick>)> {
-    let goal = ev.all();
+    fewest_to(ev, exec, best, &ev.all())
+}
+
+/// The same for the events of a cut: the others are left out.
+pub(crate) fn fewest_to<M: Model>(
+    ev: &Events,
+    exec: &Exec<'_, M>,
+    best: Cost,
+    goal: &Cut,
+) -> Option<(Cost, Vec<Pick>)> {
     let start: State = (vec![0; ev.contexts()], None);
     let mut from = Ways::new();
     let zero = Cost { preemptions: 0, switches: 0 };
@@ -57,12 +66,15 @@ pub(crate) fn fewest_preemptions<M: Model>(
         if from.get(&state).is_none_or(|f| f.0 < cost) {
             continue; // reached cheaper since
         }
-        if state.0 == goal {
+        if state.0 == *goal {
             return Some((cost, path(ev, &from, state)));
         }
         let could_go_on = state.1.is_some_and(|l| enabled_after(ev, exec, &state.0, l));
         for c in (0..ev.contexts() as u16).map(CtxId) {
             let Some(e) = next_of(ev, &state.0, c) else { continue };
+            if state.0[c.index()] == goal[c.index()] {
+                continue;
+            }
             let mut cut = state.0.clone();
             cut[c.index()] += 1;
             let helper = ev.is_helper(c);

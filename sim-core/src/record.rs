@@ -7,6 +7,7 @@ use crate::exec::Exec;
 use crate::ids::{CtxId, Nanos, Obj};
 use crate::machine::{CtxSpec, Machine, Model};
 use crate::mem::{FrameName, Mark};
+use crate::nearest::Passing;
 use crate::policy::{Choice, Ended, Limits, Policy, default_pick, run_with};
 use crate::result::Expiry;
 use crate::schedule::{Pick, Schedule, Taken, short_text};
@@ -170,6 +171,8 @@ pub struct Record {
     pub ended: Ended,
     /// Digest of the final state.
     pub state: u64,
+    /// The nearest schedule without a finding, where one was searched and found.
+    pub passing: Option<Passing>,
 }
 
 /// A mark with names.
@@ -397,6 +400,7 @@ impl Recorder {
             interrupts: self.interrupts,
             ended,
             state: m.mem.borrow().state_digest(),
+            passing: None,
         }
     }
 }

@@ -32,8 +32,9 @@ pub fn explore(
     }
     s.note_first_values(common);
     let mut bar = Bar::new(common, "schedules");
-    let found = search(&s, args, common.jobs, &mut bar)?;
+    let mut found = search(&s, args, common.jobs, &mut bar)?;
     bar.finish();
+    found.explain(&s)?;
     let dir = common.out.clone().unwrap_or_else(|| default_dir(&s));
     let command = ["explore".to_string(), s.source.name.clone()].into_iter();
     let command = command.chain(s.arguments()).chain(args.flags()).collect();

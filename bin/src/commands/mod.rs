@@ -11,6 +11,7 @@ mod new;
 mod replay;
 mod report;
 mod run;
+mod shrink;
 mod sweep;
 mod test;
 mod verify;
@@ -51,6 +52,9 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
             replay::replay(common, file, kernel, schedule, &show)
         }
         Command::Report { path, only } => report::report(common, path, only.as_deref()),
+        Command::Shrink { file, kernel, schedule } => {
+            shrink::shrink(common, file, kernel, schedule)
+        }
         Command::Verify { file, recount } => verify::verify(common, file, *recount),
         Command::Test(args) => test::test(common, args),
         Command::Sweep { file, axis, kernel, with, without, mode, search, seeds, costs } => {

@@ -5,6 +5,7 @@ use crate::fail::{Fail, code};
 use crate::output;
 use crate::pictures;
 use crate::saved;
+use crate::search::explain;
 use crate::session::Session;
 use std::path::Path;
 use timerace_core::exec::Exec;
@@ -31,29 +32,40 @@ pub fn replay(
     show: &Show,
 ) -> Result<u8, Fail> {
     let s = Session::open(common, file, kernel)?;
-    let saved = read_saved(schedule)?;
-    let rec = match &saved {
-        Some(saved) => recorded(&s, saved)?,
-        None => {
-            let (machine, model) = s.boot(false)?;
-            let short = ShortSchedule::parse(schedule, &machine);
-            let mut short = short.map_err(|e| Fail::usage(format!("error: {e}")))?;
-            let mut exec = Exec::new(&machine, &model);
-            record(&mut exec, &mut short as &mut dyn Policy, s.limits())
-        }
-    };
+    let (mut rec, saved) = given(&s, schedule)?;
     print(common, &s, &rec, show);
     if let Some(dir) = &common.out {
+        explain(&s, &mut rec)?;
         write(common, &s, &rec, dir)?;
     }
     fits(&s, &rec, saved.as_ref())?;
     Ok(if rec.findings.is_empty() { code::OK } else { code::FAILED })
 }
 
+/// The run of a schedule as it is given on the command line, as far as it fits; and the file that it came from.
+fn given(s: &Session, schedule: &str) -> Result<(Record, Option<SavedSchedule>), Fail> {
+    if let Some(saved) = read_saved(schedule)? {
+        return Ok((recorded(s, &saved)?, Some(saved)));
+    }
+    let (machine, model) = s.boot(false)?;
+    let short = ShortSchedule::parse(schedule, &machine);
+    let mut short = short.map_err(|e| Fail::usage(format!("error: {e}")))?;
+    let mut exec = Exec::new(&machine, &model);
+    Ok((record(&mut exec, &mut short as &mut dyn Policy, s.limits()), None))
+}
+
+/// The same for one that must fit.
+pub fn fitting(s: &Session, schedule: &str) -> Result<Record, Fail> {
+    let (rec, saved) = given(s, schedule)?;
+    fits(s, &rec, saved.as_ref())?;
+    Ok(rec)
+}
+
 /// The run of a saved schedule, step for step.
 pub fn played(s: &Session, saved: &SavedSchedule) -> Result<Record, Fail> {
-    let rec = recorded(s, saved)?;
+    let mut rec = recorded(s, saved)?;
     fits(s, &rec, Some(saved))?;
+    explain(s, &mut rec)?;
     Ok(rec)
 }
 

@@ -267,6 +267,10 @@ fn distinct(found: &[timerace_core::Finding], kernel: &str) -> Vec<FindingLine> 
             switches: 0,
             kernel: kernel.to_string(),
             step: f.at.step,
+            other_step: f.other.map(|o| o.step),
+            object: None,
+            order: None,
+            passing: None,
         });
     }
     lines

@@ -41,7 +41,8 @@ pub fn certificate(s: &Session, args: &SearchArgs, found: &Searched) -> Result<V
 pub fn verify(common: &Common, file: &Path, recount: bool) -> Result<u8, Fail> {
     let claimed = read(file)?;
     let (s, args) = ask(common, file, &claimed)?;
-    let found = search(&s, &args, common.jobs, &mut Silent)?;
+    let mut found = search(&s, &args, common.jobs, &mut Silent)?;
+    found.explain(&s)?;
     let is = certificate(&s, &args, &found)?;
     let mut out = String::new();
     let wrong = differences(&claimed, &is);

@@ -13,6 +13,7 @@ mod params;
 mod pictures;
 mod races;
 mod report;
+mod shrink;
 mod suite;
 mod support;
 mod sweep;

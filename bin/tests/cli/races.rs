@@ -44,6 +44,23 @@ fn each_race_is_gone_with_its_fix_over_every_schedule() {
 }
 
 #[test]
+fn the_nearest_schedule_that_passes_is_named_and_passes() {
+    let dir = Dir::new("passing");
+    for (name, kernel, ..) in RACES {
+        let file = file(name);
+        let args = ["explore", &file, "--kernel", kernel];
+        let v = timerace(&dir, &[&args[..], &["--format", "json"]].concat()).json();
+        let f = &v["findings"][0];
+        let passing = f["passing"]["schedule"].as_str().unwrap_or_else(|| panic!("{name}: {f:#}"));
+        let replay = ["replay", &file, "--kernel", kernel, "--schedule", passing];
+        let r = timerace(&dir, &replay);
+        assert_eq!(r.code, 0, "{name}: {passing} shows a finding: {}{}", r.out, r.err);
+        let text = timerace(&dir, &args).out;
+        assert!(text.contains("Passes: if ") && text.contains(passing), "{name}: {text}");
+    }
+}
+
+#[test]
 fn a_printed_schedule_gives_the_same_finding_at_the_same_step() {
     let dir = Dir::new("replay");
     for (name, kernel, ..) in RACES {

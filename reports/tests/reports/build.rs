@@ -46,6 +46,7 @@ impl Build {
                 interrupts: 0,
                 ended: Ended::Complete,
                 state: 0,
+                passing: None,
             },
             objects: BTreeMap::new(),
             values: BTreeMap::new(),

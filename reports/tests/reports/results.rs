@@ -94,6 +94,10 @@ fn finding() -> FindingLine {
         switches: 2,
         kernel: "v6.7".to_string(),
         step: 12,
+        other_step: Some(11),
+        object: Some("bpf_hrtimer #1".to_string()),
+        order: None,
+        passing: None,
     }
 }
 

@@ -13,7 +13,7 @@ mod sections;
 mod shared;
 mod suspicions;
 mod timers;
-mod visit;
+pub(crate) mod visit;
 mod world;
 
 pub(crate) use suspicions::{unused_params, warnings};

@@ -26,6 +26,11 @@ pub(crate) fn parse(source: &str) -> Result<Node, Diagnostic> {
     Ok(node)
 }
 
+/// The first byte behind spaces and comments; `None` if a comment does not end.
+pub(crate) fn after_space(source: &str, at: usize) -> Option<usize> {
+    lexer::skip_space(source, at).ok()
+}
+
 /// `ron` counts several levels of its own for one of ours.
 const RON_LEVELS: usize = 8 * NESTING_MAX;
 

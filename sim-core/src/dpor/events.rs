@@ -105,6 +105,19 @@ impl Events {
         }
     }
 
+    /// Runs the beginning of an execution, which fits, and logs it.
+    pub fn log_steps<M: Model>(exec: &mut Exec<'_, M>, picks: &[Pick]) -> Events {
+        let machine = exec.machine();
+        let mut events = Events::new(machine);
+        exec.restart();
+        for pick in picks {
+            events.declare(machine, *pick);
+            exec.step(pick.ctx, pick.alt);
+            events.happened(machine);
+        }
+        events
+    }
+
     pub fn len(&self) -> usize {
         self.len
     }

@@ -7,6 +7,7 @@ mod brute;
 mod common;
 mod draw;
 mod jobs;
+mod least;
 mod mutants;
 mod orbits;
 
