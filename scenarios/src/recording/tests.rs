@@ -98,6 +98,8 @@ fn nothing_unknown_is_passed_over() {
     );
     let cpus = "the environment does not say how many CPUs there are";
     assert_eq!(at(&[("4 vCPUs", "4 processors")]), cpus);
+    assert_eq!(at(&[("4 vCPUs", "0 vCPUs")]), cpus);
+    assert_eq!(at(&[("4 vCPUs", "60000 vCPUs")]), cpus);
     let set_cpu = (r#""op": "sleep", "ns": 100000000"#, r#""op": "set_cpu", "cpu": 4"#);
     assert_eq!(at(&[set_cpu]), "it names a CPU that the machine does not have");
 }

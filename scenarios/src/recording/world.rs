@@ -16,6 +16,7 @@ use timerace_kernel::world::{
 use super::body;
 use super::case::{Action, By, Case, Content, MapShape, Runtime};
 use super::load;
+use crate::limits::CPUS_MAX;
 
 /// Why a case cannot be played.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,10 +158,10 @@ fn machine(case: &Case, kernel: Option<KernelVersion>) -> Result<World, Unsuppor
     Ok(w)
 }
 
-/// The number before `vCPUs`.
+/// The number before `vCPUs`, if a machine can have so many.
 fn cpus(environment: &str) -> Option<u16> {
     let (before, _) = environment.split_once(" vCPUs")?;
-    before.rsplit(' ').next()?.parse().ok()
+    before.rsplit(' ').next()?.parse().ok().filter(|n| (1..=CPUS_MAX).contains(&u32::from(*n)))
 }
 
 /// `struct { struct bpf_timer t; __u64 data; }`
