@@ -2,6 +2,8 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::sync::Arc;
+use timerace_scenarios::config::Project;
 
 /// Simulate and explore races of bpf_timer on a modelled kernel.
 #[derive(Parser, Debug)]
@@ -55,6 +57,9 @@ pub struct Common {
     /// Wall time on stderr (and in JUnit); results never hold any.
     #[arg(long, global = true)]
     pub timing: bool,
+    /// The configuration of the working directory; no flag.
+    #[arg(skip)]
+    pub project: Arc<Project>,
 }
 
 /// Form of the output.
@@ -108,6 +113,20 @@ pub struct KernelArgs {
     /// A release such as v6.7, or v6.1.192 where the table has it.
     #[arg(long, value_name = "V", env = "TIMERACE_KERNEL")]
     pub kernel: Option<String>,
+    /// Add a fix, by its 12-digit commit id or its name.
+    #[arg(long, value_name = "FIX")]
+    pub with: Vec<String>,
+    /// Remove a fix.
+    #[arg(long, value_name = "FIX")]
+    pub without: Vec<String>,
+}
+
+/// Which kernels to model.
+#[derive(Args, Debug, Clone, Default)]
+pub struct KernelsArgs {
+    /// A release, or a range such as v6.7..v6.9; repeat for more.
+    #[arg(long, value_name = "V", env = "TIMERACE_KERNEL", value_delimiter = ',')]
+    pub kernel: Vec<String>,
     /// Add a fix, by its 12-digit commit id or its name.
     #[arg(long, value_name = "FIX")]
     pub with: Vec<String>,
@@ -192,10 +211,13 @@ pub enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
         #[command(flatten)]
-        kernel: KernelArgs,
+        kernel: KernelsArgs,
         /// Replace a parameter of the scenario.
         #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
         set: Vec<(String, String)>,
+        /// Upgrade files of an older schema to the newest one; comments stay.
+        #[arg(long)]
+        fix: bool,
     },
     /// One timed, deterministic execution: what happened, and how late timers were
     Run {
@@ -237,6 +259,9 @@ pub enum Command {
         /// The short text (`1x4,2x7,1`) or the path of a schedule.ron.
         #[arg(long, value_name = "S")]
         schedule: String,
+        /// Ticks that may come at any point, as in the search.
+        #[arg(long, value_name = "N")]
+        irqs: Option<u32>,
         /// Stop after this step.
         #[arg(long, value_name = "N")]
         until: Option<u32>,
@@ -473,7 +498,6 @@ impl SearchArgs {
                 Preemptions::AtMost(n) => n.to_string(),
             }),
         );
-        flag("irqs", self.irqs.map(|n| n.to_string()));
         flag("max-schedules", self.max_schedules.map(|n| n.to_string()));
         if self.keep_going {
             all.push("--keep-going".to_string());

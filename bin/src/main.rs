@@ -12,6 +12,7 @@ mod progress;
 mod saved;
 mod search;
 mod session;
+mod settings;
 
 use clap::Parser;
 use clap::error::ErrorKind;

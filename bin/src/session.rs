@@ -1,6 +1,6 @@
 //! From arguments to a scenario that is ready to run: reading, checking, choosing the kernel.
 
-use crate::args::{Common, FileArgs, KernelArgs};
+use crate::args::{Common, FileArgs, KernelArgs, KernelsArgs};
 use crate::fail::Fail;
 use crate::output;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,10 @@ use timerace_kernel::{Kernel, KernelVersion, World};
 use timerace_reports::origin::Origin;
 use timerace_scenarios::ast::Scenario;
 use timerace_scenarios::diag::Diagnostic;
+use timerace_scenarios::grid::{self, Settings};
+use timerace_scenarios::load::{self, Checked};
 pub use timerace_scenarios::source::Source;
-use timerace_scenarios::{costs, grid, load, lower};
+use timerace_scenarios::{costs, lower};
 
 /// A scenario, checked and resolved for one kernel.
 pub struct Session {
@@ -76,6 +78,14 @@ impl Session {
         Ok(self)
     }
 
+    /// So many ticks may come at any point, instead of what the scenario says.
+    pub fn set_irqs(&mut self, irqs: Option<u32>) {
+        if let Some(irqs) = irqs {
+            self.world.irqs = irqs;
+            self.options.extend(["--irqs".to_string(), irqs.to_string()]);
+        }
+    }
+
     /// Says which parameters have several values, of which only the first is taken.
     pub fn note_first_values(&self, common: &Common) {
         if let Some(note) = grid::first_taken(&self.scenario) {
@@ -132,28 +142,48 @@ impl Session {
     }
 }
 
-/// Everything that is wrong with a scenario, warnings included.
+/// Everything that is wrong with a scenario, warnings included: on each of these kernels, else on its own, else on those
+/// of timerace.ron.
 pub fn problems(
+    common: &Common,
     source: &Source,
-    kernel: &KernelArgs,
-    set: &[(String, String)],
-) -> Result<Vec<Diagnostic>, Fail> {
-    let checked = load::check_source(source, set);
-    let Some(scenario) = checked.scenario else { return Ok(checked.diagnostics) };
-    let mut diags = checked.diagnostics;
-    let version = match choose_kernel(&scenario, kernel) {
-        Ok(v) => v,
-        Err(KernelError::Usage(m)) => return Err(Fail::usage(m)),
-        Err(KernelError::File(d)) => {
-            diags.push(*d);
-            return Ok(diags);
-        }
-    };
-    diags.extend(load::kernel_rules(&scenario, numbers(version)));
-    if let Err(d) = lower::lower(&scenario, &source.text, version) {
-        diags.extend(d);
+    kernels: &KernelsArgs,
+    set: &Settings,
+) -> Result<Checked, Fail> {
+    let mut checked = load::check_source(source, set);
+    let Some(scenario) = &checked.scenario else { return Ok(checked) };
+    let mut named = kernels.kernel.clone();
+    if named.is_empty() && scenario.kernel.is_none() {
+        named.extend(common.project.config.kernels.iter().map(|k| k.node.clone()));
     }
-    Ok(diags)
+    let mut versions = self::kernels(&named, &kernels.with, &kernels.without)?;
+    let several = versions.len() > 1;
+    if versions.is_empty() {
+        let args = KernelArgs {
+            kernel: None,
+            with: kernels.with.clone(),
+            without: kernels.without.clone(),
+        };
+        match choose_kernel(scenario, &args) {
+            Ok(v) => versions.push(v),
+            Err(KernelError::Usage(m)) => return Err(Fail::usage(m)),
+            Err(KernelError::File(d)) => checked.diagnostics.push(*d),
+        }
+    }
+    let mut more = Vec::new();
+    for version in &versions {
+        more.extend(load::kernel_rules(scenario, numbers(*version)));
+        more.extend(lower::lower(scenario, &source.text, *version).err().unwrap_or_default());
+    }
+    if several {
+        more.extend(load::never_apply(scenario, &versions));
+    }
+    for diag in more {
+        if !checked.diagnostics.contains(&diag) {
+            checked.diagnostics.push(diag);
+        }
+    }
+    Ok(checked)
 }
 
 /// What a kernel lacks for a scenario that is right in itself: the first thing that it refuses, in words.
@@ -172,7 +202,7 @@ pub fn lacks(
     Ok(rules.into_iter().find(Diagnostic::is_error).map(|d| d.message))
 }
 
-enum KernelError {
+pub enum KernelError {
     /// The command line is wrong.
     Usage(String),
     /// The file is.
@@ -180,7 +210,7 @@ enum KernelError {
 }
 
 /// `--kernel` (or the environment), else the scenario's, else the newest; then the flags' fixes.
-fn choose_kernel(scenario: &Scenario, args: &KernelArgs) -> Result<KernelVersion, KernelError> {
+pub fn choose_kernel(scenario: &Scenario, args: &KernelArgs) -> Result<KernelVersion, KernelError> {
     let usage = |e: &dyn std::fmt::Display| KernelError::Usage(format!("error: {e}"));
     let file = lower::kernel_of(scenario).map_err(|d| KernelError::File(Box::new(d)))?;
     let base = match &args.kernel {

@@ -27,6 +27,7 @@
 
 pub mod ast;
 pub mod calibrate;
+pub mod config;
 pub mod costs;
 pub mod diag;
 pub mod grid;
@@ -40,6 +41,8 @@ pub mod recording;
 pub mod shrink;
 pub mod source;
 pub mod span;
+
+pub mod upgrade;
 
 mod canonical;
 mod check;

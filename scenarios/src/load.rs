@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use timerace_kernel::KernelVersion;
+
 use crate::ast::Scenario;
 use crate::check;
 use crate::diag::Diagnostic;
@@ -77,6 +79,12 @@ pub fn warnings(scenario: &Scenario) -> Vec<Diagnostic> {
 #[must_use]
 pub fn kernel_rules(scenario: &Scenario, version: (u32, u32, u32)) -> Vec<Diagnostic> {
     check::kernel::rules(scenario, version)
+}
+
+/// Expectations that are for none of these kernels.
+#[must_use]
+pub fn never_apply(scenario: &Scenario, kernels: &[KernelVersion]) -> Vec<Diagnostic> {
+    check::kernel::never_apply(scenario, kernels)
 }
 
 /// The first ones in the order of their places; the last of them says how many are left out.

@@ -9,6 +9,7 @@ use crate::progress::Bar;
 use crate::saved::{self, COVER, File};
 use crate::search::{Searched, search};
 use crate::session::Session;
+use crate::settings;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use timerace_reports::cover::cover;
@@ -27,15 +28,14 @@ pub fn explore(
     full: bool,
 ) -> Result<u8, Fail> {
     let mut s = Session::open(common, file, kernel)?;
-    if let Some(irqs) = args.irqs {
-        s.world.irqs = irqs;
-    }
+    let args = &settings::search(common, &s.scenario, args);
+    s.set_irqs(args.irqs);
     s.note_first_values(common);
     let mut bar = Bar::new(common, "schedules");
     let mut found = search(&s, args, common.jobs, &mut bar)?;
     bar.finish();
     found.explain(&s)?;
-    let dir = common.out.clone().unwrap_or_else(|| default_dir(&s));
+    let dir = common.out.clone().unwrap_or_else(|| default_dir(common, &s));
     let command = ["explore".to_string(), s.source.name.clone()].into_iter();
     let command = command.chain(s.arguments()).chain(args.flags()).collect();
     let mut files = files(common, &s, &found, command);
@@ -53,9 +53,9 @@ pub fn explore(
 }
 
 /// Where results go without `-o`.
-pub fn default_dir(s: &Session) -> PathBuf {
+pub fn default_dir(common: &Common, s: &Session) -> PathBuf {
     let kernel = s.kernel_name().replace(' ', "-");
-    PathBuf::from("timerace-out").join(&s.scenario.name.node).join(kernel)
+    settings::out(common).join(&s.scenario.name.node).join(kernel)
 }
 
 /// What people read: each distinct finding, what was covered, the expectations.

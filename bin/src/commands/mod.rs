@@ -16,40 +16,46 @@ mod sweep;
 mod test;
 mod verify;
 
-use crate::args::{Cli, Command, Format};
+use crate::args::{Cli, Command, Common, Format};
 use crate::fail::{Fail, code};
 use crate::output;
 use crate::session::Session;
+use crate::settings;
+use std::path::Path;
+use std::sync::Arc;
+use timerace_scenarios::config::Project;
 
 /// Runs the command; its exit code.
 pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
-    let common = &cli.common;
     let Some(command) = &cli.command else {
         output::print(WELCOME);
         return Ok(code::OK);
     };
+    let common = &in_project(&cli.common, command)?;
     let of_run = matches!(common.format, Format::Rtla | Format::Timehist);
     if of_run && !matches!(command, Command::Run { .. }) {
         return Err(Fail::usage("error: --format rtla and timehist are for `timerace run`"));
     }
     match command {
         Command::New { kind, file } => new::new(common, *kind, file),
-        Command::Check { files, kernel, set } => check::check(common, files, kernel, set),
+        Command::Check { files, fix: true, .. } => check::fix(common, files),
+        Command::Check { files, kernel, set, .. } => check::check(common, files, kernel, set),
         Command::Explore { file, kernel, search, full } => {
             explore::explore(common, file, kernel, search, *full)
         }
         Command::Demo { list: true, .. } => demo::list(),
         Command::Demo { name, .. } => demo::demo(common, name.as_deref()),
         Command::Run { file, kernel, costs, seed, seeds, trace } => {
+            let costs = settings::costs(common, costs.as_deref());
             let s = Session::open(common, file, kernel)?.with_costs(costs.as_deref())?;
             match seeds {
                 Some(seeds) => run::seeds(common, &s, *seeds),
                 None => run::run(common, &s, *seed, trace.is_some()),
             }
         }
-        Command::Replay { file, kernel, schedule, until, full } => {
+        Command::Replay { file, kernel, schedule, irqs, until, full } => {
             let show = replay::Show { until: *until, full: *full };
-            replay::replay(common, file, kernel, schedule, &show)
+            replay::replay(common, file, kernel, schedule, *irqs, &show)
         }
         Command::Report { path, only } => report::report(common, path, only.as_deref()),
         Command::Shrink { file, kernel, schedule } => {
@@ -67,7 +73,7 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
                 mode: *mode,
                 search,
                 seeds: *seeds,
-                costs: costs.as_deref(),
+                costs: settings::costs(common, costs.as_deref()),
             };
             sweep::sweep(common, &wanted)
         }
@@ -78,6 +84,25 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
         Command::Kernels => kernels::kernels(common),
         Command::Explain { topic } => explain::explain(common, topic.as_deref()),
     }
+}
+
+/// The flags with the configuration of the working directory, for commands that have to do with scenarios.
+fn in_project(common: &Common, command: &Command) -> Result<Common, Fail> {
+    let mut common = common.clone();
+    if matches!(
+        command,
+        Command::Check { .. }
+            | Command::Run { .. }
+            | Command::Explore { .. }
+            | Command::Replay { .. }
+            | Command::Shrink { .. }
+            | Command::Test { .. }
+            | Command::Sweep { .. }
+    ) {
+        let project = Project::find(Path::new("."), output::style(&common));
+        common.project = Arc::new(project.map_err(|e| Fail::usage(e.to_string()))?);
+    }
+    Ok(common)
 }
 
 const WELCOME: &str = "\

@@ -7,6 +7,7 @@ use crate::pictures;
 use crate::saved;
 use crate::search::explain;
 use crate::session::Session;
+use crate::settings;
 use std::path::Path;
 use timerace_core::exec::Exec;
 use timerace_core::policy::{Ended, Policy, Replay};
@@ -29,9 +30,11 @@ pub fn replay(
     file: &FileArgs,
     kernel: &KernelArgs,
     schedule: &str,
+    irqs: Option<u32>,
     show: &Show,
 ) -> Result<u8, Fail> {
-    let s = Session::open(common, file, kernel)?;
+    let mut s = Session::open(common, file, kernel)?;
+    s.set_irqs(irqs.or_else(|| settings::irqs(common, &s.scenario)));
     let (mut rec, saved) = given(&s, schedule)?;
     print(common, &s, &rec, show);
     if let Some(dir) = &common.out {

@@ -55,13 +55,12 @@ fn again(common: &Common, saved: &Saved) -> Result<Vec<File>, Fail> {
     match &saved.cli.command {
         Some(Command::Explore { file, kernel, search, .. }) => {
             let mut s = Session::of(common, source(&file.file)?, kernel, &file.set)?;
-            if let Some(irqs) = search.irqs {
-                s.world.irqs = irqs;
-            }
+            s.set_irqs(search.irqs);
             explored(common, &s, saved)
         }
-        Some(Command::Replay { file, kernel, .. }) => {
-            let s = Session::of(common, source(&file.file)?, kernel, &file.set)?;
+        Some(Command::Replay { file, kernel, irqs, .. }) => {
+            let mut s = Session::of(common, source(&file.file)?, kernel, &file.set)?;
+            s.set_irqs(*irqs);
             explored(common, &s, saved)
         }
         Some(Command::Run { file, kernel, costs, seed, .. }) => {

@@ -8,9 +8,10 @@ use crate::progress::Bar;
 use crate::saved::File;
 use crate::search::{Progress, Silent, search};
 use crate::session::{self, Session, Source};
+use crate::settings;
 use crate::{output, parallel, saved};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use timerace_kernel::KernelVersion;
 use timerace_kernel::world::Stop;
@@ -44,7 +45,7 @@ pub struct Wanted<'a> {
     /// Seeds of timed runs.
     pub seeds: Option<(u64, u64)>,
     /// Costs of timed runs.
-    pub costs: Option<&'a Path>,
+    pub costs: Option<PathBuf>,
 }
 
 /// Goes through the grid, prints the map, and writes the rows.
@@ -111,8 +112,8 @@ fn line(words: &[String]) -> String {
 fn finish(common: &Common, first: &Session, sweep: &Sweep, words: Vec<String>) -> Result<u8, Fail> {
     let fail = |e: &dyn std::fmt::Display| Fail::usage(format!("error: {e}"));
     let dir = common.out.clone().unwrap_or_else(|| match sweep.kernel.is_empty() {
-        true => PathBuf::from("timerace-out").join(&sweep.scenario).join("sweep"),
-        false => default_dir(first),
+        true => settings::out(common).join(&sweep.scenario).join("sweep"),
+        false => default_dir(common, first),
     });
     let value = sweep.json();
     let theme = common.theme.map(|t| t.of()).unwrap_or_default();
@@ -182,7 +183,7 @@ impl Plan<'_> {
         let at = self.numbers(number);
         let set: Settings = self.wanted.file.set.iter().chain(&settings).cloned().collect();
         let opened = Session::of(self.common, self.source.clone(), &kernel, &set)
-            .and_then(|s| s.with_costs(self.wanted.costs));
+            .and_then(|s| s.with_costs(self.wanted.costs.as_deref()));
         let done = opened.and_then(|s| match self.kind {
             Kind::Explored => self.explored(s),
             Kind::Timed => self.timed(&s),
@@ -217,10 +218,9 @@ impl Plan<'_> {
 
     fn explored(&self, mut s: Session) -> Result<(Outcome, Option<String>, u8), Fail> {
         // A share of schedules needs all of them.
-        let args = SearchArgs { keep_going: true, ..self.wanted.search.clone() };
-        if let Some(irqs) = args.irqs {
-            s.world.irqs = irqs;
-        }
+        let args = settings::search(self.common, &s.scenario, self.wanted.search);
+        let args = SearchArgs { keep_going: true, ..args };
+        s.set_irqs(args.irqs);
         let found = search(&s, &args, 1, &mut Silent)?;
         let e = &found.exploration;
         let class = e.findings.first().map(|f| f.class.name().to_string());
@@ -285,6 +285,9 @@ impl Plan<'_> {
         }
         if let Some((a, b)) = self.wanted.seeds {
             flag("--seeds", format!("{a}..{b}"));
+        }
+        if let Some(irqs) = self.wanted.search.irqs {
+            flag("--irqs", irqs.to_string());
         }
         words.extend(self.wanted.search.flags().into_iter().filter(|f| f != "--keep-going"));
         words

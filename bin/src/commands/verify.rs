@@ -98,9 +98,7 @@ fn ask(common: &Common, file: &Path, claimed: &Value) -> Result<(Session, Search
     let name = claimed["file"].as_str().unwrap_or(&shown);
     let source = Source::with_fragments(name, text, fragments_of(claimed));
     let mut s = Session::of(common, source, &kernel, &of.set)?;
-    if let Some(irqs) = search.irqs {
-        s.world.irqs = irqs;
-    }
+    s.set_irqs(search.irqs);
     Ok((s, search))
 }
 

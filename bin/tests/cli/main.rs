@@ -4,6 +4,7 @@
 mod bad_input;
 mod calibrate;
 mod certificate;
+mod config;
 mod determinism;
 mod fragments;
 mod hard;

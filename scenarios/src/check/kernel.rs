@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use timerace_kernel::KernelVersion;
+
 use super::for_each_invoke;
 use super::maps::users;
 use super::visit::for_each_step;
@@ -13,6 +15,7 @@ use crate::ast::{
     Scenario, StepKind, TimerFlag, Version,
 };
 use crate::diag::{Diagnostic, quote};
+use crate::judge::is_for;
 use crate::layout::Layouts;
 use crate::span::Span;
 
@@ -63,6 +66,31 @@ pub(crate) fn rules(scenario: &Scenario, version: (u32, u32, u32)) -> Vec<Diagno
     check_maps(&kernel, &excuses, &mut diags);
     check_expectations(&kernel, &mut diags);
     diags.sort_by_key(|diag| (diag.primary.0, diag.code));
+    diags
+}
+
+/// Expectations that are for none of the kernels that were chosen: typing mistakes in a release, mostly.
+pub(crate) fn never_apply(scenario: &Scenario, kernels: &[KernelVersion]) -> Vec<Diagnostic> {
+    let mut diags = Vec::new();
+    for expectation in &scenario.expect {
+        let mut inner = expectation;
+        let mut left: Vec<KernelVersion> = kernels.to_vec();
+        while let Expectation::On(_, next) | Expectation::KnownBug(_, next) = &inner.node {
+            if let Expectation::On(cond, _) = &inner.node {
+                left.retain(|kernel| is_for(cond, *kernel));
+            }
+            inner = next;
+        }
+        if left.is_empty() && !kernels.is_empty() {
+            let names: Vec<String> = kernels.iter().map(ToString::to_string).collect();
+            let message = "this expectation is for none of the kernels";
+            diags.push(
+                Diagnostic::warning("W0409", expectation.span, message)
+                    .label("never judged")
+                    .note(format!("the kernels are {}", names.join(", "))),
+            );
+        }
+    }
     diags
 }
 

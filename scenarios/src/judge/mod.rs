@@ -51,6 +51,7 @@ use timerace_core::schedule::Schedule;
 use timerace_kernel::World;
 
 use crate::ast::{Preemptions, Scenario};
+pub(crate) use plan::is_for;
 use plan::{Asked, Item, Plan};
 use results::{CUT_OFF, NO_END, NO_MARKS, TOO_MANY};
 use run::Run;

@@ -127,7 +127,8 @@ fn applicable(
     }
 }
 
-fn is_for(cond: &KernelCond, kernel: KernelVersion) -> bool {
+/// Whether a condition on kernels holds for this one.
+pub(crate) fn is_for(cond: &KernelCond, kernel: KernelVersion) -> bool {
     let has = |name: &str| Fix::find(name).is_some_and(|fix| kernel.has(fix));
     cond.holds(version_of(kernel), &has)
 }

@@ -6,6 +6,7 @@
 
 mod acts;
 mod calls;
+mod config;
 mod data;
 mod expect;
 mod fields;
@@ -18,6 +19,7 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use config::read_config;
 pub(crate) use top::{Declared, Names, read};
 
 use crate::diag::{Diagnostic, quote};
@@ -27,6 +29,7 @@ use crate::syntax::Text;
 use crate::text::TextError;
 
 /// What is known while a file is read.
+#[derive(Default)]
 pub(crate) struct Reader {
     /// Messages so far.
     pub diags: Vec<Diagnostic>,

@@ -1,6 +1,6 @@
 //! The whole file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Reader;
 use super::fields::Fields;
@@ -9,6 +9,7 @@ use crate::ast::{Named, Scenario, Stop, Timing};
 use crate::diag::{Diagnostic, quote};
 use crate::span::{Sp, Span};
 use crate::syntax::{Args, Kind, Node};
+use crate::upgrade;
 
 const FIELDS: &[&str] = &[
     "schema", "name", "refs", "use", "kernel", "machine", "timing", "params", "types", "vars",
@@ -19,8 +20,35 @@ const FIELDS: &[&str] = &[
 const FRAGMENT_FIELDS: &[&str] =
     &["schema", "use", "params", "types", "vars", "maps", "progs", "memcgs", "tasks", "cpus"];
 
-/// Newest version of the format that is read here.
-const SCHEMA: i64 = 1;
+/// The word in front of a file, and what is said about another one.
+pub(super) struct TopForm {
+    name: &'static str,
+    /// Whether `( .. )` alone will do.
+    name_may_lack: bool,
+    what: &'static str,
+    help: &'static str,
+}
+
+impl TopForm {
+    const SCENARIO: TopForm = TopForm {
+        name: "Scenario",
+        name_may_lack: true,
+        what: "scenario",
+        help: "a scenario starts with `Scenario(`",
+    };
+    const FRAGMENT: TopForm = TopForm {
+        name: "Fragment",
+        name_may_lack: false,
+        what: "fragment",
+        help: "what scenarios have in common stands in a `Fragment( .. )`",
+    };
+    pub(super) const CONFIG: TopForm = TopForm {
+        name: "Config",
+        name_may_lack: false,
+        what: "configuration",
+        help: "a configuration starts with `Config(`",
+    };
+}
 
 /// The names of a section in the order of the file.
 #[derive(Debug, Clone, Default)]
@@ -77,12 +105,7 @@ pub(crate) fn read(
     trees: &[Node],
     set: &[(String, String)],
 ) -> (Option<Scenario>, Declared, Reader) {
-    let mut reader = Reader {
-        diags: Vec::new(),
-        params: BTreeMap::new(),
-        broken_params: BTreeSet::new(),
-        used_params: BTreeSet::new(),
-    };
+    let mut reader = Reader::default();
     let mut declared = Declared::default();
     let scenario = reader.scenario(&trees[0], &trees[1..], set, &mut declared);
     (scenario, declared, reader)
@@ -96,7 +119,7 @@ impl Reader {
         set: &[(String, String)],
         declared: &mut Declared,
     ) -> Option<Scenario> {
-        let args = self.top(root)?;
+        let args = self.top(root, &TopForm::SCENARIO)?;
         // Before all else: a newer file may have anything in it.
         let schema = self.schema(root, args)?;
         let main = self.named_args(root, args, "the scenario", FIELDS)?;
@@ -161,25 +184,30 @@ impl Reader {
     }
 
     /// What stands between the parentheses of `Scenario( .. )`.
-    fn top<'n>(&mut self, root: &'n Node) -> Option<&'n Args> {
+    pub(super) fn top<'n>(&mut self, root: &'n Node, form: &TopForm) -> Option<&'n Args> {
         match &root.kind {
-            Kind::Call { name: None, args } => Some(args),
-            Kind::Call { name: Some(name), args } if name.node == "Scenario" => Some(args),
+            Kind::Call { name: None, args } if form.name_may_lack => Some(args),
+            Kind::Call { name: Some(name), args } if name.node == form.name => Some(args),
             Kind::Call { name: Some(name), .. } => {
-                let message = format!("this is no scenario but `{}`", quote(name));
+                let message = format!("this is no {} but `{}`", form.what, quote(name));
                 let help = match name.node.as_str() {
                     "Fragment" => "fragments are for `use: [..]` in a scenario",
-                    _ => "a scenario starts with `Scenario(`",
+                    _ => form.help,
                 };
                 let diag = Diagnostic::error("E0107", name.span, message);
-                self.error(diag.label("expected `Scenario`").help(help));
+                self.error(diag.label(format!("expected `{}`", form.name)).help(help));
                 None
             }
-            _ => self.expected(root, "a scenario file", "one `Scenario( .. )`"),
+            _ => {
+                let (what, wanted) =
+                    (format!("a {} file", form.what), format!("one `{}( .. )`", form.name));
+                self.expected(root, &what, &wanted)
+            }
         }
     }
 
-    fn schema(&mut self, root: &Node, args: &Args) -> Option<Sp<u32>> {
+    /// The version of the format; reports a file that this program cannot read.
+    pub(super) fn schema(&mut self, root: &Node, args: &Args) -> Option<Sp<u32>> {
         let named: &[(Sp<String>, Node)] = match args {
             Args::Named(named) => named,
             Args::Positional(_) => &[],
@@ -193,18 +221,14 @@ impl Reader {
             );
             return None;
         };
-        let schema = self.int(node, "`schema`", 1..=i64::from(u32::MAX))?;
-        if schema.node > SCHEMA {
-            let message =
-                format!("this file has schema {}, this timerace reads {SCHEMA}", schema.node);
-            self.error(
-                Diagnostic::error("E0102", schema.span, message)
-                    .label("newer than this program")
-                    .help("use a newer timerace"),
-            );
+        let schema = self.int(node, "`schema`", 0..=i64::from(u32::MAX))?;
+        let number = u32::try_from(schema.node).ok()?;
+        if let Err(error) = upgrade::readable(number) {
+            let diag = Diagnostic::error("E0102", schema.span, error.message);
+            self.error(diag.label(error.label).help(error.help));
             return None;
         }
-        u32::try_from(schema.node).ok().map(|number| Sp::new(number, schema.span))
+        Some(Sp::new(number, schema.span))
     }
 
     fn scenario_name(&mut self, node: &Node) -> Option<Sp<String>> {
@@ -226,19 +250,7 @@ impl Reader {
 
     /// The fields of a fragment.
     fn fragment<'n>(&mut self, root: &'n Node) -> Option<Fields<'n>> {
-        let args = match &root.kind {
-            Kind::Call { name: Some(name), args } if name.node == "Fragment" => args,
-            Kind::Call { name: Some(name), .. } => {
-                let message = format!("this is no fragment but `{}`", quote(name));
-                self.error(
-                    Diagnostic::error("E0107", name.span, message)
-                        .label("expected `Fragment`")
-                        .help("what scenarios have in common stands in a `Fragment( .. )`"),
-                );
-                return None;
-            }
-            _ => return self.expected(root, "a fragment", "one `Fragment( .. )`"),
-        };
+        let args = self.top(root, &TopForm::FRAGMENT)?;
         self.schema(root, args)?;
         self.named_args(root, args, "the fragment", FRAGMENT_FIELDS)
     }

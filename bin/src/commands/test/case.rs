@@ -7,6 +7,7 @@ use crate::commands::run::{self, Timed};
 use crate::fail::{Fail, code};
 use crate::search::{Searched, Silent, search};
 use crate::session::{Session, Source};
+use crate::settings;
 use std::time::Instant;
 use timerace_core::record::Record;
 use timerace_core::result::{Exploration, Verdict};
@@ -50,8 +51,8 @@ pub fn run(common: &Common, cell: &Cell, args: &TestArgs) -> Result<Outcome, Fai
     let mut outcome = match &cell.schedule {
         Some(saved) => schedule::replayed(&s, saved)?,
         // A scenario that says when its run ends is about time; all others are about orders.
-        None if s.world.stop == Stop::Idle => explored(&s, args)?,
-        None => timed(&s)?,
+        None if s.world.stop == Stop::Idle => explored(common, &mut s, args)?,
+        None => timed(&s.with_costs(settings::costs(common, None).as_deref())?)?,
     };
     let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     outcome.suite.millis = common.timing.then_some(millis);
@@ -82,8 +83,11 @@ fn skipped(cell: &Cell, file: String, why: String) -> Outcome {
     Outcome { suite, json: None, shown }
 }
 
-fn explored(s: &Session, args: &TestArgs) -> Result<Outcome, Fail> {
+fn explored(common: &Common, s: &mut Session, args: &TestArgs) -> Result<Outcome, Fail> {
     let wanted = SearchArgs { max_schedules: args.max_schedules, ..SearchArgs::default() };
+    let wanted = settings::search(common, &s.scenario, &wanted);
+    s.set_irqs(wanted.irqs);
+    let s = &*s;
     let found = search(s, &wanted, 1, &mut Silent)?;
     let e = &found.exploration;
     let mut classes: Vec<&str> = e.findings.iter().map(|f| f.class.name()).collect();

@@ -47,8 +47,15 @@ struct Found {
 
 /// All cases, in the order of the files and of the kernels.
 pub fn cells(common: &Common, args: &TestArgs) -> Result<Vec<Cell>, Fail> {
-    let kernels = kernels(args)?;
-    let files = read_all(&args.paths)?;
+    let kernels = kernels(&args.kernel, args)?;
+    let config = &common.project.config;
+    let configured: Vec<String> = config.kernels.iter().map(|k| k.node.clone()).collect();
+    let configured = self::kernels(&configured, args)?;
+    let paths = match args.paths.is_empty() {
+        true => common.project.scenario_files().map_err(|e| Fail::usage(e.to_string()))?,
+        false => args.paths.clone(),
+    };
+    let files = read_all(&paths, !args.paths.is_empty())?;
     let (schedules, mut scenarios): (Vec<Found>, Vec<Found>) =
         files.into_iter().partition(|f| source::kind(&f.text).as_deref() == Some("Schedule"));
     // In a folder of results the scenario is there for the schedule's sake.
@@ -85,6 +92,9 @@ pub fn cells(common: &Common, args: &TestArgs) -> Result<Vec<Cell>, Fail> {
                 true => name.clone(),
                 false => format!("{name} ({})", grid::words(&cell)),
             };
+            // A scenario that names its kernel means that one, unless the command line says otherwise.
+            let open = args.kernel.is_empty() && s.scenario.kernel.is_none();
+            let kernels = if open { &configured } else { &kernels };
             cells.extend(kernels.iter().map(|kernel| Cell {
                 name: name.clone(),
                 file: found.path.clone(),
@@ -116,9 +126,9 @@ fn matches(args: &TestArgs, name: &str) -> bool {
     args.pattern.is_empty() || args.pattern.iter().any(|p| name.contains(p.as_str()))
 }
 
-/// The kernels of the command line; one `None` if it names none.
-fn kernels(args: &TestArgs) -> Result<Vec<Option<KernelVersion>>, Fail> {
-    let named = session::kernels(&args.kernel, &args.with, &args.without)?;
+/// The kernels that are named, with the fixes of the command line; one `None` if none is named.
+fn kernels(texts: &[String], args: &TestArgs) -> Result<Vec<Option<KernelVersion>>, Fail> {
+    let named = session::kernels(texts, &args.with, &args.without)?;
     let mut kernels: Vec<Option<KernelVersion>> = Vec::new();
     for kernel in named.into_iter().map(Some) {
         if !kernels.contains(&kernel) {
@@ -230,10 +240,10 @@ fn grid_of(s: &Session, set: &Settings, max: u64) -> Result<Vec<Settings>, Fail>
 }
 
 /// The files of a suite: those that are named, and below folders those that hold scenarios or schedules. Each once.
-fn read_all(paths: &[PathBuf]) -> Result<Vec<Found>, Fail> {
+fn read_all(paths: &[PathBuf], named: bool) -> Result<Vec<Found>, Fail> {
     let mut files = Vec::new();
     for path in paths {
-        collect(path, true, &mut files)?;
+        collect(path, named, &mut files)?;
     }
     let mut seen = BTreeSet::new();
     let mut all = Vec::new();

@@ -76,4 +76,14 @@ pub(super) const CODES: &[CodeInfo] = &[
         right: "params: { \"period\": \"1ms\" },\n\
                 tasks: { \"t\": (cpu: 0, body: [ sleep(\"$period\") ]) },",
     },
+    CodeInfo {
+        code: "W0409",
+        title: "an expectation for none of the kernels",
+        why: "Several kernels were chosen (`check --kernel v6.7..v6.9`, or `kernels:` of \
+              timerace.ron), and the condition of this expectation holds for none of them. Most \
+              often a release or a commit is misspelt.",
+        wrong: "expect: [ on(\"v5.16..v5.17\", sometimes(called(\"hrtimer_cancel\"))), \
+                never(ANY_BUG) ],",
+        right: "expect: [ sometimes(called(\"hrtimer_cancel\")), never(ANY_BUG) ],",
+    },
 ];

@@ -201,4 +201,13 @@ pub(super) const CODES: &[CodeInfo] = &[
                 b.ron: Fragment(schema: 1, use: [\"a.ron\"])",
         right: "a.ron: Fragment(schema: 1, use: [\"b.ron\"])\nb.ron: Fragment(schema: 1)",
     },
+    CodeInfo {
+        code: "E0122",
+        title: "a path of the configuration",
+        why: "timerace.ron names files and folders relative to its own folder, and only below it, \
+              so that a project can be moved as a whole. Scenarios are named by patterns: `*` is \
+              any part of a name, `**` any number of folders.",
+        wrong: "Config(schema: 1, out: \"/tmp/results\")",
+        right: "Config(schema: 1, out: \"results\")",
+    },
 ];
