@@ -165,6 +165,23 @@ impl Saved {
         Ok(Source::with_fragments(&name, &self.text(SCENARIO)?, fragments))
     }
 
+    /// The results of a suite's cases, by their folder.
+    pub fn cases(&self) -> Result<Vec<(String, Saved)>, Fail> {
+        let folders = |dir: &Path| {
+            let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+            let mut all: Vec<PathBuf> = entries.map(|e| e.path()).filter(|p| p.is_dir()).collect();
+            all.sort();
+            all
+        };
+        let mut cases = Vec::new();
+        for path in folders(&self.dir).iter().flat_map(|p| folders(p)) {
+            let name = path.strip_prefix(&self.dir).unwrap_or(&path);
+            let parts: Vec<_> = name.iter().map(|p| p.to_string_lossy().into_owned()).collect();
+            cases.push((parts.join("/"), Saved::read(&path)?));
+        }
+        Ok(cases)
+    }
+
     /// The command, without the common flags.
     pub fn command(&self) -> Vec<String> {
         let words = self.result["command"].as_array().into_iter().flatten();

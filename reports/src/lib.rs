@@ -47,6 +47,7 @@ pub mod splat;
 pub mod states;
 pub mod steps;
 pub mod suite;
+pub mod suite_html;
 pub mod svg;
 pub mod sweep;
 pub mod sweep_svg;

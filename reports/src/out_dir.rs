@@ -45,6 +45,9 @@ const OURS: [&str; 31] = [
     "waits-for.dot",
 ];
 
+/// Of a suite: its folder, those of the scenarios, those of the kernels.
+const MAX_DEPTH: usize = 3;
+
 /// Why a folder was not written. What was there before is there still.
 #[derive(Debug)]
 pub enum OutError {
@@ -163,6 +166,9 @@ impl OutDir {
     /// See [`OutError`]; a name twice is one.
     pub fn file(&mut self, name: &str) -> Result<io::BufWriter<fs::File>, OutError> {
         let path = self.new.join(name);
+        if let Some(parent) = path.parent() {
+            io("create", parent, fs::create_dir_all(parent))?;
+        }
         Ok(io::BufWriter::new(io("create", &path, fs::File::create_new(&path))?))
     }
 
@@ -231,12 +237,13 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), OutError> {
     put
 }
 
+/// Names are those of files, or of files in folders of a suite: `scenario/kernel/race.svg`.
 fn check_names(files: &[(String, Vec<u8>)]) -> Result<(), OutError> {
+    let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', '\0']);
     let mut seen = BTreeSet::new();
     for (name, _) in files {
-        let plain =
-            !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0']);
-        if !plain || !seen.insert(name) {
+        let parts: Vec<&str> = name.split('/').collect();
+        if parts.len() > MAX_DEPTH || !parts.into_iter().all(plain) || !seen.insert(name) {
             return Err(OutError::Name(name.clone()));
         }
     }
@@ -253,23 +260,52 @@ fn check_place(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<bool, OutError
     if !meta.is_dir() {
         return foreign("it is not a folder".to_string());
     }
-    let mut names = Vec::new();
-    for entry in io("read", dir, fs::read_dir(dir))? {
-        let entry = io("read", dir, entry)?;
-        names.push(entry.file_name().to_string_lossy().into_owned());
-    }
-    names.sort();
-    if names.is_empty() {
+    if io("read", dir, fs::read_dir(dir))?.next().is_none() {
         return Ok(true);
     }
     if !is_result(&dir.join("result.json")) {
         return foreign("it holds no result.json of timerace".to_string());
     }
-    let ours = |n: &String| OURS.contains(&n.as_str()) || files.iter().any(|(f, _)| f == n);
-    match names.iter().find(|n| !ours(n)) {
+    let ours = |n: &str| OURS.contains(&n) || files.iter().any(|(f, _)| f == n);
+    match stranger(dir, "", 1, &ours)? {
         Some(n) => foreign(format!("it holds {n}, which timerace did not write")),
         None => Ok(true),
     }
+}
+
+/// The first thing in a folder that is not ours, by its path from the result. Folders in it are those of a suite: below
+/// each scenario one for a kernel, with a result of its own.
+fn stranger(
+    dir: &Path,
+    from: &str,
+    depth: usize,
+    ours: &dyn Fn(&str) -> bool,
+) -> Result<Option<String>, OutError> {
+    let mut entries = Vec::new();
+    for entry in io("read", dir, fs::read_dir(dir))? {
+        let entry = io("read", dir, entry)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        entries.push((name, io("look at", &entry.path(), entry.file_type())?.is_dir()));
+    }
+    entries.sort();
+    for (name, is_dir) in entries {
+        let (path, named) = (dir.join(&name), format!("{from}{name}"));
+        if !is_dir {
+            let known = ours(&name) && (depth == 1 || depth == MAX_DEPTH);
+            if !known {
+                return Ok(Some(named));
+            }
+            continue;
+        }
+        let result = depth + 1 < MAX_DEPTH || is_result(&path.join("result.json"));
+        if depth >= MAX_DEPTH || !result {
+            return Ok(Some(named));
+        }
+        if let Some(found) = stranger(&path, &format!("{named}/"), depth + 1, ours)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 fn is_result(path: &Path) -> bool {

@@ -57,7 +57,7 @@ pub fn report_html(
     let every = interleaving(&rec, finding, Detail::Steps);
     let data = data(&facts, finding, brief.as_ref(), &every);
     let style = style();
-    let mut out = head(&title, &style, page.theme);
+    let mut out = head(&title, &style, Some(SCRIPT), page.theme);
     let _ = write!(
         out,
         "<h1>{}</h1>\n<p class=\"sub\">{}</p>\n",
@@ -112,29 +112,36 @@ fn subtitle(rec: &Record, origin: &Origin) -> String {
 }
 
 fn style() -> String {
+    format!("{}{STYLE}", base())
+}
+
+/// The colours of a page, light or dark as the system or the page's own theme says.
+pub(crate) fn base() -> String {
     let (light, dark) = (css(Theme::Light), css(Theme::Dark));
     format!(
         ":root{{{light}color-scheme:light}}\n\
          @media screen and (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}color-scheme:dark}}}}\n\
-         @media screen{{:root[data-theme=dark]{{{dark}color-scheme:dark}}}}\n{STYLE}"
+         @media screen{{:root[data-theme=dark]{{{dark}color-scheme:dark}}}}\n"
     )
 }
 
-fn head(title: &str, style: &str, theme: Option<Theme>) -> String {
+/// The head of a page that allows this style, this script if there is one, and nothing else.
+pub(crate) fn head(title: &str, style: &str, script: Option<&str>, theme: Option<Theme>) -> String {
     let digest = |text: &str| base64(&Sha256::digest(text.as_bytes()));
     let theme = match theme {
         Some(Theme::Dark) => " data-theme=\"dark\"",
         Some(Theme::Light) => " data-theme=\"light\"",
         _ => "",
     };
+    let script =
+        script.map_or_else(String::new, |s| format!(" script-src 'sha256-{}';", digest(s)));
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"{theme}>\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{}'; \
-         script-src 'sha256-{}'; base-uri 'none'; form-action 'none'\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{}';\
+         {script} base-uri 'none'; form-action 'none'\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{}</title>\n<style>{style}</style>\n\
          </head>\n<body>\n",
         digest(style),
-        digest(SCRIPT),
         escaped(title),
     )
 }

@@ -182,9 +182,9 @@ pub fn shades(theme: Theme) -> [(&'static str, &'static str); 5] {
     match theme {
         Theme::Dark => [
             ("#1b2129", light),
-            ("#47191f", light),
-            ("#7a2029", light),
-            ("#b8323e", light),
+            ("#64212a", light),
+            ("#8f2833", light),
+            ("#c44049", light),
             ("#ff8188", dark),
         ],
         _ => [

@@ -36,9 +36,7 @@ pub fn explore(
     bar.finish();
     found.explain(&s)?;
     let dir = common.out.clone().unwrap_or_else(|| default_dir(common, &s));
-    let command = ["explore".to_string(), s.source.name.clone()].into_iter();
-    let command = command.chain(s.arguments()).chain(args.flags()).collect();
-    let mut files = files(common, &s, &found, command);
+    let mut files = files(common, &s, &found, words(&s, args));
     if found.exploration.policy == "exhaustive" {
         let certificate = json::text(&verify::certificate(&s, args, &found)?);
         files.push(("certificate.json".to_string(), certificate.into_bytes()));
@@ -56,6 +54,12 @@ pub fn explore(
 pub fn default_dir(common: &Common, s: &Session) -> PathBuf {
     let kernel = s.kernel_name().replace(' ', "-");
     settings::out(common).join(&s.scenario.name.node).join(kernel)
+}
+
+/// The command that searches again.
+pub fn words(s: &Session, args: &SearchArgs) -> Vec<String> {
+    let head = ["explore".to_string(), s.source.name.clone()].into_iter();
+    head.chain(s.arguments()).chain(args.flags()).collect()
 }
 
 /// What people read: each distinct finding, what was covered, the expectations.

@@ -1,7 +1,7 @@
 //! `timerace report`: the pictures and pages of a saved result again, in another theme or as PNG.
 
 use crate::args::{Command, Common};
-use crate::commands::{replay, run, sweep};
+use crate::commands::{replay, run, sweep, test};
 use crate::fail::{Fail, code};
 use crate::pictures;
 use crate::saved::{COSTS, COVER, File, Saved, write};
@@ -10,18 +10,29 @@ use serde_json::Value;
 use std::path::Path;
 use timerace_core::record::Record;
 use timerace_reports::schedule_ron;
+use timerace_reports::suite_html::Linked;
+
+const SCHEDULE: &str = "schedule.ron";
 
 /// Makes the files of a result folder again. `only`: one of them; the others stay as they are.
 pub fn report(common: &Common, path: &Path, only: Option<&str>) -> Result<u8, Fail> {
     let saved = Saved::read(path)?;
     let common = settings(common, &saved);
-    let again = again(&common, &saved)?;
+    let cases = match &saved.cli.command {
+        Some(Command::Test { .. }) => saved.cases()?,
+        _ => Vec::new(),
+    };
+    let again = again(&common, &saved, &cases)?;
     let mut files: Vec<File> = match only {
         None => again,
         Some(name) => vec![chosen(again, name)?],
     };
     let kept = saved.files.iter().filter(|(name, _)| !files.iter().any(|(n, _)| n == *name));
-    let kept: Vec<File> = kept.map(|(n, b)| (n.clone(), b.clone())).collect();
+    let mut kept: Vec<File> = kept.map(|(n, b)| (n.clone(), b.clone())).collect();
+    for (folder, case) in &cases {
+        let own = case.files.iter().map(|(n, b)| (format!("{folder}/{n}"), b.clone()));
+        kept.extend(own.filter(|(name, _)| !files.iter().any(|(n, _)| n == name)));
+    }
     files.extend(kept);
     write(&common, common.out.as_deref().unwrap_or(&saved.dir), files)?;
     Ok(code::OK)
@@ -50,7 +61,7 @@ fn chosen(files: Vec<File>, name: &str) -> Result<File, Fail> {
 }
 
 /// Everything that can be made from the folder.
-fn again(common: &Common, saved: &Saved) -> Result<Vec<File>, Fail> {
+fn again(common: &Common, saved: &Saved, cases: &[(String, Saved)]) -> Result<Vec<File>, Fail> {
     let source = |file: &Path| saved.source(file);
     match &saved.cli.command {
         Some(Command::Explore { file, kernel, search, .. }) => {
@@ -70,6 +81,19 @@ fn again(common: &Common, saved: &Saved) -> Result<Vec<File>, Fail> {
             s.costs_file.clone_from(costs);
             run::files(common, &s, *seed, &run::once(&s, *seed)?)
         }
+        Some(Command::Test { .. }) => {
+            let linked = saved.result["matrix"].as_array().into_iter().flatten();
+            let linked: Option<Vec<Linked>> = linked.map(Linked::of).collect();
+            let linked = linked.ok_or_else(|| {
+                Fail::usage(format!("error: {}: result.json is no suite", saved.dir.display()))
+            })?;
+            let mut files = test::pictures(common, &linked, &saved.command());
+            for (folder, case) in cases.iter().filter(|(_, c)| has_pictures(c)) {
+                let own = again(common, case, &[])?;
+                files.extend(own.into_iter().map(|(n, b)| (format!("{folder}/{n}"), b)));
+            }
+            Ok(files)
+        }
         Some(Command::Sweep { .. }) => sweep::pictures(common, &saved.result, &saved.command())
             .ok_or_else(|| {
                 Fail::usage(format!("error: {}: result.json is no sweep", saved.dir.display()))
@@ -81,17 +105,21 @@ fn again(common: &Common, saved: &Saved) -> Result<Vec<File>, Fail> {
     }
 }
 
+/// A search that found nothing has none.
+fn has_pictures(case: &Saved) -> bool {
+    !matches!(case.cli.command, Some(Command::Explore { .. })) || case.files.contains_key(SCHEDULE)
+}
+
 /// The files of the first finding of a search, or of a replay.
 fn explored(common: &Common, s: &Session, saved: &Saved) -> Result<Vec<File>, Fail> {
-    if !saved.files.contains_key("schedule.ron") {
+    if !saved.files.contains_key(SCHEDULE) {
         return Err(Fail::usage(format!(
             "error: {}: nothing was found, so there is nothing to draw",
             saved.dir.display()
         )));
     }
-    let schedule = schedule_ron::read(&saved.text("schedule.ron")?).map_err(|e| {
-        Fail::usage(format!("error: {}: {e}", saved.dir.join("schedule.ron").display()))
-    })?;
+    let schedule = schedule_ron::read(&saved.text(SCHEDULE)?)
+        .map_err(|e| Fail::usage(format!("error: {}: {e}", saved.dir.join(SCHEDULE).display())))?;
     let rec = replay::played(s, &schedule)?;
     let finding = finding(&rec, &saved.result);
     let cover = if saved.files.contains_key(COVER) { saved.text(COVER)? } else { String::new() };

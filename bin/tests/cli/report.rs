@@ -14,6 +14,36 @@ fn text(dir: &Dir, path: &str) -> String {
     std::fs::read_to_string(dir.0.join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
+#[test]
+fn a_suite_has_a_page_that_links_to_a_folder_for_each_case() {
+    let dir = Dir::new("suite-page");
+    for file in
+        ["races/r07-cancel-free-uaf.ron", "cancel-own-callback.ron", "periodic-under-net-rx.ron"]
+    {
+        on(&dir, "check", file, &[]);
+    }
+    let args = ["test", ".", "--kernel", "v6.7..v6.8", "-o", "all", "-j", "2"];
+    let r = timerace(&dir, &args);
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    let page = text(&dir, "all/index.html");
+    let links: Vec<&str> =
+        page.split("href=\"").skip(1).map(|t| t.split_once('"').unwrap().0).collect();
+    assert_eq!(links.len(), 6, "{links:?}");
+    for link in &links {
+        assert!(dir.0.join("all").join(link).is_file(), "{link}");
+    }
+    assert!(links.contains(&"r07-cancel-free-uaf/v6.7/report.html"), "{links:?}");
+    assert!(links.contains(&"r07-cancel-free-uaf/v6.8/cover.txt"), "{links:?}");
+    let written = tree(&dir.0.join("all"));
+    let r = timerace(&dir, &["report", "all", "-o", "again"]);
+    assert_eq!(r.code, 0, "{}", r.err);
+    same(&tree(&dir.0.join("again")), &written);
+    // A folder of a case is a result of its own.
+    assert_eq!(timerace(&dir, &["report", "all/r07-cancel-free-uaf/v6.7", "-o", "one"]).code, 0);
+    assert_eq!(timerace(&dir, &args).code, 0, "the suite replaces its folder");
+    same(&tree(&dir.0.join("all")), &written);
+}
+
 /// The same files with the same bytes; names the first one that differs.
 fn same(a: &[(String, Vec<u8>)], b: &[(String, Vec<u8>)]) {
     let names = |t: &[(String, Vec<u8>)]| t.iter().map(|f| f.0.clone()).collect::<Vec<_>>();

@@ -268,9 +268,42 @@ fn what_is_not_ours_stays() {
 }
 
 #[test]
+fn folders_of_a_suite_are_replaced_too_unless_something_else_is_in_them() {
+    let place = Place::new("suite");
+    let dir = place.0.join("all");
+    let of_case = |name: &str| {
+        let case = format!("race/v6.7/{name}");
+        let mut all = files(&["index.html"]);
+        all.extend([
+            (case, b"x".to_vec()),
+            ("race/v6.7/result.json".to_string(), all[0].1.clone()),
+        ]);
+        all
+    };
+    write_dir(&dir, &of_case("race.svg")).unwrap();
+    assert_eq!(read(&dir.join("race/v6.7/race.svg")), "x");
+    write_dir(&dir, &of_case("race.txt")).unwrap();
+    assert!(!dir.join("race/v6.7/race.svg").exists());
+    for mine in ["race/v6.7/mine.txt", "race/mine.txt", "mine/notes.txt", "race/v6.7/sub/race.txt"]
+    {
+        let path = dir.join(mine);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "mine").unwrap();
+        let error = write_dir(&dir, &of_case("race.txt")).unwrap_err().to_string();
+        assert!(error.contains("did not write"), "{mine}: {error}");
+        assert_eq!(read(&path), "mine");
+        std::fs::remove_file(&path).unwrap();
+        if !mine.starts_with("race/v6.7/mine") && !mine.starts_with("race/mine") {
+            std::fs::remove_dir(path.parent().unwrap()).unwrap();
+        }
+    }
+    write_dir(&dir, &of_case("race.txt")).unwrap();
+}
+
+#[test]
 fn names_that_leave_the_folder_are_refused() {
     let place = Place::new("names");
-    for bad in ["../x", "a/b", "", ".", "..", "race.txt"] {
+    for bad in ["../x", "a/../b", "a//b", "a/b/c/d", "/a", "", ".", "..", "race.txt"] {
         let error = write_dir(&place.0.join("d"), &files(&["race.txt", bad])).unwrap_err();
         assert!(error.to_string().contains("name of a file"), "{error}");
     }

@@ -3,8 +3,10 @@
 use super::files::Cell;
 use super::schedule;
 use crate::args::{Common, KernelArgs, SearchArgs, TestArgs};
+use crate::commands::explore;
 use crate::commands::run::{self, Timed};
 use crate::fail::{Fail, code};
+use crate::saved::File;
 use crate::search::{Searched, Silent, search};
 use crate::session::{Session, Source};
 use crate::settings;
@@ -28,6 +30,8 @@ pub struct Outcome {
     pub json: Option<TestCase>,
     /// For the table.
     pub shown: Case,
+    /// What its folder holds; empty where none was asked for.
+    pub files: Vec<File>,
 }
 
 /// Runs a case.
@@ -52,7 +56,7 @@ pub fn run(common: &Common, cell: &Cell, args: &TestArgs) -> Result<Outcome, Fai
         Some(saved) => schedule::replayed(&s, saved)?,
         // A scenario that says when its run ends is about time; all others are about orders.
         None if s.world.stop == Stop::Idle => explored(common, &mut s, args)?,
-        None => timed(&s.with_costs(settings::costs(common, None).as_deref())?)?,
+        None => timed(common, &s.with_costs(settings::costs(common, None).as_deref())?)?,
     };
     let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     outcome.suite.millis = common.timing.then_some(millis);
@@ -80,7 +84,7 @@ fn skipped(cell: &Cell, file: String, why: String) -> Outcome {
         details: Vec::new(),
         repeat: None,
     };
-    Outcome { suite, json: None, shown }
+    Outcome { suite, json: None, shown, files: Vec::new() }
 }
 
 fn explored(common: &Common, s: &mut Session, args: &TestArgs) -> Result<Outcome, Fail> {
@@ -111,6 +115,9 @@ fn explored(common: &Common, s: &mut Session, args: &TestArgs) -> Result<Outcome
     let mut outcome = outcome(s, &case, count, note, reach(&found), &failure);
     outcome.suite.bounds = bounds(s, e);
     outcome.json.iter_mut().for_each(|c| c.expectations = found.expectations());
+    if common.out.is_some() {
+        outcome.files = explore::files(common, s, &found, explore::words(s, &wanted));
+    }
     Ok(outcome)
 }
 
@@ -142,7 +149,7 @@ fn reach(found: &Searched) -> Reach {
     }
 }
 
-fn timed(s: &Session) -> Result<Outcome, Fail> {
+fn timed(common: &Common, s: &Session) -> Result<Outcome, Fail> {
     let t: Timed = run::once(s, 1)?;
     let note = match t.findings.first() {
         Some(f) => format!("finds {}", f.class),
@@ -156,7 +163,11 @@ fn timed(s: &Session) -> Result<Outcome, Fail> {
         code::INCONCLUSIVE => Reach::Cut("limits of the run".to_string()),
         _ => Reach::OneRun,
     };
-    Ok(outcome(s, &case, None, note, reach, &failure))
+    let mut outcome = outcome(s, &case, None, note, reach, &failure);
+    if common.out.is_some() {
+        outcome.files = run::files(common, s, 1, &t)?;
+    }
+    Ok(outcome)
 }
 
 /// A failure that a run shows.
@@ -259,5 +270,5 @@ pub(super) fn outcome(
         checks,
         millis: None,
     };
-    Outcome { suite, json: Some(json), shown }
+    Outcome { suite, json: Some(json), shown, files: Vec::new() }
 }

@@ -281,8 +281,8 @@ fn collect(path: &Path, named: bool, files: &mut Vec<(PathBuf, bool)>) -> Result
     for e in entries {
         let hidden = e.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
         if e.is_dir() {
-            // A link may lead back up.
-            if !hidden && !e.is_symlink() {
+            // A link may lead back up; what a folder of results holds was tested already.
+            if !hidden && !e.is_symlink() && !e.join("result.json").is_file() {
                 collect(&e, false, files)?;
             }
         } else if !hidden && e.extension().is_some_and(|x| x == "ron") {

@@ -13,6 +13,8 @@ use case::Outcome;
 use files::Cell;
 use timerace_reports::table::CaseState;
 
+pub use reports::pictures;
+
 /// A suite that was run, or as much of it as there was time for.
 pub struct Ran {
     /// In the order of the files and the kernels.

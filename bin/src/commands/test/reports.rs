@@ -4,14 +4,17 @@ use super::Ran;
 use crate::args::{Common, Format, TestArgs};
 use crate::fail::Fail;
 use crate::output;
+use crate::saved::{self, File};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use timerace_core::detect::Class;
 use timerace_reports::json::{self, SkippedCase, TestCase};
 use timerace_reports::matrix_svg::matrix_svg;
-use timerace_reports::origin::quoted;
-use timerace_reports::out_dir::{write_dir, write_file};
+use timerace_reports::origin;
+use timerace_reports::out_dir::write_file;
 use timerace_reports::suite::SuiteCase;
+use timerace_reports::suite_html::{Linked, index_html};
 use timerace_reports::table::{Case, CaseState, table};
 use timerace_reports::{github, junit, ktap, sarif};
 
@@ -22,14 +25,14 @@ pub fn write(common: &Common, args: &TestArgs, ran: &Ran) -> Result<(), Fail> {
     let value = value(ran);
     let fail = |e: timerace_reports::out_dir::OutError| Fail::usage(format!("error: {e}"));
     if let Some(dir) = &common.out {
-        let theme = common.theme.map(|t| t.of()).unwrap_or_default();
-        let shown: Vec<Case> = ran.outcomes.iter().map(|o| o.shown.clone()).collect();
-        let files = vec![
-            ("result.json".to_string(), json::text(&value).into_bytes()),
-            ("matrix.txt".to_string(), text.clone().into_bytes()),
-            ("matrix.svg".to_string(), matrix_svg(&shown, &command(args), theme).into_bytes()),
-        ];
-        write_dir(dir, &files).map_err(fail)?;
+        let mut files = cases(ran);
+        let linked = linked(ran, &files);
+        let mut result = value.clone();
+        result["matrix"] = linked.iter().map(Linked::value).collect();
+        files.push(("result.json".to_string(), saved::result_json(common, result, words(args))));
+        files.push(("matrix.txt".to_string(), text.clone().into_bytes()));
+        files.extend(pictures(common, &linked, &words(args)));
+        saved::write(common, dir, files)?;
     }
     if let Some(path) = &args.junit {
         let xml = junit::junit(&suite, ran.allowed, ran.is_partial());
@@ -60,6 +63,54 @@ pub fn write(common: &Common, args: &TestArgs, ran: &Ran) -> Result<(), Fail> {
     }
     timing(common, &suite);
     Ok(())
+}
+
+/// The matrix as picture and page.
+pub fn pictures(common: &Common, linked: &[Linked], words: &[String]) -> Vec<File> {
+    let shown: Vec<Case> = linked.iter().map(|l| l.case.clone()).collect();
+    let words: Vec<String> =
+        std::iter::once("timerace".to_string()).chain(words.iter().cloned()).collect();
+    let (command, theme) = (origin::line(&words), common.theme.map(|t| t.of()));
+    vec![
+        (
+            "matrix.svg".to_string(),
+            matrix_svg(&shown, &command, theme.unwrap_or_default()).into_bytes(),
+        ),
+        ("index.html".to_string(), index_html(linked, &command, theme).into_bytes()),
+    ]
+}
+
+/// The folder of a case in that of the suite.
+fn folder(case: &Case) -> String {
+    let plain = |c: char| if matches!(c, '/' | '\\' | '\0' | ' ') { '-' } else { c };
+    let part = |text: &str| text.chars().map(plain).collect::<String>();
+    format!("{}/{}", part(&case.scenario), part(&case.kernel))
+}
+
+/// The files of all cases. Of two cases with one name, the first one has the folder.
+fn cases(ran: &Ran) -> Vec<File> {
+    let mut taken = BTreeSet::new();
+    let mut files = Vec::new();
+    for o in ran.outcomes.iter().filter(|o| !o.files.is_empty()) {
+        let folder = folder(&o.shown);
+        if taken.insert(folder.clone()) {
+            let own = o.files.iter().map(|(n, b)| (format!("{folder}/{n}"), b.clone()));
+            files.extend(own);
+        }
+    }
+    files
+}
+
+/// Each case with the file that says most about it.
+fn linked(ran: &Ran, files: &[File]) -> Vec<Linked> {
+    let there: BTreeSet<&str> = files.iter().map(|f| f.0.as_str()).collect();
+    let best = ["report.html", "latency.svg", "timeline.svg", "cover.txt", "result.json"];
+    let linked = |o: &super::case::Outcome| {
+        let folder = folder(&o.shown);
+        let mut all = best.iter().map(|name| format!("{folder}/{name}"));
+        Linked { case: o.shown.clone(), to: all.find(|f| there.contains(f.as_str())) }
+    };
+    ran.outcomes.iter().map(linked).collect()
 }
 
 fn text(ran: &Ran) -> String {
@@ -142,10 +193,9 @@ fn timing(common: &Common, suite: &[SuiteCase]) {
 }
 
 /// The command that makes the matrix again.
-fn command(args: &TestArgs) -> String {
+fn words(args: &TestArgs) -> Vec<String> {
     let paths = args.paths.iter().map(|p| p.display().to_string());
-    let mut words: Vec<String> =
-        ["timerace", "test"].map(String::from).into_iter().chain(paths).collect();
+    let mut words: Vec<String> = std::iter::once("test".to_string()).chain(paths).collect();
     let flags = [
         ("--kernel", &args.kernel),
         ("--with", &args.with),
@@ -157,5 +207,5 @@ fn command(args: &TestArgs) -> String {
     );
     words.extend(args.set.iter().flat_map(|(k, v)| ["--set".to_string(), format!("{k}={v}")]));
     words.extend(args.shard.iter().flat_map(|s| ["--shard".to_string(), s.to_string()]));
-    words.iter().map(|w| quoted(w)).collect::<Vec<_>>().join(" ")
+    words
 }
