@@ -21,6 +21,7 @@ use timerace_core::sample::sample;
 use timerace_kernel::Kernel;
 use timerace_kernel::world::Memory;
 use timerace_reports::cover::Scope;
+use timerace_reports::estimate;
 use timerace_reports::json::{ExpectationResult, ExploreResult, FindingLine, INTERRUPTED};
 use timerace_scenarios::ast::{PolicyKind, Preemptions as Declared};
 use timerace_scenarios::judge::{self, Judge, Judged};
@@ -155,7 +156,10 @@ pub fn search(
     let judged = judge.results(&exploration);
     let bounds_hit = judge.bounds_hit(&exploration);
     let window_entered = judge.has_window().then(|| judge.window_entered());
-    let scope = scope(s, &within, window_entered);
+    let mut scope = scope(s, &within, window_entered);
+    if exploration.policy == "pct" {
+        scope.pct = Some(estimate::Pct { contexts: contexts as u32, depth: PCT_DEPTH });
+    }
     let witness = |j: &Judged| {
         let schedule = j.witness.as_ref()?;
         Some(record(&mut exec, &mut Replay::new(schedule), options.limits))
@@ -278,6 +282,7 @@ fn scope(s: &Session, within: &BTreeMap<String, u64>, window_entered: Option<u64
         not_covered: ["NMI", "CPU hotplug and memory pressure unless the scenario asks for them"]
             .map(str::to_string)
             .to_vec(),
+        pct: None,
         window_entered,
     }
 }
@@ -346,6 +351,7 @@ impl Searched {
         ExploreResult {
             scenario: s.scenario.name.node.clone(),
             exploration: self.exploration.clone(),
+            pct: self.scope.pct,
             verdict: self.verdict(),
             findings: self.findings(&kernel),
             expectations: self.expectations(),

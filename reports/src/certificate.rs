@@ -3,11 +3,13 @@
 //! It holds the scenario's text and the arguments, so it needs no other file; the counts and the digests do not depend on
 //! the order of the search, on the number of threads or on the way of counting.
 
+use crate::cover::Scope;
 use crate::json::{self, ExploreResult};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use timerace_core::result::Engine;
 
 /// What a certificate is made of.
 #[derive(Clone, Debug)]
@@ -26,6 +28,14 @@ pub struct Certificate<'a> {
     pub version: &'a str,
     /// Contexts of the machine.
     pub contexts: usize,
+    /// Objects of shared memory at the start.
+    pub objects: usize,
+    /// SHA-256 of the scenario after expansion: comments, spelling and the order of maps do not change it.
+    pub scenario_digest: &'a str,
+    /// Fixes of the modelled kernel, by name.
+    pub fixes: &'a [&'static str],
+    /// What the scenario puts into the world, and what is not looked at.
+    pub scope: &'a Scope,
 }
 
 /// SHA-256 in hexadecimal digits.
@@ -53,12 +63,52 @@ impl Certificate<'_> {
             v["fragments"] = json!(self.fragments);
         }
         v["contexts"] = json!(self.contexts);
+        v["objects"] = json!(self.objects);
+        v["scenario_digest"] = json!(self.scenario_digest);
+        v["fixes"] = json!(self.fixes);
+        v["model_digest"] = json!(sha256(&self.model()));
+        // Explored schedules have no clock: no costs.
+        v["costs"] = Value::Null;
+        v["reductions"] = json!(reductions(e.engine));
+        v["longest"] = json!(e.longest);
+        v["scope"] = self.scope();
         v["blocked"] = json!(e.blocked);
         v["stuck"] = json!(e.stuck);
         v["final_states"] = json!(e.final_states);
         v["state_digest"] = json!(format!("{:016x}", e.state_digest));
         v["trace_digest"] = json!(format!("{:016x}", e.trace_digest));
         v
+    }
+}
+
+impl Certificate<'_> {
+    /// What tells one model from another: the program's version, the release and its fixes.
+    fn model(&self) -> String {
+        format!("{} {} {}", self.version, self.result.kernel, self.fixes.join(" "))
+    }
+
+    fn scope(&self) -> Value {
+        let s = self.scope;
+        json!({
+            "cpus": s.cpus,
+            "tasks": s.tasks,
+            "programs": s.programs,
+            "map_entries": s.map_entries,
+            "irqs": s.irqs,
+            "timing": s.timing,
+            "memory": s.memory,
+            "not_covered": s.not_covered,
+        })
+    }
+}
+
+/// What an engine leaves out without losing anything.
+fn reductions(engine: Engine) -> &'static [&'static str] {
+    match engine {
+        Engine::Traces => &["source sets", "sleep sets"],
+        Engine::States => &["state matching", "sleep sets", "symmetry"],
+        Engine::Layers => &["state matching"],
+        Engine::Sample => &[],
     }
 }
 

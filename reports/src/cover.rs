@@ -3,6 +3,7 @@
 //! A search can only speak of the model: "no bug in any schedule of this model", never more. What was cut off and what
 //! the model leaves out stands beside it every time.
 
+use crate::estimate::{Pct, sample_lines};
 use crate::num::{count, grouped};
 use std::fmt::Write as _;
 use timerace_core::result::{Bound, Engine, Exploration};
@@ -28,6 +29,8 @@ pub struct Scope {
     pub within: Vec<(String, u64)>,
     /// What is not looked at: `NMI`, `CPU hotplug`.
     pub not_covered: Vec<String>,
+    /// What probabilistic concurrency testing was asked for, if it was.
+    pub pct: Option<Pct>,
     /// Schedules in which the window of the race was entered; `None`: the scenario names none.
     pub window_entered: Option<u64>,
 }
@@ -47,35 +50,16 @@ pub fn cover(e: &Exploration, scope: &Scope) -> String {
     let mut out = first_line(e, reach);
     out.push_str(&reach_lines(e, scope, reach));
     out.push_str(&bounds_lines(e, scope));
+    out.push_str(&layer_lines(e));
     if !scope.not_covered.is_empty() {
         let _ = writeln!(out, "Not covered: {}.", scope.not_covered.join(", "));
     }
-    // One that stops at its first finding says little about how often it is met.
-    if e.engine == Engine::Sample && e.schedules > 0 && !e.stopped {
-        let (low, high) = interval(e.failing, e.schedules);
-        let _ = writeln!(
-            out,
-            "Found in {} of {} drawn executions: {low} to {high} with 95 % confidence.",
-            grouped(e.failing),
-            grouped(e.schedules)
-        );
-    }
+    out.push_str(&sample_lines(e, scope.pct));
     if let Some(n) = scope.window_entered {
         let of = grouped(e.schedules);
         let _ = writeln!(out, "Window entered in {} of {of} schedules.", grouped(n));
     }
     out
-}
-
-/// The share of executions with a finding, between these with 95 % confidence (Wilson 1927), in percent.
-fn interval(hits: u64, of: u64) -> (String, String) {
-    const Z: f64 = 1.959_964;
-    let (n, p) = (of as f64, hits as f64 / of as f64);
-    let middle = p + Z * Z / (2.0 * n);
-    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    let percent = |share: f64| format!("{:.4} %", 100.0 * share.clamp(0.0, 1.0));
-    let scale = 1.0 + Z * Z / n;
-    (percent((middle - half) / scale), percent((middle + half) / scale))
 }
 
 fn reach(e: &Exploration, scope: &Scope) -> Reach {
@@ -171,6 +155,19 @@ fn bounds_lines(e: &Exploration, scope: &Scope) -> String {
     out
 }
 
+/// Of a search with a bound on preemptions: what each number of them brought.
+fn layer_lines(e: &Exploration) -> String {
+    if e.layers.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from("  preemptions  schedules  new states  with a bug\n");
+    for (n, l) in e.layers.iter().enumerate() {
+        let cells = [l.schedules, l.states, l.failing].map(grouped);
+        let _ = writeln!(out, "  {n:>11}  {:>9}  {:>10}  {:>10}", cells[0], cells[1], cells[2]);
+    }
+    out
+}
+
 fn bound_text(b: &Bound, longest: u32) -> String {
     let name = match b.name {
         "steps" => "steps per schedule",
@@ -185,20 +182,5 @@ fn bound_text(b: &Bound, longest: u32) -> String {
             format!("{name} <= {} (longest {}, {hit})", grouped(v), grouped(longest.into()))
         }
         (Some(v), _) => format!("{name} <= {} ({hit})", grouped(v)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::interval;
-
-    #[test]
-    fn intervals_hold_their_share() {
-        let text = |a: &str, b: &str| (a.to_string(), b.to_string());
-        // Known values of Wilson's interval.
-        assert_eq!(interval(0, 10), text("0.0000 %", "27.7533 %"));
-        assert_eq!(interval(10, 10), text("72.2467 %", "100.0000 %"));
-        assert_eq!(interval(5, 10), text("23.6593 %", "76.3407 %"));
-        assert_eq!(interval(0, 10_000).0, "0.0000 %");
     }
 }

@@ -1,5 +1,6 @@
 //! What scripts read: one object per command, keys sorted, `"schema": 1`. The keys may grow; they do not change.
 
+use crate::estimate::{Pct, sample_value};
 use crate::facts::Facts;
 use crate::latency::Summary;
 use crate::order::missing;
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use timerace_core::nearest::Passing;
 use timerace_core::record::{FindingRecord, Record};
-use timerace_core::result::{Exploration, Verdict};
+use timerace_core::result::{Exploration, Layer, Verdict};
 
 /// The schema of all results.
 pub const SCHEMA: u32 = 1;
@@ -145,6 +146,8 @@ pub struct ExploreResult {
     pub kernel: String,
     /// What the search covered.
     pub exploration: Exploration,
+    /// What probabilistic concurrency testing was asked for, if it was.
+    pub pct: Option<Pct>,
     /// What is said of it.
     pub verdict: Verdict,
     /// One per class and pair of functions.
@@ -245,6 +248,12 @@ pub fn explore(r: &ExploreResult) -> Value {
         "bounds": bounds,
         "window_entered": r.window_entered,
     });
+    if let Some(v) = sample_value(e, r.pct) {
+        out["estimate"] = v;
+    }
+    if !e.layers.is_empty() {
+        out["by_preemptions"] = e.layers.iter().map(layer).collect();
+    }
     if e.states > 0 {
         out["states"] = json!(e.states);
     }
@@ -266,6 +275,10 @@ pub struct SkippedCase {
     pub kernel: String,
     /// What the kernel lacks.
     pub reason: String,
+}
+
+fn layer(l: &Layer) -> Value {
+    json!({ "schedules": l.schedules, "states": l.states, "failing": l.failing })
 }
 
 /// The object of `test`: its cases, and how many are ok, failed and inconclusive. What was skipped, and that the suite was

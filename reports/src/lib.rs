@@ -12,6 +12,7 @@ pub mod causes;
 pub mod certificate;
 pub mod choose;
 pub mod cover;
+pub mod estimate;
 mod facts;
 pub mod ftrace;
 pub mod github;

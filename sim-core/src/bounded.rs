@@ -10,7 +10,7 @@ use crate::exec::Exec;
 use crate::ids::CtxId;
 use crate::machine::Model;
 use crate::policy::{Choice, Ended, default_pick};
-use crate::result::{Bound, Engine, Exploration, Tally};
+use crate::result::{Bound, Engine, Exploration, Layer, Tally};
 use crate::schedule::Pick;
 use crate::states::{Canon, Table};
 
@@ -49,8 +49,16 @@ pub fn explore_bounded<M: Model>(
     };
     let mut left = preemptions;
     let mut cut_off = false;
+    let mut layers = Vec::new();
     loop {
+        let before = s.counts();
         s.run_layer(observer);
+        let after = s.counts();
+        layers.push(Layer {
+            schedules: after.schedules - before.schedules,
+            states: after.states - before.states,
+            failing: after.failing - before.failing,
+        });
         if s.tally.stopped || s.tally.max_hit || s.next.is_empty() {
             break;
         }
@@ -65,6 +73,7 @@ pub fn explore_bounded<M: Model>(
     machine.learning.set(false);
     let mut e = s.tally.into_exploration("exhaustive", machine.names(), options);
     e.engine = Engine::Layers;
+    e.layers = layers;
     e.complete &= !cut_off;
     let bound = Bound { name: "preemptions", value: Some(u64::from(preemptions)), hit: cut_off };
     e.bounds.insert(0, bound);
@@ -72,6 +81,15 @@ pub fn explore_bounded<M: Model>(
 }
 
 impl<M: Model> Search<'_, '_, M> {
+    /// What there is so far.
+    fn counts(&self) -> Layer {
+        Layer {
+            schedules: self.tally.schedules,
+            states: self.seen.len() as u64,
+            failing: self.tally.failing,
+        }
+    }
+
     fn run_layer(&mut self, observer: &mut dyn Observer) {
         let mut work = std::mem::take(&mut self.layer);
         work.reverse();

@@ -23,6 +23,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Steps of the first turn of each engine.
 pub const FIRST_TURN: u64 = 100_000;
+/// Steps of the engine of states for one of traces: so long it takes for these, as it keeps no order of events.
+pub const STATES_SHARE: u64 = 3;
 /// Executions that are run before the search is split.
 pub const UNSPLIT: u64 = 20_000;
 /// At least so many jobs, if the model has so many.
@@ -99,7 +101,7 @@ fn unsplit<M: Model>(
         }
         if let Some(s) = states
             && !s.gave_up()
-            && s.turn(exec, options, observer, budget) == Turn::Done
+            && s.turn(exec, options, observer, STATES_SHARE * budget) == Turn::Done
         {
             return states.take().map(|s| s.into_exploration(exec, options));
         }

@@ -796,6 +796,11 @@ impl Mem {
         keys
     }
 
+    /// How many objects there are.
+    pub fn objects(&self) -> usize {
+        self.values.len()
+    }
+
     /// The findings of this execution, with names.
     pub fn findings(&self, names: &[String]) -> Vec<Finding> {
         self.findings.iter().map(|f| f.named(names)).collect()

@@ -199,13 +199,16 @@ pub struct Pct {
 }
 
 impl Pct {
+    /// Change points are drawn among at least so many steps.
+    pub const HORIZON: u32 = 32;
+
     /// With `depth - 1` change points.
     pub fn new(seed: u64, depth: u32) -> Pct {
         Pct {
             rng: ChaCha8Rng::seed_from_u64(seed),
             stream: 0,
             depth,
-            horizon: 32,
+            horizon: Pct::HORIZON,
             priority: Vec::new(),
             changes: Vec::new(),
             step: 0,

@@ -112,6 +112,8 @@ pub struct Exploration {
     pub steps: u64,
     /// Steps of the longest execution.
     pub longest: u32,
+    /// Which execution was the first one so long, from 1.
+    pub longest_at: u64,
     /// Distinct findings, in the order of (class, functions).
     pub findings: Vec<Found>,
     /// The bounds.
@@ -122,6 +124,19 @@ pub struct Exploration {
     pub state_digest: u64,
     /// Digest of all traces: the same for every order of search.
     pub trace_digest: u64,
+    /// Of a search with a bound on preemptions: what each number of them brought, from 0 on.
+    pub layers: Vec<Layer>,
+}
+
+/// What the schedules with one number of preemptions brought.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
+pub struct Layer {
+    /// Schedules that were run to their end.
+    pub schedules: u64,
+    /// States that were not known before.
+    pub states: u64,
+    /// Schedules with a finding.
+    pub failing: u64,
 }
 
 /// One expiry of a timer in a timed run. Times are virtual nanoseconds since the start of the run.
@@ -170,6 +185,7 @@ pub(crate) struct Tally {
     stuck: u64,
     pub steps: u64,
     longest: u32,
+    longest_at: u64,
     pub stopped: bool,
     pub max_hit: bool,
     steps_hit: bool,
@@ -183,7 +199,9 @@ impl Tally {
     /// Counts an execution that has ended.
     pub fn count(&mut self, mem: &Mem, ended: &Ended, stuck: bool) {
         self.steps += u64::from(mem.step_no);
-        self.longest = self.longest.max(mem.step_no);
+        if mem.step_no > self.longest {
+            (self.longest, self.longest_at) = (mem.step_no, self.schedules + 1);
+        }
         match ended {
             Ended::StepLimit => self.steps_hit = true,
             Ended::ExpiryLimit => self.expiries_hit = true,
@@ -207,6 +225,9 @@ impl Tally {
 
     /// Adds what another part of the same search counted. Of equally good schedules the earlier part's is kept.
     pub fn absorb(&mut self, other: Tally) {
+        if other.longest > self.longest {
+            self.longest_at = self.schedules + other.longest_at;
+        }
         self.schedules += other.schedules;
         self.failing += other.failing;
         self.blocked += other.blocked;
@@ -282,6 +303,7 @@ impl Tally {
             stuck: self.stuck,
             steps: self.steps,
             longest: self.longest,
+            longest_at: self.longest_at,
             findings,
             bounds: vec![
                 limit("max_schedules", options.max_schedules, self.max_hit),
@@ -291,6 +313,7 @@ impl Tally {
             final_states: states.len() as u64,
             state_digest: states.iter().fold(0, roll),
             trace_digest: self.traces,
+            layers: Vec::new(),
         }
     }
 }

@@ -23,6 +23,7 @@ use timerace_core::timed::trace::Tracer;
 use timerace_core::timed::{Cause, Holds, TimedEnd, TimedOptions, TimedRun, Watch, run_timed};
 use timerace_kernel::world::Stop;
 use timerace_reports::causes::Causes;
+use timerace_reports::estimate::{Rate, span};
 use timerace_reports::ftrace::FtraceText;
 use timerace_reports::json::{self, ExpectationResult, FindingLine, RunResult};
 use timerace_reports::latency::{Histogram, Latencies};
@@ -478,10 +479,14 @@ pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8,
         codes.push(t.exit_code);
     }
     let names = &runs[0].1.names;
+    let watched_ns = runs.iter().map(|(_, t)| t.run.virtual_ns).sum();
+    let rate = |hits| Rate { hits, watched_ns };
     if common.format == Format::Json {
         let list: Vec<_> = findings
             .iter()
-            .map(|(m, (n, first))| json!({ "message": m, "runs": n, "first_seed": first }))
+            .map(|(m, (n, first))| {
+                json!({ "message": m, "runs": n, "first_seed": first, "rate": rate(*n).value() })
+            })
             .collect();
         let latency: serde_json::Map<String, serde_json::Value> =
             merged.summaries(names).into_iter().map(|(n, l)| (n, json::summary(&l))).collect();
@@ -506,6 +511,15 @@ pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8,
         }
         for (m, (count, first)) in &findings {
             let _ = writeln!(out, "\nBUG   {m}  in {count} of {n} runs, first with seed {first}");
+            let _ = writeln!(out, "      {}", rate(*count).text());
+        }
+        if findings.is_empty() {
+            let _ = writeln!(
+                out,
+                "\nNo bug in {} of virtual time: {}",
+                span(watched_ns),
+                rate(0).text()
+            );
         }
         if let Some(seed) = first_failing {
             let _ = writeln!(out, "\nrepeat: {}", command(s, seed));

@@ -17,6 +17,7 @@ fn a_certificate_is_verified_and_recounted() {
         ("patterns/r07-raw-fixed.ron", &[]),
         ("patterns/mutual-cancel-no-barrier.ron", &[]),
         ("races/r07-cancel-free-uaf.ron", &["--kernel", "v6.7", "--with", "0281b919e175"]),
+        ("races/r07-cancel-free-uaf.ron", &["--kernel", "v6.8", "--preemptions", "90"]),
     ] {
         let c = certificate(&dir, file, more);
         let r = timerace(&dir, &["verify", &c]);
@@ -54,4 +55,50 @@ fn a_certificate_that_lies_is_found_out() {
     let (code, said) = lies("\"kind\": \"certificate\"", "\"kind\": \"x\"");
     assert!(code == 2 && said.contains("kind"), "{said}");
     assert_eq!(timerace(&dir, &["verify", "absent.json"]).code, 2);
+}
+
+#[test]
+fn a_certificate_names_everything_that_its_claim_depends_on() {
+    let dir = Dir::new("certificate-fields");
+    let read = |more: &[&str]| -> serde_json::Value {
+        let c = certificate(&dir, "races/r07-cancel-free-uaf.ron", more);
+        serde_json::from_str(&std::fs::read_to_string(c).unwrap()).unwrap()
+    };
+    let v = read(&["--kernel", "v6.8"]);
+    for key in [
+        "scenario_digest",
+        "model_digest",
+        "fixes",
+        "costs",
+        "version",
+        "engine",
+        "reductions",
+        "bounds",
+        "schedules",
+        "blocked",
+        "failing",
+        "stuck",
+        "objects",
+        "contexts",
+        "longest",
+        "final_states",
+        "state_digest",
+        "trace_digest",
+        "expectations",
+        "scope",
+        "complete",
+    ] {
+        assert!(v.get(key).is_some(), "no {key} in {v:#}");
+    }
+    assert_eq!(v["scope"]["cpus"], 3);
+    assert!(v["objects"].as_u64() > v["contexts"].as_u64());
+    // Another model, another digest; the same scenario.
+    let other = read(&["--kernel", "v6.7", "--with", "0281b919e175"]);
+    assert_eq!(v["scenario_digest"], other["scenario_digest"]);
+    assert_ne!(v["model_digest"], other["model_digest"]);
+    // What each number of preemptions brought.
+    let layers = read(&["--kernel", "v6.8", "--preemptions", "90"]);
+    let all = layers["by_preemptions"].as_array().unwrap();
+    let sum: u64 = all.iter().map(|l| l["schedules"].as_u64().unwrap()).sum();
+    assert!(all.len() > 2 && Some(sum) == layers["schedules"].as_u64(), "{all:?}");
 }

@@ -159,3 +159,47 @@ fn the_commands_of_the_walkthrough_end_well() {
         assert_eq!(r.code, 0, "{command}: {}{}", r.out, r.err);
     }
 }
+
+#[test]
+fn a_sample_says_how_often_and_how_sure() {
+    let dir = Dir::new("sample");
+    let file = file("r07-cancel-free-uaf");
+    let args = ["explore", &file, "--kernel", "v6.7", "--keep-going", "--max-schedules", "500"];
+    for policy in ["random", "pct"] {
+        let args = [&args[..], &["--policy", policy]].concat();
+        let v = timerace(&dir, &[&args[..], &["--format", "json"]].concat()).json();
+        let e = &v["estimate"];
+        let share = v["failing"].as_f64().unwrap() / 500.0;
+        let (low, high) = (e["low"].as_f64().unwrap(), e["high"].as_f64().unwrap());
+        assert!(low < share && share < high && high - low < 0.1, "{policy}: {e}");
+        let text = timerace(&dir, &args).out;
+        assert!(text.contains("with 95 % confidence"), "{text}");
+        if policy == "pct" {
+            assert!(text.contains("Guarantee: a bug of depth 3 is met with at least 1/(n k^2)"));
+            // It keeps its promise, by far.
+            assert!(share > e["guarantee"]["at_least"].as_f64().unwrap(), "{e}");
+        }
+    }
+}
+
+#[test]
+fn runs_with_many_seeds_say_how_often_a_race_comes() {
+    let dir = Dir::new("rate");
+    // Two callbacks that expire together on two CPUs, again and again.
+    let file = file("r09-mutual-cancel");
+    let args = ["run", &file, "--kernel", "v6.8", "--seeds", "1..20"];
+    let v = timerace(&dir, &[&args[..], &["--format", "json"]].concat()).json();
+    let text = timerace(&dir, &args).out;
+    let found = v["findings"].as_array().unwrap();
+    for f in found {
+        let r = &f["rate"];
+        assert_eq!(r["runs"], f["runs"]);
+        let ns = |k: &str| r[k].as_u64().unwrap();
+        assert!(ns("once_in_ns_low") < ns("once_in_ns"), "{r}");
+        assert!(ns("once_in_ns") < ns("once_in_ns_high"), "{r}");
+        assert!(text.contains("once in about") && text.contains("with these periods"), "{text}");
+    }
+    if found.is_empty() {
+        assert!(text.contains("less often than once in"), "{text}");
+    }
+}

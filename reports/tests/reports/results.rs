@@ -24,6 +24,7 @@ fn exploration() -> Exploration {
         stuck: 0,
         steps: 20_114,
         longest: 19,
+        longest_at: 3,
         findings: Vec::new(),
         bounds: vec![
             Bound { name: "preemptions", value: None, hit: false },
@@ -33,6 +34,7 @@ fn exploration() -> Exploration {
         final_states: 9,
         state_digest: 1,
         trace_digest: 2,
+        layers: Vec::new(),
     }
 }
 
@@ -47,6 +49,7 @@ fn scope() -> Scope {
         memory: "sequential; LKMM reordering is not modelled".to_string(),
         within: Vec::new(),
         not_covered: ["NMI", "CPU hotplug"].map(str::to_string).to_vec(),
+        pct: None,
         window_entered: Some(203),
     }
 }
@@ -125,6 +128,7 @@ fn results_for_scripts() {
         scenario: "cancel-vs-delete".to_string(),
         kernel: "v6.7".to_string(),
         exploration: Exploration { complete: false, failing: 88, ..e },
+        pct: None,
         verdict: Verdict::Bug,
         findings: vec![finding()],
         expectations: expectations(),
