@@ -1,5 +1,6 @@
 //! The command line as it is written: plain facts, nothing opened or built.
 
+use crate::examples;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use timerace_scenarios::config::Project;
 
 /// Simulate and explore races of bpf_timer on a modelled kernel.
 #[derive(Parser, Debug)]
-#[command(name = "timerace", version, about, disable_help_subcommand = false)]
+#[command(name = "timerace", version, long_version = long_version(), about)]
 #[command(
     after_help = "Exit codes: 0 every expectation holds, 1 one failed, 2 wrong usage or bad \
 input, 3 inconclusive (a bound was hit), 4 nothing was run, 5 a replay diverged, 70 internal error, \
@@ -20,6 +21,17 @@ pub struct Cli {
     /// Flags of every command.
     #[command(flatten)]
     pub common: Common,
+}
+
+/// Reads the command line. Its own messages keep to `--color` too, which is not known before.
+pub fn parse() -> Result<Cli, clap::Error> {
+    use clap::{ColorChoice, CommandFactory, FromArgMatches};
+    let words: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let plain = words.windows(2).any(|w| w[0] == "--color" && w[1] == "never")
+        || words.iter().any(|w| w == "--color=never");
+    let colour = if plain { ColorChoice::Never } else { ColorChoice::Auto };
+    let matches = Cli::command().color(colour).try_get_matches_from(words)?;
+    Cli::from_arg_matches(&matches)
 }
 
 /// Flags that every command takes.
@@ -190,6 +202,7 @@ pub enum PolicyArg {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Run a built-in race; nothing else needed
+    #[command(after_help = examples::DEMO)]
     Demo {
         /// Which; without it the first of the list.
         name: Option<String>,
@@ -198,6 +211,7 @@ pub enum Command {
         list: bool,
     },
     /// Write a commented scenario to start from
+    #[command(after_help = examples::NEW)]
     New {
         /// What kind of scenario.
         #[arg(long, value_enum, default_value_t = Kind::Cancel)]
@@ -206,6 +220,7 @@ pub enum Command {
         file: PathBuf,
     },
     /// Read scenarios and report every problem; run nothing
+    #[command(after_help = examples::CHECK)]
     Check {
         /// Scenario files; `-` reads standard input.
         #[arg(required = true)]
@@ -220,6 +235,7 @@ pub enum Command {
         fix: bool,
     },
     /// One timed, deterministic execution: what happened, and how late timers were
+    #[command(after_help = examples::RUN)]
     Run {
         #[command(flatten)]
         file: FileArgs,
@@ -239,6 +255,7 @@ pub enum Command {
         trace: Option<TraceArg>,
     },
     /// Every inequivalent interleaving within the bounds, or a sample
+    #[command(after_help = examples::EXPLORE)]
     Explore {
         #[command(flatten)]
         file: FileArgs,
@@ -251,6 +268,7 @@ pub enum Command {
         full: bool,
     },
     /// One schedule again, step by step
+    #[command(after_help = examples::REPLAY)]
     Replay {
         #[command(flatten)]
         file: FileArgs,
@@ -270,6 +288,7 @@ pub enum Command {
         full: bool,
     },
     /// Pictures and pages of a saved result again
+    #[command(after_help = examples::REPORT)]
     Report {
         /// A folder that -o wrote, or its result.json.
         path: PathBuf,
@@ -278,6 +297,7 @@ pub enum Command {
         only: Option<String>,
     },
     /// The smallest schedule, then the smallest scenario, that still shows the same finding
+    #[command(after_help = examples::SHRINK)]
     Shrink {
         #[command(flatten)]
         file: FileArgs,
@@ -288,6 +308,7 @@ pub enum Command {
         schedule: String,
     },
     /// Search again as a certificate says, and compare
+    #[command(after_help = examples::VERIFY)]
     Verify {
         /// A certificate.json of `explore`.
         file: PathBuf,
@@ -296,8 +317,10 @@ pub enum Command {
         recount: bool,
     },
     /// Expectations of many scenarios, on one or more kernels
+    #[command(after_help = examples::TEST)]
     Test(TestArgs),
     /// Run or explore a scenario over a grid of its parameters
+    #[command(after_help = examples::SWEEP)]
     Sweep {
         #[command(flatten)]
         file: FileArgs,
@@ -326,6 +349,7 @@ pub enum Command {
         costs: Option<PathBuf>,
     },
     /// Play recordings of real kernels on the model and compare
+    #[command(after_help = examples::CONFORM)]
     Conform {
         /// Recordings; a name that ends in `.gz` is unpacked.
         #[arg(required = true)]
@@ -335,6 +359,7 @@ pub enum Command {
         pattern: Option<String>,
     },
     /// Fit the costs of timed runs to latency samples or traces of a real machine
+    #[command(after_help = examples::CALIBRATE)]
     Calibrate {
         /// Latency samples (CSV), text of ftrace or of trace-cmd; a name that ends in `.gz` is unpacked.
         #[arg(required = true)]
@@ -349,12 +374,53 @@ pub enum Command {
         name: String,
     },
     /// Versions, the fixes each has, commit ids
+    #[command(after_help = examples::KERNELS)]
     Kernels,
-    /// Help on an error code, a bug class or a built-in scenario
+    /// Help on codes, bug classes, helpers, words of scenarios, rules of the model, kernels, built-in scenarios
+    #[command(after_help = examples::EXPLAIN)]
     Explain {
-        /// Such as E0103 or USE_AFTER_FREE; without it the list.
+        /// Such as E0103, USE_AFTER_FREE or bpf_timer_cancel; without it the list.
         topic: Option<String>,
     },
+    /// Write man pages or completions
+    #[command(hide = true)]
+    Gen {
+        /// Which.
+        #[arg(value_enum)]
+        kind: GenKind,
+        /// The folder to write them to.
+        dir: PathBuf,
+    },
+}
+
+/// What is made from the definition of the command line.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GenKind {
+    /// Man pages.
+    Man,
+    /// Completions of shells.
+    Completions,
+}
+
+/// The versions of everything that results depend on.
+fn long_version() -> &'static str {
+    use timerace_kernel::versions::{MAINLINE, releases};
+    static TEXT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    TEXT.get_or_init(|| {
+        let name =
+            |r: Option<&timerace_kernel::Release>| r.map_or_else(String::new, ToString::to_string);
+        let stable: Vec<String> =
+            releases().iter().filter(|r| r.patch > 0).map(ToString::to_string).collect();
+        format!(
+            "{}\nkernels {} to {}, {}\nscenario schema {}, result schema {}",
+            env!("CARGO_PKG_VERSION"),
+            name(MAINLINE.first()),
+            name(MAINLINE.last()),
+            stable.join(", "),
+            timerace_scenarios::upgrade::NEWEST,
+            timerace_reports::json::SCHEMA,
+        )
+    })
 }
 
 /// What a sweep does in each cell.

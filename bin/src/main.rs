@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod examples;
 mod fail;
 mod finals;
 mod interrupt;
@@ -14,7 +15,6 @@ mod search;
 mod session;
 mod settings;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 use fail::{Fail, code};
 use std::process::ExitCode;
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         output::complain(&format!("timerace: internal error: {info}"));
         output::complain(&report_it());
     }));
-    let cli = match args::Cli::try_parse() {
+    let cli = match args::parse() {
         Ok(cli) => cli,
         Err(e) => {
             let usage = !matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);

@@ -11,8 +11,11 @@ pub struct Bar(ProgressBar);
 impl Bar {
     /// A new one; invisible where nobody would see it.
     pub fn new(common: &Common, what: &'static str) -> Bar {
-        let visible =
-            !common.quiet && common.format == Format::Human && std::io::stderr().is_terminal();
+        let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        let visible = !common.quiet
+            && common.format == Format::Human
+            && !dumb
+            && std::io::stderr().is_terminal();
         let target =
             if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);

@@ -41,6 +41,7 @@ pub mod recording;
 pub mod shrink;
 pub mod source;
 pub mod span;
+pub mod topics;
 
 pub mod upgrade;
 

@@ -1,53 +1,131 @@
-//! `timerace explain`: help on codes, classes and built-in scenarios.
+//! `timerace explain`: help on codes, classes, words of scenario files, rules of the model, kernels, built-in scenarios.
 
 use crate::args::Common;
 use crate::fail::{Fail, code};
 use crate::output;
+use std::fmt::Write as _;
 use timerace_core::detect::{CLASSES, Class};
+use timerace_kernel::versions::{FIXES, Fix, releases};
+use timerace_kernel::{KernelVersion, versions::FixInfo};
 use timerace_scenarios::diag::{CODES, explain as explain_code};
 use timerace_scenarios::library;
+use timerace_scenarios::topics;
 
 /// Prints help on one topic, or the list of topics.
 pub fn explain(_: &Common, topic: Option<&str>) -> Result<u8, Fail> {
-    let Some(topic) = topic else {
-        output::print(&list());
-        return Ok(code::OK);
+    let text = match topic {
+        None => Some(list()),
+        Some(topic) => about(topic),
     };
+    let Some(text) = text else {
+        let topic = topic.unwrap_or_default();
+        let near = nearest(topic).map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
+        return Err(Fail::usage(format!(
+            "error: there is no topic `{topic}`{near}\nhelp: `timerace explain` lists them"
+        )));
+    };
+    output::print(&text);
+    Ok(code::OK)
+}
+
+fn about(topic: &str) -> Option<String> {
     if let Some(info) = explain_code(topic) {
-        output::print(&info.text());
-    } else if let Some(class) = Class::from_name(&topic.to_ascii_uppercase().replace('-', "_")) {
-        output::print(&format!("{}: {}\n", class.name(), class.meaning()));
-    } else if let Some(entry) = library::find(topic) {
+        return Some(info.text());
+    }
+    if let Some(class) = Class::from_name(&topic.to_ascii_uppercase().replace('-', "_")) {
+        return Some(format!("{}: {}\n", class.name(), class.meaning()));
+    }
+    // The rule of one kernel may be called as the word of a scenario is.
+    let words: Vec<String> = topics::find(topic).map(topics::Topic::text).collect();
+    let mut all = words;
+    all.extend(Fix::find(topic).map(|f| rule(f.info(), f)));
+    all.extend(KernelVersion::parse(topic).ok().map(kernel));
+    if !all.is_empty() {
+        return Some(all.join("\n"));
+    }
+    if let Some(entry) = library::find(topic) {
         let story = entry.source.lines().take_while(|l| l.starts_with("//"));
         let story: Vec<&str> = story.map(|l| l.trim_start_matches('/').trim()).collect();
-        output::print(&format!("{}\n", story.join("\n")));
-    } else if let Some((_, text)) = library::FRAGMENTS.iter().find(|(path, _)| *path == topic) {
-        output::print(text);
-    } else {
-        return Err(Fail::usage(format!(
-            "error: there is no topic `{topic}`; `timerace explain` lists them"
-        )));
+        return Some(format!("{}\n", story.join("\n")));
     }
-    Ok(code::OK)
+    let fragment = library::FRAGMENTS.iter().find(|(path, _)| *path == topic);
+    fragment.map(|(_, text)| (*text).to_string())
+}
+
+/// A rule of the model: a fix, and the kernels that have it.
+fn rule(info: &FixInfo, fix: Fix) -> String {
+    let mut out = info.name.to_string();
+    if let Some(commit) = info.commit {
+        let _ = write!(out, " (commit {commit})");
+    }
+    let all = releases().into_iter().filter_map(|r| KernelVersion::of(r).ok());
+    let (mainline, stable): (Vec<KernelVersion>, Vec<KernelVersion>) =
+        all.filter(|k| k.has(fix)).partition(|k| k.release().patch == 0);
+    let _ = writeln!(out, ": {}\n", info.what);
+    let from = mainline
+        .first()
+        .map_or_else(|| "no mainline release".to_string(), |k| format!("{k} and later"));
+    let names: Vec<String> = stable.iter().map(KernelVersion::to_string).collect();
+    let also = if names.is_empty() { String::new() } else { format!("; {}", names.join(", ")) };
+    let _ = writeln!(out, "In {from}{also}.");
+    let name = info.commit.unwrap_or(info.name);
+    let _ = writeln!(out, "Add or remove it: --with {name}, --without {name}");
+    out
+}
+
+fn kernel(k: KernelVersion) -> String {
+    let mut out = format!("{k} has these fixes:\n");
+    for f in k.fixes() {
+        let _ = writeln!(out, "  {:<28} {}", f.info().name, f.info().what);
+    }
+    out
+}
+
+/// Everything that there is help on, for suggestions.
+fn names() -> impl Iterator<Item = &'static str> {
+    let codes = CODES.iter().map(|c| c.code);
+    let classes = CLASSES.into_iter().map(Class::name);
+    let words = topics::topics().map(|t| t.name);
+    let rules = FIXES.iter().map(|f| f.name);
+    codes.chain(classes).chain(words).chain(rules).chain(library::LIBRARY.iter().map(|e| e.name()))
+}
+
+fn nearest(topic: &str) -> Option<&'static str> {
+    let lower = topic.to_ascii_lowercase();
+    timerace_scenarios::diag::nearest(&lower, names())
 }
 
 fn list() -> String {
     let mut text = String::from("Codes of messages:\n");
     for c in CODES {
-        text.push_str(&format!("  {}  {}\n", c.code, c.title));
+        let _ = writeln!(text, "  {}  {}", c.code, c.title);
     }
     text.push_str("\nClasses of findings:\n");
     for c in CLASSES {
-        text.push_str(&format!("  {:<22} {}\n", c.name(), c.meaning()));
+        let _ = writeln!(text, "  {:<22} {}", c.name(), c.meaning());
     }
+    let mut group = None;
+    for t in topics::topics() {
+        if group != Some(t.group) {
+            group = Some(t.group);
+            let _ = writeln!(text, "\n{}:", t.group.words());
+        }
+        let first = t.text.split_inclusive(". ").next().unwrap_or_default().trim_end();
+        let _ = writeln!(text, "  {:<30} {first}", t.name);
+    }
+    text.push_str("\nRules of the model, which kernels have or lack:\n");
+    for f in &FIXES {
+        let _ = writeln!(text, "  {:<30} {}", f.name, f.what);
+    }
+    text.push_str("\nKernels: a release such as v6.7; `timerace kernels` lists them.\n");
     text.push_str("\nBuilt-in scenarios:\n");
     for e in library::LIBRARY {
-        text.push_str(&format!("  {:<26} {}\n", e.name(), e.title()));
+        let _ = writeln!(text, "  {:<26} {}", e.name(), e.title());
     }
     text.push_str("\nBuilt-in fragments, for `use: [..]`:\n");
     for (path, source) in library::FRAGMENTS {
         let title = source.lines().next().unwrap_or_default().trim_start_matches('/').trim();
-        text.push_str(&format!("  {path:<26} {title}\n"));
+        let _ = writeln!(text, "  {path:<26} {title}");
     }
     text
 }

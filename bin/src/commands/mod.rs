@@ -6,6 +6,7 @@ mod conform;
 mod demo;
 mod explain;
 mod explore;
+mod generate;
 mod kernels;
 mod new;
 mod replay;
@@ -82,6 +83,7 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
             calibrate::calibrate(common, files, kernel, costs.as_deref(), name)
         }
         Command::Kernels => kernels::kernels(common),
+        Command::Gen { kind, dir } => generate::generate(*kind, dir),
         Command::Explain { topic } => explain::explain(common, topic.as_deref()),
     }
 }

@@ -103,3 +103,52 @@ fn the_environment_does_not_matter() {
     };
     assert_eq!(run("C", "40"), run("de_DE.UTF-8", "200"));
 }
+
+/// Runs in a folder that holds the scenarios, with another environment each time.
+fn elsewhere(
+    dir: &Dir,
+    sub: &str,
+    umask: &str,
+    env: &[(&str, &str)],
+    args: &str,
+) -> Vec<(String, Vec<u8>)> {
+    let at = dir.0.join(sub);
+    std::fs::create_dir_all(at.join("s")).unwrap();
+    for name in ["races/r07-cancel-free-uaf.ron", "periodic-under-net-rx.ron"] {
+        let file = name.rsplit('/').next().unwrap();
+        std::fs::copy(library().join(name), at.join("s").join(file)).unwrap();
+    }
+    let script = format!("umask {umask}; exec {} {args} -o out", env!("CARGO_BIN_EXE_timerace"));
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", &script]).current_dir(&at).env_remove("TIMERACE_KERNEL");
+    let out = command.envs(env.iter().copied()).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    tree(&at.join("out"))
+}
+
+#[test]
+fn nothing_around_the_program_shows_in_its_results() {
+    let dir = Dir::new("around");
+    for args in [
+        "explore s/r07-cancel-free-uaf.ron --kernel v6.7",
+        "explore s/r07-cancel-free-uaf.ron --kernel v6.8",
+        "run s/periodic-under-net-rx.ron",
+        "test s --kernel v6.7..v6.9",
+        "sweep s/periodic-under-net-rx.ron --axis period=50us,100us --seeds 1..2",
+    ] {
+        let one = [("LC_ALL", "C"), ("COLUMNS", "40"), ("TZ", "UTC"), ("TERM", "dumb")];
+        let two = [
+            ("LC_ALL", "de_DE.UTF-8"),
+            ("COLUMNS", "200"),
+            ("TZ", "Asia/Kathmandu"),
+            ("HOME", "/nowhere"),
+        ];
+        let first = elsewhere(&dir, "a", "022", &one, &format!("{args} -j 1"));
+        let other = elsewhere(&dir, "b/c/d", "077", &two, &format!("{args} -j 3"));
+        assert!(!first.is_empty(), "{args}");
+        for (a, b) in first.iter().zip(&other) {
+            assert!(a == b, "{args}: {} differs", a.0);
+        }
+        assert_eq!(first.len(), other.len(), "{args}");
+    }
+}

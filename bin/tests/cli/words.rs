@@ -91,3 +91,156 @@ fn the_readme_shows_what_the_demo_prints() {
     let out = timerace(&dir, &["demo"]).out;
     assert!(readme.contains(out.trim_end()), "README.md and `timerace demo` differ:\n{out}");
 }
+
+#[test]
+fn a_newcomer_is_told_where_to_begin() {
+    let dir = Dir::new("newcomer");
+    let r = timerace(&dir, &[]);
+    assert_eq!((r.code, r.err.as_str()), (0, ""));
+    for line in [
+        "timerace demo ",
+        "timerace new --kind cancel a.ron",
+        "timerace explore a.ron",
+        "timerace help COMMAND",
+    ] {
+        assert!(r.out.contains(line), "{}", r.out);
+    }
+    assert!(r.out.lines().all(|l| l.len() <= 79));
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let dir = Dir::new("help");
+    let commands = timerace(&dir, &["help"]).out;
+    let names: Vec<&str> = commands
+        .lines()
+        .skip_while(|l| *l != "Commands:")
+        .skip(1)
+        .take_while(|l| !l.is_empty())
+        .filter_map(|l| {
+            l.split_whitespace().next().filter(|_| l.starts_with("  ") && !l.starts_with("   "))
+        })
+        .collect();
+    assert!(names.len() >= 14 && names.contains(&"test") && !names.contains(&"gen"), "{names:?}");
+    for name in names.iter().filter(|n| **n != "help") {
+        let r = timerace(&dir, &[name, "--help"]);
+        assert_eq!(r.code, 0, "{name}");
+        assert!(
+            r.out.contains("Usage: timerace") && r.out.contains("Examples:"),
+            "{name}: {}",
+            r.out
+        );
+        assert_eq!(r.out, timerace(&dir, &["help", name]).out, "{name}");
+    }
+}
+
+#[test]
+fn the_version_says_what_results_depend_on() {
+    let dir = Dir::new("version");
+    let long = timerace(&dir, &["--version"]).out;
+    for part in
+        ["timerace 0.", "kernels v5.15 to v", "v6.1.192", "scenario schema 1", "result schema 1"]
+    {
+        assert!(long.contains(part), "{part}: {long}");
+    }
+    assert_eq!(timerace(&dir, &["-V"]).out.lines().count(), 1);
+}
+
+#[test]
+fn explain_knows_every_topic_of_its_list() {
+    let dir = Dir::new("explain-all");
+    for (topic, says) in [
+        ("bpf_timer_cancel", "EDEADLK"),
+        ("memory", "TSO"),
+        ("sometimes", "guards against"),
+        ("cancel-free-rcu", "0281b919e175"),
+        ("0281b919e175", "v6.8 and later"),
+        ("v6.7", "has these fixes"),
+        ("at", "Once, at this time."),
+        ("W0401", "W0401"),
+    ] {
+        let r = timerace(&dir, &["explain", topic]);
+        assert!(r.code == 0 && r.out.contains(says), "{topic}: {}{}", r.out, r.err);
+    }
+    let list = timerace(&dir, &["explain"]).out;
+    let topics: Vec<&str> = list
+        .lines()
+        .filter(|l| l.starts_with("  "))
+        .filter_map(|l| l.split_whitespace().next())
+        .collect();
+    assert!(topics.len() > 300, "{}", topics.len());
+    // One process each would take long: a share of them, another one in each group.
+    for topic in topics.iter().step_by(11) {
+        let r = timerace(&dir, &["explain", topic]);
+        assert!(r.code == 0 && r.out.len() > 20, "{topic}: {}", r.err);
+    }
+    let r = timerace(&dir, &["explain", "bpf_timer_cancle"]);
+    assert!(r.code == 2 && r.err.contains("did you mean `bpf_timer_cancel`?"), "{}", r.err);
+}
+
+#[test]
+fn width_is_kept_and_notes_can_be_left_out() {
+    let dir = Dir::new("width");
+    let race =
+        crate::support::library().join("races/r07-cancel-free-uaf.ron").display().to_string();
+    for width in [40usize, 75, 100] {
+        let w = width.to_string();
+        let args = ["explore", &race, "--kernel", "v6.7", "-o", "out", "--width", &w, "-q"];
+        let r = timerace(&dir, &args);
+        assert_eq!((r.code, r.err.as_str()), (0, ""), "-q says nothing on stderr");
+        let race = std::fs::read_to_string(dir.0.join("out/race.txt")).unwrap();
+        assert!(race.lines().all(|l| l.chars().count() <= width), "{width}: {race}");
+        assert!(race.contains("kfree(t)"), "{race}");
+    }
+    assert_eq!(timerace(&dir, &["demo", "--width", "39"]).code, 2);
+    let r = timerace(&dir, &["explore", &race, "--kernel", "v6.7", "-o", "out"]);
+    assert!(r.err.contains("wrote out"), "{}", r.err);
+    let r = timerace(&dir, &["test", &race, "--kernel", "v6.7", "-v"]);
+    assert!(r.out.contains("ok    sometimes_use_after_free"), "{}", r.out);
+}
+
+#[test]
+fn timing_is_on_stderr_only() {
+    let dir = Dir::new("timing");
+    let race =
+        crate::support::library().join("races/r07-cancel-free-uaf.ron").display().to_string();
+    let args = ["test", race.as_str(), "--kernel", "v6.7"];
+    let plain = timerace(&dir, &args);
+    let timed = timerace(&dir, &[&args[..], &["--timing"]].concat());
+    assert_eq!(plain.out, timed.out);
+    assert!(
+        timed.err.contains(" ms  r07-cancel-free-uaf on v6.7") && timed.err.contains("wall time: ")
+    );
+    assert!(!plain.err.contains(" ms"));
+}
+
+/// Runs on a terminal of its own, as `script` makes one; `None` where there is no such program.
+fn on_a_terminal(dir: &Dir, args: &str, env: &[(&str, &str)]) -> Option<String> {
+    let line = format!("{} {args}", env!("CARGO_BIN_EXE_timerace"));
+    let mut command = std::process::Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).current_dir(&dir.0).env("TERM", "xterm");
+    command.env_remove("NO_COLOR").env_remove("TIMERACE_COLOR").envs(env.iter().copied());
+    command.stdin(std::process::Stdio::null());
+    let out = command.output().ok()?;
+    Some(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+#[test]
+fn colour_is_for_terminals_that_want_it() {
+    let dir = Dir::new("colour");
+    dir.file("a.ron", b"Scenario(schema: 1, name: \"a\", machine: (cpu: 2))");
+    let escape = '\u{1b}';
+    let Some(plain) = on_a_terminal(&dir, "check a.ron", &[]) else { return };
+    assert!(plain.contains(escape), "{plain:?}");
+    for env in [("NO_COLOR", "1"), ("TERM", "dumb"), ("TIMERACE_COLOR", "never")] {
+        let text = on_a_terminal(&dir, "check a.ron", &[env]).unwrap();
+        assert!(!text.contains(escape) && text.contains("E0103"), "{env:?}: {text:?}");
+    }
+    // Usage errors are clap's own.
+    for args in ["frobnicate --color never", "--color=never frobnicate"] {
+        assert!(!on_a_terminal(&dir, args, &[]).unwrap().contains(escape), "{args}");
+    }
+    // A pipe gets none, unless it is asked for.
+    assert!(!timerace(&dir, &["check", "a.ron"]).err.contains(escape));
+    assert!(timerace(&dir, &["check", "a.ron", "--color", "always"]).err.contains(escape));
+}

@@ -72,7 +72,7 @@ impl CodeInfo {
 }
 
 /// Lines of at most 75 characters.
-fn wrap(text: &str) -> String {
+pub(crate) fn wrap(text: &str) -> String {
     let mut out = String::new();
     let mut width = 0;
     for word in text.split_whitespace() {

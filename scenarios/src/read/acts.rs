@@ -8,15 +8,15 @@ use crate::diag::{Diagnostic, did_you_mean, quote};
 use crate::span::Sp;
 use crate::syntax::{Kind, Node};
 
-const SCHED: &[Form] = &[
+pub(super) const SCHED: &[Form] = &[
     alone("SCHED_OTHER"),
     args("SCHED_FIFO", 1, 1, "SCHED_FIFO(50)"),
     args("SCHED_RR", 1, 1, "SCHED_RR(50)"),
 ];
 
-const START: &[Form] = &[alone("blocked")];
+pub(super) const START: &[Form] = &[alone("blocked")];
 
-const ATTACH: &[Form] = &[
+pub(super) const ATTACH: &[Form] = &[
     args("tp_btf", 1, 1, "tp_btf(\"hrtimer_start\")"),
     args("fentry", 1, 1, "fentry(\"function\")"),
     args("fexit", 1, 1, "fexit(\"function\")"),
@@ -24,7 +24,7 @@ const ATTACH: &[Form] = &[
     args("sched_ext", 1, 1, "sched_ext(\"op\")"),
 ];
 
-const EVENTS: &[Form] = &[
+pub(super) const EVENTS: &[Form] = &[
     args("at", 2, 2, "at(\"5us\", prog_run(\"start\"))"),
     args("every", 2, 2, "every(\"50us\", softirq(NET_RX, \"5us\"))"),
     args("poisson", 2, 2, "poisson(\"1ms\", irq(\"2us\"))"),

@@ -11,7 +11,7 @@ use crate::limits::{KEY_MAX_BYTES, TYPE_MAX_BYTES};
 use crate::span::{Sp, Span};
 use crate::syntax::{Args, Kind, Node};
 
-const VARS: &[Form] = &[
+pub(super) const VARS: &[Form] = &[
     args("int", 1, 1, "int(0)"),
     args("per_cpu", 1, 1, "per_cpu(0)"),
     args("refcount", 1, 1, "refcount(1)"),
@@ -22,10 +22,11 @@ const VARS: &[Form] = &[
     alone("mutex"),
 ];
 
-const INIT: &[Form] =
+pub(super) const INIT: &[Form] =
     &[alone("present"), alone("initialised"), args("armed", 2, 2, "armed(\"10us\", \"cb\")")];
 
-const MAP: &[&str] = &["max_entries", "flags", "key_size", "value", "inner", "memcg", "init"];
+pub(super) const MAP: &[&str] =
+    &["max_entries", "flags", "key_size", "value", "inner", "memcg", "init"];
 
 /// The forms of members; the plain ones come from their enum.
 fn member_forms() -> Vec<Form> {

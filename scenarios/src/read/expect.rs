@@ -8,7 +8,7 @@ use crate::span::Sp;
 use crate::syntax::{Kind, Node};
 use crate::text::kernel;
 
-const EXPECT: &[Form] = &[
+pub(super) const EXPECT: &[Form] = &[
     args("never", 1, 1, "never(ANY_BUG)"),
     args("always", 1, 1, "always(entered(\"cb\"))"),
     args("sometimes", 1, 1, "sometimes(USE_AFTER_FREE)"),
@@ -24,7 +24,7 @@ const EXPECT: &[Form] = &[
     fields("count", &["schedules", "failing"], "count(schedules: 7, failing: 1)"),
 ];
 
-const PREDICATES: &[Form] = &[
+pub(super) const PREDICATES: &[Form] = &[
     args("after", 2, 2, "after(uref_zero(\"timers\"), entered(\"cb\"))"),
     args("during", 2, 2, "during(running(\"cb\"), uref_zero(\"timers\"))"),
     args("within", 2, 2, "within(\"bpf_timer_cancel\", USE_AFTER_FREE)"),
@@ -39,7 +39,7 @@ const PREDICATES: &[Form] = &[
     args("called", 1, 1, "called(\"hrtimer_cancel\")"),
 ];
 
-const FAULTS: &[Form] = &[
+pub(super) const FAULTS: &[Form] = &[
     fields("enomem", &["in", "nth"], "enomem(in: \"bpf_timer_init\", nth: [1])"),
     fields("may_enomem", &["in"], "may_enomem(in: \"bpf_timer_init\")"),
     args("memcg_full", 1, 1, "memcg_full(\"name\")"),

@@ -27,6 +27,46 @@ use crate::limits::DIAGS_MAX;
 use crate::span::{Sp, Span};
 use crate::syntax::Text;
 use crate::text::TextError;
+use crate::topics::Group;
+
+/// Every word of scenario files that has a meaning of its own, with the kind of word that it is.
+#[cfg(test)]
+pub(crate) fn words() -> impl Iterator<Item = (Group, &'static str)> {
+    let fields =
+        [(Group::Section, top::FIELDS), (Group::Machine, setup::MACHINE), (Group::Map, data::MAP)];
+    let fields = fields.into_iter().flat_map(|(g, all)| all.iter().map(move |name| (g, *name)));
+    let forms = FORMS.iter().flat_map(|(g, all)| all.iter().map(move |f| (*g, f.name)));
+    let steps = steps::STEPS.iter().map(|f| (group_of_step(f.name), f.name));
+    fields.chain(forms).chain(steps)
+}
+
+/// How a word is written, if more than the word is.
+pub(crate) fn form_of(group: Group, name: &str) -> Option<&'static str> {
+    let steps = [(group_of_step(name), steps::STEPS)];
+    let mut tables = FORMS.iter().chain(&steps).filter(|(g, _)| *g == group);
+    tables.find_map(|(_, forms)| forms.iter().find(|f| f.name == name)).map(|f| f.text)
+}
+
+const FORMS: &[(Group, &[forms::Form])] = &[
+    (Group::Data, data::VARS),
+    (Group::Data, data::INIT),
+    (Group::Event, acts::EVENTS),
+    (Group::Attach, acts::SCHED),
+    (Group::Attach, acts::START),
+    (Group::Attach, acts::ATTACH),
+    (Group::Fault, expect::FAULTS),
+    (Group::Stop, setup::STOP),
+    (Group::Param, params::FORMS),
+    (Group::Expectation, expect::EXPECT),
+    (Group::Predicate, expect::PREDICATES),
+];
+
+fn group_of_step(name: &str) -> Group {
+    match name.starts_with("bpf_") || name == "prog_run" {
+        true => Group::Helper,
+        false => Group::Step,
+    }
+}
 
 /// What is known while a file is read.
 #[derive(Default)]

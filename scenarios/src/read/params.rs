@@ -8,7 +8,7 @@ use crate::span::{Sp, Span};
 use crate::syntax::{Kind, Node};
 use crate::text::duration;
 
-const FORMS: &[Form] = &[
+pub(super) const FORMS: &[Form] = &[
     fields("sweep", &["from", "to", "step"], "sweep(from: \"1us\", to: \"12us\", step: \"1us\")"),
     args("choice", 1, 1, "choice([\"1us\", \"10us\"])"),
 ];

@@ -17,13 +17,13 @@ const KERNEL: &[Form] = &[fields(
     "Kernel(base: \"v6.1\", with: [\"fd381ce60a2d\"])",
 )];
 
-const STOP: &[Form] = &[
+pub(super) const STOP: &[Form] = &[
     alone("idle"),
     args("time", 1, 1, "time(\"100ms\")"),
     args("expiries", 1, 1, "expiries(1000)"),
 ];
 
-const MACHINE: &[&str] = &[
+pub(super) const MACHINE: &[&str] = &[
     "cpus",
     "preempt",
     "hz",

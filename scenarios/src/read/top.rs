@@ -11,7 +11,7 @@ use crate::span::{Sp, Span};
 use crate::syntax::{Args, Kind, Node};
 use crate::upgrade;
 
-const FIELDS: &[&str] = &[
+pub(super) const FIELDS: &[&str] = &[
     "schema", "name", "refs", "use", "kernel", "machine", "timing", "params", "types", "vars",
     "maps", "progs", "memcgs", "tasks", "cpus", "faults", "explore", "limits", "stop", "expect",
 ];
