@@ -92,7 +92,7 @@ fn explored(common: &Common, s: &mut Session, args: &TestArgs) -> Result<Outcome
     let wanted = settings::search(common, &s.scenario, &wanted);
     s.set_irqs(wanted.irqs);
     let s = &*s;
-    let found = search(s, &wanted, 1, &mut Silent)?;
+    let mut found = search(s, &wanted, 1, &mut Silent)?;
     let e = &found.exploration;
     let mut classes: Vec<&str> = e.findings.iter().map(|f| f.class.name()).collect();
     classes.dedup();
@@ -116,6 +116,7 @@ fn explored(common: &Common, s: &mut Session, args: &TestArgs) -> Result<Outcome
     outcome.suite.bounds = bounds(s, e);
     outcome.json.iter_mut().for_each(|c| c.expectations = found.expectations());
     if common.out.is_some() {
+        found.explain(s)?;
         outcome.files = explore::files(common, s, &found, explore::words(s, &wanted));
     }
     Ok(outcome)
