@@ -23,7 +23,7 @@ pub fn files(
     let saved = SavedSchedule::of(rec, &s.scenario.name.node, &s.kernel_name());
     let origin = s.origin();
     let theme = common.theme.map(|t| t.of());
-    let page = Page { source: &s.source.text, cover, theme };
+    let page = Page { source: &s.source.text, cover, theme, timed: None };
     let mut texts = vec![
         ("race.txt", race_text(&il, usize::from(common.width))),
         ("race.svg", race_svg(rec, finding, &origin, theme.unwrap_or_default())),

@@ -37,6 +37,23 @@ pub struct Page<'a> {
     pub cover: &'a str,
     /// The theme to begin with; `Page` follows the system.
     pub theme: Option<Theme>,
+    /// Of a timed run, what its page shows beside the steps.
+    pub timed: Option<TimedParts>,
+}
+
+/// What the page of a timed run has beside its steps.
+#[derive(Clone, Debug, Default)]
+pub struct TimedParts {
+    /// What it shows, in a sentence.
+    pub title: String,
+    /// Scenario, kernel, seed.
+    pub about: String,
+    /// The command that makes it again.
+    pub command: String,
+    /// What the CPUs did, in the colours of the page.
+    pub timeline: Option<String>,
+    /// How late callbacks were, on a light and on a dark page.
+    pub latency: Option<[String; 2]>,
 }
 
 /// The page of a run and of one of its findings, by index.
@@ -49,10 +66,12 @@ pub fn report_html(
     let (rec, cut) = shortened(rec, finding);
     let facts = Facts::new(&rec);
     let f = finding.and_then(|i| rec.findings.get(i));
-    let title = f.map_or_else(
-        || format!("{}: step by step", origin.scenario),
-        |f| format!("BUG: {}", f.title()),
-    );
+    let timed = page.timed.as_ref();
+    let title = match (f, timed) {
+        (Some(f), _) => format!("BUG: {}", f.title()),
+        (None, Some(t)) => t.title.clone(),
+        (None, None) => format!("{}: step by step", origin.scenario),
+    };
     let brief = f.map(|_| interleaving(&rec, finding, Detail::Chosen));
     let every = interleaving(&rec, finding, Detail::Steps);
     let data = data(&facts, finding, brief.as_ref(), &every);
@@ -62,11 +81,14 @@ pub fn report_html(
         out,
         "<h1>{}</h1>\n<p class=\"sub\">{}</p>\n",
         escaped(&title),
-        escaped(&subtitle(&rec, origin))
+        escaped(&timed.map_or_else(|| subtitle(&rec, origin), |t| t.about.clone()))
     );
     if cut > 0 {
         let steps = count(cut as u64, "earlier step", "earlier steps");
         let _ = writeln!(out, "<p class=\"sub\">Left out: {steps}; replay --full prints them.</p>");
+    }
+    if let Some(svg) = timed.and_then(|t| t.timeline.as_ref()) {
+        let _ = writeln!(out, "<figure id=\"timeline\">{svg}</figure>");
     }
     out.push_str(CONTROLS);
     out.push_str("<div class=\"board\">\n<div>\n");
@@ -76,7 +98,11 @@ pub fn report_html(
     }
     steps_table(&mut out, if brief.is_some() { "every" } else { "brief" }, &facts, &every, true);
     out.push_str("</div>\n<aside>\n");
-    aside(&mut out, &facts, finding, brief.as_ref(), origin);
+    let again = match timed {
+        Some(t) => t.command.clone(),
+        None => origin.replay_lines(&rec.text, 2),
+    };
+    aside(&mut out, &facts, finding, brief.as_ref(), &again);
     out.push_str("</aside>\n</div>\n");
     below(&mut out, &rec, finding, origin, page);
     let _ =
@@ -154,7 +180,18 @@ const CONTROLS: &str = "<div class=\"controls needs-script\" role=\"toolbar\" ar
 <output id=\"where\" for=\"slider\"></output>\n\
 <button id=\"all\" type=\"button\" aria-pressed=\"false\">every step</button>\n\
 <button id=\"theme\" type=\"button\">light or dark</button>\n\
-<button id=\"copy\" type=\"button\">copy as text</button>\n</div>\n";
+<button id=\"copy\" type=\"button\">copy as text</button>\n\
+<button id=\"keys\" type=\"button\" aria-label=\"keys\">?</button>\n</div>\n\
+<dialog id=\"help\" aria-label=\"Keys\"><h2>Keys</h2>\n<table class=\"state\"><tbody>\n\
+<tr><td><kbd>\u{2190}</kbd> <kbd>h</kbd></td><td>one step back</td></tr>\n\
+<tr><td><kbd>\u{2192}</kbd> <kbd>l</kbd></td><td>one step on</td></tr>\n\
+<tr><td><kbd>shift</kbd> with these</td><td>to the next switch</td></tr>\n\
+<tr><td><kbd>Home</kbd> <kbd>End</kbd></td><td>first and last step</td></tr>\n\
+<tr><td><kbd>b</kbd></td><td>to the bug</td></tr>\n\
+<tr><td><kbd>a</kbd></td><td>every step, or the lines that matter</td></tr>\n\
+<tr><td><kbd>c</kbd></td><td>copy the run as text</td></tr>\n\
+<tr><td><kbd>t</kbd></td><td>light or dark</td></tr>\n\
+</tbody></table>\n<button id=\"close\" type=\"button\">close</button></dialog>\n";
 
 /// The rows as a table with a column per CPU.
 fn steps_table(out: &mut String, id: &str, facts: &Facts<'_>, il: &Interleaving, anchors: bool) {
@@ -245,7 +282,7 @@ fn aside(
     facts: &Facts<'_>,
     finding: Option<usize>,
     brief: Option<&Interleaving>,
-    origin: &Origin,
+    again: &str,
 ) {
     let why = finding
         .and_then(|i| facts.rec.findings.get(i))
@@ -273,10 +310,10 @@ fn aside(
     }
     let _ = write!(
         out,
-        "<h2>Replay</h2>\n<pre>{}</pre>\n<p class=\"keys needs-script\"><kbd>\u{2190}</kbd> <kbd>\u{2192}</kbd> step, with \
+        "<h2>Again</h2>\n<pre>{}</pre>\n<p class=\"keys needs-script\"><kbd>\u{2190}</kbd> <kbd>\u{2192}</kbd> step, with \
          <kbd>shift</kbd> to the next switch <kbd>b</kbd> bug <kbd>a</kbd> every step <kbd>t</kbd> theme \
-         <kbd>c</kbd> copy</p>\n",
-        escaped(&origin.replay_lines(&facts.rec.text, 2))
+         <kbd>c</kbd> copy <kbd>?</kbd> all keys</p>\n",
+        escaped(again)
     );
 }
 
@@ -320,6 +357,12 @@ fn below(out: &mut String, rec: &Record, finding: Option<usize>, origin: &Origin
     } else {
         let text = crate::steps::steps_table(rec, None, false);
         let _ = write!(out, "<h2>As text</h2>\n<pre id=\"text\">{}</pre>\n", escaped(&text));
+    }
+    if let Some([light, dark]) = page.timed.as_ref().and_then(|t| t.latency.as_ref()) {
+        let _ = writeln!(
+            out,
+            "<h2>Latency</h2>\n<figure class=\"light-only\">{light}</figure>\n<figure class=\"dark-only\">{dark}</figure>"
+        );
     }
     if !page.cover.is_empty() {
         let _ = writeln!(out, "<h2>What was searched</h2>\n<pre>{}</pre>", escaped(page.cover));

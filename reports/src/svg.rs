@@ -229,6 +229,12 @@ impl Canvas {
         }
     }
 
+    /// Opens the group of a step, which a page jumps to where it is clicked.
+    pub fn step_group(&mut self, step: u32, tip: &str) {
+        let tip = escaped(&printable(tip));
+        let _ = writeln!(self.body, "<g data-step=\"{step}\">\n<title>{tip}</title>");
+    }
+
     /// Ends a group.
     pub fn close(&mut self) {
         self.body.push_str("</g>\n");

@@ -234,7 +234,7 @@ impl Drawing<'_> {
         let (first, last) = s.steps;
         let tip =
             format!("{}: {} to {} \u{b5}s, steps {first} to {last}", s.name, us(s.from), us(s.to));
-        self.canvas.group("", Some(&tip));
+        self.canvas.step_group(first, &tip);
         self.canvas.rect(area, 2 * PX, fill, None);
         if s.spins {
             self.canvas.hatch(area);

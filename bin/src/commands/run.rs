@@ -31,6 +31,7 @@ use timerace_reports::latency_svg::{LatencyPlot, Limit, Series, latency_svg};
 use timerace_reports::num::{grouped, seconds, us};
 use timerace_reports::origin;
 use timerace_reports::out_dir::OutDir;
+use timerace_reports::page::{Page, TimedParts, report_html};
 use timerace_reports::pftrace::pftrace;
 use timerace_reports::rows::{Rows, Sink};
 use timerace_reports::theme::Theme;
@@ -385,7 +386,7 @@ pub fn files(common: &Common, s: &Session, seed: u64, t: &Timed) -> Result<Vec<F
         files.push((COSTS.to_string(), costs::text(&s.costs).into_bytes()));
     }
     if t.latencies.overall().count() > 0 {
-        let svg = latency_svg(&plot(s, seed, t), theme(common)).map_err(|e| cannot(&e))?;
+        let svg = latency(s, seed, t, theme(common))?;
         files.push(("latency.svg".to_string(), svg.into_bytes()));
     }
     files.extend(timeline(common, s, seed, t)?);
@@ -411,22 +412,53 @@ fn timeline(
     let window = (Nanos(window.0), Nanos(window.1));
     let (rec, expiries) = record_timed(&machine, &model, &options, window);
     let title = worst.map_or_else(
-        || "The begin of the run".to_string(),
+        || "How the run begins".to_string(),
         |e| {
             let name = t.names.get(e.timer as usize).map_or("a timer", String::as_str);
             format!("The latest callback: {name}, {} \u{b5}s late", us(e.late_ns()))
         },
     );
+    let (shown, all) = (rec.steps.len() as u64, t.run.steps);
+    let part = if shown < all {
+        format!(" Shown: {} of {} steps; --trace ftrace writes all.", grouped(shown), grouped(all))
+    } else {
+        String::new()
+    };
     let about = format!(
-        "{} on kernel {}, seed {seed}. Simulated cost model, not measured hardware.",
+        "{} on kernel {}, seed {seed}. Simulated cost model, not measured hardware.{part}",
         s.scenario.name.node,
         s.kernel_name()
     );
     let plot = TimelinePlot { title, about, command: command(s, seed) };
-    let svg = timeline_svg(&rec, &expiries, &plot, theme(common));
+    let draw = |theme| timeline_svg(&rec, &expiries, &plot, theme);
     let mut files = vec![("trace.pftrace".to_string(), pftrace(&rec, &expiries))];
-    files.extend(svg.map(|svg| ("timeline.svg".to_string(), svg.into_bytes())));
+    files.extend(draw(theme(common)).map(|svg| ("timeline.svg".to_string(), svg.into_bytes())));
+    if !rec.steps.is_empty() {
+        let latency = match t.latencies.overall().count() {
+            0 => None,
+            _ => Some([latency(s, seed, t, Theme::Light)?, latency(s, seed, t, Theme::Dark)?]),
+        };
+        let timed = TimedParts {
+            title: plot.title.clone(),
+            about: plot.about.clone(),
+            command: plot.command.clone(),
+            timeline: draw(Theme::Page),
+            latency,
+        };
+        let page = Page {
+            source: &s.source.text,
+            cover: "",
+            theme: common.theme.map(|t| t.of()),
+            timed: Some(timed),
+        };
+        let html = report_html(&rec, None, &s.origin(), &page);
+        files.push(("report.html".to_string(), html.into_bytes()));
+    }
     Ok(files)
+}
+
+fn latency(s: &Session, seed: u64, t: &Timed, theme: Theme) -> Result<String, Fail> {
+    latency_svg(&plot(s, seed, t), theme).map_err(|e| Fail::usage(format!("error: {e}")))
 }
 
 fn theme(common: &Common) -> Theme {

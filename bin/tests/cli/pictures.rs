@@ -111,7 +111,14 @@ fn pages_walk_through_their_steps_in_a_browser() {
         };
         assert!(dom.contains("data-selftest=\"ok "), "{name}: {}", &dom[dom.len() - 300..]);
         let no = dom.split(" id=\"step-").nth(2).and_then(|t| t.split('"').next()).unwrap();
-        let linked = in_browser(&dir, &format!("{page}#step-{no}")).unwrap();
+        let linked = in_browser(&dir, &format!("{page}#step={no}")).unwrap();
         assert!(linked.contains(&format!("<body data-step=\"{no}\">")), "{name}: step {no}");
     }
+    let file = library().join("periodic-under-net-rx.ron").display().to_string();
+    timerace(&dir, &["run", &file, "-o", "run"]);
+    let page = read(&dir, "run/report.html");
+    assert!(page.len() < 500_000, "{}", page.len());
+    assert!(page.contains("<figure id=\"timeline\">") && page.contains("dark-only"));
+    let dom = in_browser(&dir, "run/report.html#selftest").unwrap();
+    assert!(dom.contains("data-selftest=\"ok "), "run: {}", &dom[dom.len() - 300..]);
 }

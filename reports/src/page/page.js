@@ -121,7 +121,7 @@
     find('where').value = 'step ' + no + ' of ' + run.last;
     document.body.dataset.step = no;
     if (scroll && row) row.scrollIntoView({ block: 'nearest' });
-    history.replaceState(null, '', '#step-' + no);
+    history.replaceState(null, '', '#step=' + no);
     return drawn;
   }
 
@@ -144,15 +144,16 @@
   const dark = () => root.dataset.theme ? root.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
   const theme = () => { root.dataset.theme = dark() ? 'light' : 'dark'; };
   const copy = () => navigator.clipboard?.writeText(find('text').textContent);
+  const help = () => { const d = find('help'); d.open ? d.close() : d.showModal(); };
   const bug = () => show(run.bug || run.last, true);
   const actions = {
-    back: () => by(-1), step: () => by(1), bug, all: other, theme, copy,
+    back: () => by(-1), step: () => by(1), bug, all: other, theme, copy, keys: help, close: help,
   };
   for (const id in actions) find(id).addEventListener('click', actions[id]);
   find('slider').addEventListener('input', e => show(numbers()[e.target.value - 1], true));
   const keys = {
     ArrowLeft: e => e.shiftKey ? switchTo(-1) : by(-1), ArrowRight: e => e.shiftKey ? switchTo(1) : by(1),
-    h: () => by(-1), l: () => by(1), H: () => switchTo(-1), L: () => switchTo(1), b: bug, a: other, t: theme, c: copy,
+    h: () => by(-1), l: () => by(1), H: () => switchTo(-1), L: () => switchTo(1), b: bug, a: other, t: theme, c: copy, '?': help,
     Home: () => show(numbers()[0], true), End: () => show(numbers().pop(), true),
   };
   addEventListener('keydown', e => {
@@ -161,6 +162,7 @@
     e.preventDefault();
     keys[e.key](e);
   });
+  for (const g of document.querySelectorAll('figure g[data-step]')) g.addEventListener('click', () => show(+g.dataset.step, true));
   for (const v of views) for (const r of rowsOf(v)) r.addEventListener('click', () => show(+r.dataset.step));
   const linked = () => {
     const no = /^#step[-=](\d+)$/.exec(location.hash);
@@ -170,6 +172,8 @@
   addEventListener('hashchange', linked);
   addEventListener('resize', () => arrows(now));
 
+  find('bug').hidden = !run.bug;
+  find('all').hidden = !views[1];
   choose(views[0]);
   if (location.hash === '#selftest') {
     let n = 0, error = '';

@@ -11,7 +11,12 @@ const SOURCE: &str = "Scenario(\n    name: \"a < b & c\",\n)\n";
 
 fn page(rec: &Record) -> String {
     let origin = Origin { file: "x.ron".into(), kernel: "v6.7".into(), ..Origin::default() };
-    report_html(rec, Some(0), &origin, &Page { source: SOURCE, cover: "PASS", theme: None })
+    report_html(
+        rec,
+        Some(0),
+        &origin,
+        &Page { source: SOURCE, cover: "PASS", theme: None, timed: None },
+    )
 }
 
 fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {

@@ -5,6 +5,8 @@ use crate::{golden, svg};
 use timerace_core::record::Record;
 use timerace_core::result::Expiry;
 use timerace_core::{CpuId, CtxKind, Nanos};
+use timerace_reports::origin::Origin;
+use timerace_reports::page::{Page, TimedParts, report_html};
 use timerace_reports::pftrace::pftrace;
 use timerace_reports::slices::{Level, Slice, slices};
 use timerace_reports::theme::Theme;
@@ -181,4 +183,30 @@ fn slices_of_the_trace_nest_and_flows_lead_to_callbacks() {
     assert_eq!(begun, slices(&rec).len());
     let lead = [(47, 1, "bpf_timer_start".to_string()), (48, 1, "cb".to_string())];
     assert_eq!(flows, lead);
+}
+
+#[test]
+fn the_page_of_a_timed_run_has_its_pictures_and_its_command() {
+    let (rec, expiries) = run();
+    let plot = TimelinePlot { title: "t".into(), about: "a".into(), command: "c".into() };
+    let timed = TimedParts {
+        title: "How late".into(),
+        about: "seed 1".into(),
+        command: "timerace run x.ron --seed 1".into(),
+        timeline: timeline_svg(&rec, &expiries, &plot, Theme::Page),
+        latency: Some(["<svg class=\"l\"/>".into(), "<svg class=\"d\"/>".into()]),
+    };
+    let page = Page { timed: Some(timed), ..Page::default() };
+    let html = report_html(&rec, None, &Origin::default(), &page);
+    for part in [
+        "<h1>How late</h1>",
+        "<pre>timerace run x.ron --seed 1</pre>",
+        "<figure class=\"light-only\"><svg class=\"l\"/>",
+        "<figure class=\"dark-only\"><svg class=\"d\"/>",
+        "fill=\"var(--callback)\"",
+        "<g data-step=\"1\">",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    assert!(!html.contains("timerace replay"));
 }
