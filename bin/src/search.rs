@@ -15,7 +15,7 @@ use timerace_core::exhaustive::{self, Team};
 use timerace_core::least::simplify;
 use timerace_core::nearest::nearest_passing;
 use timerace_core::policy::{Pct, Random, Replay};
-use timerace_core::record::{Record, record};
+use timerace_core::record::{Record, record, record_after};
 use timerace_core::result::{Bound, Exploration, Verdict};
 use timerace_core::sample::sample;
 use timerace_kernel::Kernel;
@@ -79,6 +79,9 @@ impl Observer for Watching<'_, '_, '_> {
     }
     fn go_on(&mut self) -> bool {
         !interrupt::asked()
+    }
+    fn again(&mut self, view: &View<'_>) {
+        self.judge.again(view);
     }
     fn progress(&mut self, schedules: u64) {
         if let Ok(mut progress) = self.progress.try_lock() {
@@ -254,7 +257,8 @@ fn records(s: &Session, e: &Exploration, options: &Options) -> Result<Vec<(Recor
     for f in &e.findings {
         let (machine, model) = s.boot(false)?;
         let mut exec = Exec::new(&machine, &model);
-        let rec = record(&mut exec, &mut Replay::new(&f.schedule), options.limits);
+        let mut replay = Replay::new(&f.schedule);
+        let rec = record_after(&mut exec, &f.before, &mut replay, options.limits);
         let same = |x: &timerace_core::record::FindingRecord| {
             x.class == f.class && x.functions == f.functions
         };

@@ -5,7 +5,7 @@
 //! function of shared state.
 
 use timerace_core::mem::{ListVar, QueueVar, TypeId};
-use timerace_core::{CtxId, Obj, Ptr, Var, Word};
+use timerace_core::{CtxId, Obj, Ptr, Setup, Var, Word};
 
 /// Marks a pointer to a map element in the words that bodies carry; the rest of the word is the pointer's.
 pub(crate) const TAG_ELEM: u64 = 1 << 34;
@@ -172,6 +172,11 @@ pub(crate) const ELEM_HEADER: &[&str] = &[
 ];
 
 impl Elem {
+    /// Puts the locks of elements of this type into the classes that all maps share.
+    pub fn lock_classes(s: &mut Setup, ty: TypeId) {
+        s.lock_field(ty, 2, "timer->lock");
+        s.lock_field(ty, 8, "wq->lock");
+    }
     /// The key; for arrays the index.
     pub fn key(self) -> Var<u64> {
         self.0.field(0)

@@ -62,8 +62,7 @@ impl Kernel {
             return;
         }
         // What a stuck context was about to free or publish is in its locals: the deadlock is the finding.
-        if m.findings(&[]).iter().any(|f| matches!(f.class, Class::Deadlock | Class::SelfDeadlock))
-        {
+        if m.findings(&[]).iter().any(|f| f.class.is_stuck()) {
             return;
         }
         let reached = self.reached(m);

@@ -7,9 +7,10 @@ use crate::kernel::Kernel;
 use crate::objects::{Elem, TAG_ELEM};
 use crate::world::{
     Barrier, Cond, ContextOp, FieldDef, FieldIx, FieldKind, LocalId, Op, OpKind, Operand, Order,
-    Place, TypeIx, VarId, VarKind,
+    Place, Preempt, TypeIx, VarId, VarKind,
 };
 use timerace_core::detect::Class;
+use timerace_core::lockdep::Take;
 use timerace_core::step::{Cmp, CostClass, Learn, Rel, Site, Term};
 use timerace_core::{CtxId, Cx, Label, Obj, Ptr, Var, Word, site};
 
@@ -114,22 +115,9 @@ impl Kernel {
         }
     }
 
-    /// A fresh object, its integers 0 and its pointers NULL.
+    /// `kmalloc()`: a fresh object that nobody has written to.
     async fn raw_alloc(&self, cx: Cx<'_>, op: &Op, ty: TypeIx) -> Ptr {
-        let p = cx.reserve(self.ty.raw[ty.index()]);
-        let n = self.world.types[ty.index()].fields.len() as u32;
-        let label = worded(op, site!("alloc", Alloc).into());
-        let step = (0..n).fold(cx.step(label), |s, f| s.writes(p.field::<u64>(f).obj()));
-        step.writes(p.alive())
-            .unordered()
-            .run(move |m| {
-                m.revive(p);
-                for f in 0..n {
-                    m.store(p.field::<u64>(f), 0);
-                }
-            })
-            .await;
-        p
+        cx.alloc(worded(op, site!("alloc", Alloc).into()), self.ty.raw[ty.index()]).await
     }
 
     /// The object behind a local. NULL and words that are no pointers are findings, and nothing is done with them.
@@ -260,31 +248,72 @@ impl Kernel {
         };
         let lock: Var<Option<CtxId>> = Var::at(self.vars[v.index()].objs[0]);
         let arg = Arg::Var(v.index()).word();
-        let sleeps = self.vars[v.index()].kind == VarKind::Mutex;
+        let kind = self.vars[v.index()].kind;
+        let sleeps = kind == VarKind::Mutex;
+        // On PREEMPT_RT interrupts stay on.
+        let thread = kind == VarKind::Spinlock && self.is_rt();
+        if matches!(op.kind, OpKind::Lock(_) | OpKind::LockIrqsave(_))
+            && self.is_invalid_wait(cx, kind)
+        {
+            let site = site!("invalid wait context: lock({})", Free).with(arg);
+            cx.step(site).run(|m| m.report(Class::SleepInAtomic, None)).await;
+        }
         match &op.kind {
             OpKind::Lock(_) => {
-                if sleeps {
-                    self.may_sleep(cx).await;
-                }
                 let me = cx.id();
                 let step = cx.step(site!("lock({})", Lock).with(arg)).writes(lock.obj());
                 let step = if sleeps { step.asleep() } else { step };
                 step.when(lock.obj(), Rel::Eq, 0).run(move |m| m.store(lock, Some(me))).await;
+                cx.acquired(lock.obj(), Take::Waits);
             }
             OpKind::Trylock(into, _) => {
                 let got = cx.trylock(site!("trylock({})", Lock).with(arg), lock).await;
                 act.locals[local(*into)] = u64::from(got);
             }
             OpKind::LockIrqsave(_) => {
-                cx.irq_save(site!("local_irq_save(flags)", Mask, quiet)).await;
+                if !thread {
+                    cx.irq_save(site!("local_irq_save(flags)", Mask, quiet)).await;
+                }
                 cx.lock(site!("lock_irqsave({})", Lock).with(arg), lock).await;
             }
             OpKind::Unlock(_) => cx.unlock(site!("unlock({})", Lock).with(arg), lock).await,
             _ => {
                 cx.unlock(site!("unlock_irqrestore({})", Lock).with(arg), lock).await;
-                cx.irq_restore(site!("local_irq_restore(flags)", Mask, quiet)).await;
+                if !thread {
+                    cx.irq_restore(site!("local_irq_restore(flags)", Mask, quiet)).await;
+                }
             }
         }
+    }
+
+    /// lockdep's rule of wait types: under a raw spinlock only raw spinlocks, under a spinlock no mutex; and what sleeps not
+    /// with preemption, softirqs or interrupts off, or in a read section of RCU. A spinlock sleeps on PREEMPT_RT; that it is
+    /// taken under a raw one is wrong everywhere (CONFIG_PROVE_RAW_LOCK_NESTING).
+    fn is_invalid_wait(&self, cx: Cx<'_>, kind: VarKind) -> bool {
+        match kind {
+            VarKind::Mutex => cx.in_atomic() || cx.holds(|o| self.is_spinlock(o, false)),
+            VarKind::Spinlock => {
+                let off = cx.irqs_disabled() || cx.preempt_depth() > 0;
+                self.is_rt() && off || cx.holds(|o| self.is_spinlock(o, true))
+            }
+            _ => false,
+        }
+    }
+
+    fn is_rt(&self) -> bool {
+        self.world.machine.preempt == Preempt::Rt
+    }
+
+    /// Whether a lock is a spinlock, or a raw one: all locks but those of the scenario are.
+    fn is_spinlock(&self, lock: Obj, raw: bool) -> bool {
+        let var = self.vars.iter().find(|v| v.objs.contains(&lock)).map(|v| v.kind);
+        var.is_none_or(|k| k == VarKind::RawSpinlock || !raw && k == VarKind::Spinlock)
+    }
+
+    /// Whether a spinlock that sleeps on PREEMPT_RT is of the wrong kind here: under a raw lock of the kernel's.
+    pub(crate) fn is_spinlock_invalid(&self, cx: Cx<'_>) -> bool {
+        let followed = !self.timed && !self.is_rt();
+        if followed { cx.holds(|o| self.is_spinlock(o, true)) } else { cx.irqs_disabled() }
     }
 
     async fn raw_context(&self, cx: Cx<'_>, op: ContextOp) {

@@ -173,10 +173,21 @@ fn is_contested(users: &BTreeSet<(CtxId, bool)>) -> bool {
     users.iter().any(|(c, w)| *w && users.iter().any(|(d, _)| d != c))
 }
 
-/// (a) of a deadlock: what its contexts took and did not give back, the interrupts that are stuck, and of contexts that
+/// (a) of an order of locks: where each was taken. Of a deadlock: what its contexts took and did not give back, the interrupts that are stuck, and of contexts that
 /// wait for something else, the last step and what it found.
 fn keep_deadlock(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
-    if !matches!(subject.finding.class, Class::Deadlock | Class::SelfDeadlock | Class::LockOrder) {
+    if !subject.finding.class.is_stuck() && subject.finding.class != Class::LockOrder {
+        return;
+    }
+    for a in &subject.finding.locks {
+        for side in [&a.held, &a.taken] {
+            let Some(i) = facts.locate(subject.finding, side) else { continue };
+            raise(ranks, i, Rank::Access);
+            let ends = facts.sections.iter().filter(|s| s.from == i).filter_map(|s| s.to);
+            ends.for_each(|to| raise(ranks, to, Rank::Object));
+        }
+    }
+    if subject.finding.class == Class::LockOrder {
         return;
     }
     let mut holders = BTreeSet::new();

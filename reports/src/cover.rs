@@ -78,6 +78,9 @@ fn reach(e: &Exploration, scope: &Scope) -> Reach {
 
 fn first_line(e: &Exploration, reach: Reach) -> String {
     let schedules = count(e.schedules, "schedule", "schedules");
+    if e.failing == 0 && !e.findings.is_empty() {
+        return format!("BUG   in the order of locks; none of {schedules} hangs on it\n");
+    }
     if e.failing == 0 && reach == Reach::Complete && e.engine == Engine::States {
         let states = count(e.states, "state", "states");
         return format!(

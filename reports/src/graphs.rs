@@ -6,7 +6,8 @@ use crate::interleaving::{Detail, interleaving};
 use crate::marks::edge_text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use timerace_core::record::Record;
+use timerace_core::lockdep::LockGraph;
+use timerace_core::record::{LockStep, Record};
 use timerace_core::{CtxId, CtxKind};
 
 /// `happens-before.dot`: the steps that matter for a finding (by index), a cluster per CPU. Solid edges order steps in every
@@ -78,6 +79,40 @@ pub fn waits_for_dot(rec: &Record, finding: usize) -> Option<String> {
             "    c{} -> c{} [label={label}, tooltip={tip}{bold}];",
             w.waiter.0, w.holder.0
         );
+    }
+    out.push_str("}\n");
+    Some(out)
+}
+
+/// `lock-order.dot`: the classes of locks of a search, with lockdep's marks (hard interrupts, softirqs: `+` taken with them
+/// on, `-` taken inside, `?` both, `.` neither), and an arrow from each class to those that were waited for under it. What
+/// a finding's circle is made of is red; its interrupts are dashed. `None`: no lock was taken under another.
+pub fn lock_order_dot(graph: &LockGraph, circles: &[&[LockStep]]) -> Option<String> {
+    if graph.edges.is_empty() && circles.is_empty() {
+        return None;
+    }
+    let mut out =
+        String::from("digraph lock_order {\n    node [shape=box, fontname=\"monospace\"];\n");
+    let bad: BTreeSet<(&str, &str, Option<&str>)> = circles
+        .iter()
+        .flat_map(|c| c.iter())
+        .map(|a| (a.from.as_str(), a.to.as_str(), a.interrupt))
+        .collect();
+    for c in &graph.classes {
+        let nmi = if c.in_nmi { ", in NMI" } else { "" };
+        let label = format!("{} {{{}}}{nmi}", c.name, c.marks());
+        let red = if bad.iter().any(|b| b.0 == c.name) { ", color=red" } else { "" };
+        let _ = writeln!(out, "    {} [label={}{red}];", quoted(&c.name), quoted(&label));
+    }
+    for e in &graph.edges {
+        let red = bad.contains(&(e.from.as_str(), e.to.as_str(), None));
+        let red = if red { ", style=bold, color=red" } else { "" };
+        let (from, to, func) = (quoted(&e.from), quoted(&e.to), quoted(&e.func));
+        let _ = writeln!(out, "    {from} -> {to} [label={func}{red}];");
+    }
+    for (from, to, interrupt) in bad.iter().filter_map(|b| Some((b.0, b.1, b.2?))) {
+        let (from, to, label) = (quoted(from), quoted(to), quoted(interrupt));
+        let _ = writeln!(out, "    {from} -> {to} [label={label}, style=dashed, color=red];");
     }
     out.push_str("}\n");
     Some(out)

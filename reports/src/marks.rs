@@ -181,7 +181,12 @@ fn reason(facts: &Facts<'_>, finding: &FindingRecord, part: &str) -> String {
         Class::CallbackAfterDelete => format!("the element was deleted{}", on(&finding.other)),
         Class::LostTimer => "armed, but will never expire".to_string(),
         Class::SleepInAtomic => "must not sleep here".to_string(),
-        Class::LockOrder => format!("the other order was taken before{}", on(&finding.other)),
+        Class::LockOrder => match finding.locks.iter().find_map(|a| a.interrupt) {
+            Some("NMI") => format!("an NMI can come while it is held{}", on(&finding.other)),
+            Some("softirq") => format!("taken with softirqs on as well{}", on(&finding.other)),
+            Some(_) => format!("taken with interrupts on as well{}", on(&finding.other)),
+            None => format!("the other order was taken before{}", on(&finding.other)),
+        },
         Class::DataRace => {
             format!("not ordered with the access of {}", other_place(facts, finding))
         }

@@ -23,7 +23,9 @@ pub fn splat(rec: &Record, finding: usize, origin: &Origin) -> String {
     let facts = Facts::new(rec);
     let rule = "=".repeat(RULE);
     let mut parts = vec![format!("{rule}\nBUG: TIMERACE: {}\n", f.title())];
-    if f.waits.is_empty() {
+    if !f.locks.is_empty() {
+        parts.push(locks(&facts, f));
+    } else if f.waits.is_empty() {
         parts.extend(sides(&facts, f, origin));
     } else {
         parts.push(waiting(&facts, f));
@@ -59,6 +61,8 @@ fn sides(facts: &Facts<'_>, f: &FindingRecord, origin: &Origin) -> Vec<String> {
     }
     let known = f.object.is_some() && about_memory(f.class);
     match &f.born {
+        // Of memory that was never written the birth is the other side.
+        Some(b) if b.step > 0 && f.class == Class::UninitRead && f.other.is_some() => {}
         Some(b) if b.step > 0 => parts.push(side_text(facts, f, "Allocated", b, origin)),
         Some(_) if known => {
             let line = origin.born_line.map(|l| origin.at(l));
@@ -176,10 +180,78 @@ fn waiting(facts: &Facts<'_>, f: &FindingRecord) -> String {
             let _ = writeln!(out, "    holds {name} since step {no}");
         }
     }
+    if let Some(reader) = f.other.as_ref().filter(|o| spins_alone(f, o)) {
+        let _ = writeln!(out, "  {} in {}:", facts.name_and_place(reader.ctx), reader.func);
+        let _ = writeln!(out, "    at {}", reader.text);
+        for (name, no) in held(facts, reader.ctx) {
+            let _ = writeln!(out, "    holds {name} since step {no}");
+        }
+    }
     let others: Vec<_> =
         f.waits.iter().filter(|w| !circle.iter().any(|c| c.waiter == w.waiter)).collect();
     for w in others {
         let _ = writeln!(out, "  Also: {}", edge_text(facts, w));
+    }
+    out
+}
+
+/// Whether the reader of a grace period that cannot end waits for nobody in particular.
+fn spins_alone(f: &FindingRecord, reader: &Side) -> bool {
+    f.class == Class::RcuStall && !f.waits.iter().any(|w| w.waiter == reader.ctx)
+}
+
+/// Of an order of locks: where each was taken, and how the circle can hang.
+fn locks(facts: &Facts<'_>, f: &FindingRecord) -> String {
+    let mut out = String::from("Taken in a circle:\n");
+    let side = |s: &Side| {
+        let place = facts.name_and_place(s.ctx);
+        match s.step {
+            0 => format!("in another schedule, {place}, {}", s.func),
+            no => format!("in step {no} by {place}, {}", s.func),
+        }
+    };
+    for a in &f.locks {
+        let _ = match a.interrupt {
+            None => writeln!(out, "  {} under {}:", a.to, a.from),
+            Some(i) => {
+                writeln!(out, "  {} in a {i}, which can come while {} is held:", a.to, a.from)
+            }
+        };
+        let _ = writeln!(out, "    {} {}", a.from, side(&a.held));
+        let _ = writeln!(out, "    {} {}", a.to, side(&a.taken));
+    }
+    out.push_str("\nIt can hang like this:\n\n");
+    out.push_str(&can_hang(f));
+    out
+}
+
+/// The way into the deadlock, drawn as lockdep does: a CPU for each step of the circle, which holds the first lock and
+/// wants the second.
+fn can_hang(f: &FindingRecord) -> String {
+    let pairs: Vec<(String, String, bool)> = match f.locks.as_slice() {
+        // Two locks of one class, in both orders.
+        [a] if a.from == a.to && a.interrupt.is_none() => {
+            let (one, two) = (format!("{} #1", a.from), format!("{} #2", a.from));
+            vec![(one.clone(), two.clone(), false), (two, one, false)]
+        }
+        all => all.iter().map(|a| (a.from.clone(), a.to.clone(), a.interrupt.is_some())).collect(),
+    };
+    let width = (RULE - 2) / pairs.len().max(2);
+    let cell = |text: &str| format!("{text:width$}");
+    let line = |c: usize, text: &str| format!("  {:1$}{text}\n", "", c * width);
+    let head = |of: &dyn Fn(usize) -> String| {
+        let cells: String = (0..pairs.len()).map(|c| cell(&of(c))).collect();
+        format!("  {}\n", cells.trim_end())
+    };
+    let mut out = head(&|c| format!("CPU{c}")) + &head(&|_| "----".to_string());
+    for (c, (from, _, _)) in pairs.iter().enumerate() {
+        out.push_str(&line(c, &format!("lock({from});")));
+    }
+    for (c, (_, to, interrupt)) in pairs.iter().enumerate() {
+        if *interrupt {
+            out.push_str(&line(c, "<interrupt>"));
+        }
+        out.push_str(&line(c, &format!("{}lock({to});", if *interrupt { "  " } else { "" })));
     }
     out
 }

@@ -113,6 +113,18 @@ pub const LIBRARY: &[Entry] = library![
     "patterns/r06-recheck-no-barrier.ron",
     "patterns/mutual-cancel-barrier.ron",
     "patterns/mutual-cancel-no-barrier.ron",
+    "patterns/lock-order.ron",
+    "patterns/lock-order-trylock.ron",
+    "patterns/irq-safety.ron",
+    "patterns/irq-safety-irqsave.ron",
+    "patterns/data-race.ron",
+    "patterns/data-race-marked.ron",
+    "patterns/rcu-stall.ron",
+    "patterns/rcu-stall-outside.ron",
+    "patterns/wait-type.ron",
+    "patterns/wait-type-raw.ron",
+    "patterns/uninit-read.ron",
+    "patterns/uninit-read-ordered.ron",
 ];
 
 /// The built-in fragments: path below `library/`, and text. Scenarios use them by this path.

@@ -8,6 +8,7 @@
 use crate::dpor::{Observer, Options, View};
 use crate::exec::Exec;
 use crate::ids::CtxId;
+use crate::lockdep::circle::conclude;
 use crate::machine::Model;
 use crate::policy::{Choice, Ended, default_pick};
 use crate::result::{Bound, Engine, Exploration, Layer, Tally};
@@ -34,7 +35,9 @@ pub fn explore_bounded<M: Model>(
 ) -> Exploration {
     let machine = exec.machine();
     {
-        machine.mem.borrow_mut().marking = observer.needs_marks();
+        let mem = &mut *machine.mem.borrow_mut();
+        mem.marking = observer.needs_marks();
+        mem.lockdep.forget();
         machine.learning.set(true);
     }
     let mut s = Search {
@@ -71,7 +74,9 @@ pub fn explore_bounded<M: Model>(
     }
     machine.mem.borrow_mut().marking = false;
     machine.learning.set(false);
-    let mut e = s.tally.into_exploration("exhaustive", machine.names(), options);
+    let mut tally = s.tally;
+    conclude(exec, &mut tally, options.limits, observer);
+    let mut e = tally.into_exploration("exhaustive", machine.names(), options);
     e.engine = Engine::Layers;
     e.layers = layers;
     e.complete &= !cut_off;
@@ -100,6 +105,7 @@ impl<M: Model> Search<'_, '_, M> {
             }
             self.path = prefix;
             let ended = self.go(&mut work);
+            self.tally.locks.note(self.exec.machine(), || self.path.clone());
             if let Some(ended) = ended {
                 self.judge(&ended, observer);
                 if self.tally.stopped || !observer.go_on() {

@@ -6,6 +6,7 @@
 use crate::cpu::{self, CpuRule, Mask};
 use crate::dpor::mutant::{Mutant, planted};
 use crate::ids::{CpuId, CtxId, Obj};
+use crate::lockdep::Take;
 use crate::machine::{CtxKind, Machine};
 use crate::mem::{Frame, FrameName, Mem, Ptr, TypeId, Var, Word};
 use crate::site;
@@ -374,12 +375,14 @@ impl<'m> Cx<'m> {
             .when(l.obj(), Rel::Eq, 0)
             .run(move |m| m.store(l, Some(me)))
             .await;
+        self.acquired(l.obj(), Take::Waits);
     }
 
     /// Tries to take a lock; whether it did. A failed try is logged as a read.
     pub async fn trylock(self, label: impl Into<Label>, l: Var<Option<CtxId>>) -> bool {
         let me = self.id;
-        self.step(label)
+        let got = self
+            .step(label)
             .writes(l.obj())
             .run(move |m| {
                 let free = m.load(l).is_none();
@@ -390,13 +393,18 @@ impl<'m> Cx<'m> {
                 }
                 free
             })
-            .await
+            .await;
+        if got {
+            self.acquired(l.obj(), Take::Tries);
+        }
+        got
     }
 
     /// Releases a lock.
     pub async fn unlock(self, label: impl Into<Label>, l: Var<Option<CtxId>>) {
         // A store with release semantics; not locked.
         self.store(label, l, None, false).await;
+        self.released(l.obj());
     }
 
     // Masks.

@@ -123,6 +123,52 @@ impl Class {
         }
     }
 
+    /// What is looked for, and how far that reaches, in a few lines; empty where the meaning says it all.
+    pub fn details(self) -> &'static str {
+        match self {
+            Class::LockOrder => {
+                "As lockdep: locks have classes (all timers' locks are one, the bucket locks of a map are one).
+A class that was waited for while another was held comes after it; a class that an interrupt
+takes comes after all that are held with that interrupt on. A circle is a finding, over all
+schedules of a search, and in runs that did not hang. Where a schedule does hang on one of the
+locks, DEADLOCK is the finding. A trylock and an rqspinlock wait for nobody, so they make no
+order. Two locks of one class are a finding only if they were taken in both orders. Waiting for
+a callback is no lock: such deadlocks are found by the schedules that hang. `lock-order.dot`
+has the graph. Timed runs do not look for it."
+            }
+            Class::DataRace => {
+                "As KCSAN in its strict mode: two accesses of one variable by different contexts, one a write, one
+of them plain (plain_read, plain_write), and nothing orders them: no lock, no marked access of
+the same variable, no interrupt that was off, no grace period. A plain write of a word counts,
+too (CONFIG_KCSAN_ASSUME_PLAIN_WRITES_ATOMIC=n). Steps of the kernel model are marked accesses
+or made under locks. Not looked for under memory: TSO, and by a search that is bounded by
+preemptions only along the schedules that it runs."
+            }
+            Class::RcuStall => {
+                "Somebody waits for a grace period, and a reader of it cannot go on: it waits for the one who waits
+for the grace period, or spins for something that nobody else is left to do. Readers that hang
+for a reason of their own are a DEADLOCK."
+            }
+            Class::SleepInAtomic => {
+                "A mutex, or another step that sleeps, with preemption, softirqs or interrupts off, in a read section
+of RCU, or under a spinlock. The same for a spinlock on PREEMPT_RT. A spinlock under a raw
+spinlock is an invalid wait context on every configuration (CONFIG_PROVE_RAW_LOCK_NESTING)."
+            }
+            Class::UninitRead => {
+                "Memory of alloc(..), or of an element that the kernel does not clear, is read before it is written."
+            }
+            Class::WildPointer => {
+                "Something is reached through a word that is NULL or points to no object."
+            }
+            _ => "",
+        }
+    }
+
+    /// Whether it is seen at the end of a run, because contexts cannot go on.
+    pub fn is_stuck(self) -> bool {
+        matches!(self, Class::Deadlock | Class::SelfDeadlock | Class::RcuStall)
+    }
+
     /// The class with this name.
     pub fn from_name(name: &str) -> Option<Class> {
         CLASSES.into_iter().find(|c| c.name() == name)

@@ -9,6 +9,15 @@ use crate::{Cx, cpu};
 use petgraph::graph::{DiGraph, NodeIndex};
 use std::task::{Context, Waker};
 
+/// An edge of the graph of who waits for whom.
+struct WaitEdge {
+    waiter: CtxId,
+    holder: CtxId,
+    through_cpu: bool,
+    /// The waiter waits for a grace period, the holder is a reader of it.
+    grace: bool,
+}
+
 /// Runs executions of a model on a machine, one after the other, without allocating more than the contexts' futures.
 pub struct Exec<'m, M> {
     machine: &'m Machine,
@@ -141,6 +150,37 @@ impl<'m, M: Model> Exec<'m, M> {
 
     /// Performs the next step of an enabled context, with the given alternative.
     pub fn step(&mut self, c: CtxId, alt: u8) {
+        if !self.machine.plain || self.machine.timed.get() {
+            return self.step_unwatched(c, alt);
+        }
+        let mut fp = self.footprint(c);
+        let spun = self.spun_on(c);
+        let label = self.machine.slots[c.index()].borrow().label;
+        let func = self.machine.mem.borrow().blamed(c);
+        self.step_unwatched(c, alt);
+        let mem = &mut *self.machine.mem.borrow_mut();
+        let place = Place { ctx: c, func, label, step: mem.step_no };
+        mem.look_for_races(self.machine.own_of(c), &mut fp, &spun, place);
+    }
+
+    /// What the context reads again and again until its next step can happen.
+    fn spun_on(&self, c: CtxId) -> Vec<Obj> {
+        let slot = self.machine.slots[c.index()].borrow();
+        slot.guard.cmps.iter().flat_map(|c| c.objs()).collect()
+    }
+
+    /// Those who spin for ever have read what others wrote meanwhile.
+    fn look_at_spinning(&mut self, stuck: &[CtxId]) {
+        for &c in stuck {
+            let label = self.machine.slots[c.index()].borrow().label;
+            let mem = &mut *self.machine.mem.borrow_mut();
+            let place = Place { ctx: c, func: mem.blamed(c), label, step: mem.step_no };
+            let spun = self.spun_on(c);
+            mem.look_for_races(None, &mut [], &spun, place);
+        }
+    }
+
+    fn step_unwatched(&mut self, c: CtxId, alt: u8) {
         {
             let mut slot = self.machine.slots[c.index()].borrow_mut();
             let mem = &mut *self.machine.mem.borrow_mut();
@@ -231,32 +271,67 @@ impl<'m, M: Model> Exec<'m, M> {
         let stuck = self.stuck();
         if !stuck.is_empty() {
             self.report_stuck(&stuck);
+            self.note_hung(&stuck);
+            if self.machine.plain {
+                self.look_at_spinning(&stuck);
+            }
         }
         self.model.at_end(&mut self.machine.mem.borrow_mut());
     }
 
-    /// Who waits for whom among the stuck contexts: `(waiter, holder, through their CPU)`.
-    pub fn waits_for(&self, stuck: &[CtxId]) -> Vec<(CtxId, CtxId, bool)> {
-        let mem = self.machine.mem.borrow();
-        let value = |o: Obj| mem.values[o.index()];
+    /// Takes down for lockdep what the stuck contexts wait for.
+    fn note_hung(&mut self, stuck: &[CtxId]) {
         let mut blame = Vec::new();
-        let mut edges = Vec::new();
         for &c in stuck {
             let slot = self.machine.slots[c.index()].borrow();
+            let mem = &mut *self.machine.mem.borrow_mut();
+            let value = |o: Obj| mem.values[o.index()];
             slot.guard.blame(c, self.machine.own_of(c), &value, &mut blame);
-            for o in &blame {
-                let (holder, through_cpu) = match mem.meta[o.index()].holder {
-                    Holder::Value => (value(*o).checked_sub(1).map(|v| CtxId(v as u16)), false),
-                    Holder::Cpu => (cpu::top(value(*o)), true),
-                    Holder::Ctx(h) => (Some(h), false),
-                    Holder::LastWriter => (self.last_writer(*o), false),
-                };
-                if let Some(h) = holder {
-                    edges.push((c, h, through_cpu));
+            let at = Place { ctx: c, func: mem.blamed(c), label: slot.label, step: mem.step_no };
+            blame.iter().for_each(|o| mem.hung_on(c, *o, at));
+        }
+    }
+
+    /// Who waits for whom among the stuck contexts: `(waiter, holder, through their CPU)`. Who waits for a grace period
+    /// waits for the reader that it waits for.
+    pub fn waits_for(&self, stuck: &[CtxId]) -> Vec<(CtxId, CtxId, bool)> {
+        self.edges(stuck).iter().map(|e| (e.waiter, e.holder, e.through_cpu)).collect()
+    }
+
+    fn edges(&self, stuck: &[CtxId]) -> Vec<WaitEdge> {
+        let mut edges = Vec::new();
+        for &waiter in stuck {
+            for (holder, through_cpu) in self.holders(waiter) {
+                if self.machine.watchers.contains(&holder) {
+                    let readers = self.holders(holder).into_iter();
+                    edges.extend(readers.map(|(holder, _)| WaitEdge {
+                        waiter,
+                        holder,
+                        through_cpu: false,
+                        grace: true,
+                    }));
+                } else {
+                    edges.push(WaitEdge { waiter, holder, through_cpu, grace: false });
                 }
             }
         }
         edges
+    }
+
+    /// Who holds what the context waits for, and whether that is its CPU.
+    fn holders(&self, c: CtxId) -> Vec<(CtxId, bool)> {
+        let mem = self.machine.mem.borrow();
+        let value = |o: Obj| mem.values[o.index()];
+        let mut blame = Vec::new();
+        let slot = self.machine.slots[c.index()].borrow();
+        slot.guard.blame(c, self.machine.own_of(c), &value, &mut blame);
+        let holder = |o: &Obj| match mem.meta[o.index()].holder {
+            Holder::Value => Some((CtxId(value(*o).checked_sub(1)? as u16), false)),
+            Holder::Cpu => Some((cpu::top(value(*o))?, true)),
+            Holder::Ctx(h) => Some((h, false)),
+            Holder::LastWriter => Some((self.last_writer(*o)?, false)),
+        };
+        blame.iter().filter_map(holder).collect()
     }
 
     // Of an object that no rule gives a holder, whoever wrote it last is the one to ask.
@@ -266,12 +341,12 @@ impl<'m, M: Model> Exec<'m, M> {
     }
 
     fn report_stuck(&mut self, stuck: &[CtxId]) {
-        let edges = self.waits_for(stuck);
+        let edges = self.edges(stuck);
         let mut graph: DiGraph<CtxId, bool> = DiGraph::new();
         let nodes: Vec<NodeIndex> =
             (0..self.bodies.len()).map(|c| graph.add_node(CtxId(c as u16))).collect();
-        for (a, b, through_cpu) in &edges {
-            graph.add_edge(nodes[a.index()], nodes[b.index()], *through_cpu);
+        for e in &edges {
+            graph.add_edge(nodes[e.waiter.index()], nodes[e.holder.index()], e.through_cpu);
         }
         let mut cycles: Vec<Vec<CtxId>> = petgraph::algo::tarjan_scc(&graph)
             .into_iter()
@@ -285,20 +360,28 @@ impl<'m, M: Model> Exec<'m, M> {
         cycles.sort();
         if cycles.is_empty() {
             // Nobody in a cycle: the first waits for something that no context will ever do.
-            cycles.push(vec![stuck[0]]);
-            self.report_cycle(Class::Deadlock, stuck[0], stuck[0]);
+            // If that is inside a read section that somebody waits for the end of, it may well be he who would do it.
+            let waits = |e: &&WaitEdge| e.grace && !self.is_helper(e.waiter);
+            match edges.iter().find(waits).map(|e| (e.waiter, e.holder)) {
+                Some((waiter, reader)) => self.report_cycle(Class::RcuStall, waiter, reader),
+                None => self.report_cycle(Class::Deadlock, stuck[0], stuck[0]),
+            }
             return;
         }
         for cycle in cycles {
-            let nested = cycle.len() == 1
-                || edges.iter().any(|(a, b, cpu)| *cpu && cycle.contains(a) && cycle.contains(b));
+            let inside = |e: &&WaitEdge| cycle.contains(&e.waiter) && cycle.contains(&e.holder);
+            let nested = cycle.len() == 1 || edges.iter().filter(inside).any(|e| e.through_cpu);
             let one_cpu = cycle.iter().all(|c| self.cpu_of(*c) == self.cpu_of(cycle[0]));
-            let class = if nested && one_cpu { Class::SelfDeadlock } else { Class::Deadlock };
+            let class = match () {
+                () if edges.iter().filter(inside).any(|e| e.grace) => Class::RcuStall,
+                () if nested && one_cpu => Class::SelfDeadlock,
+                () => Class::Deadlock,
+            };
             let first = cycle[0];
             let next = edges
                 .iter()
-                .find(|(a, b, _)| *a == first && cycle.contains(b))
-                .map_or(first, |(_, b, _)| *b);
+                .find(|e| e.waiter == first && cycle.contains(&e.holder))
+                .map_or(first, |e| e.holder);
             self.report_cycle(class, first, next);
         }
     }

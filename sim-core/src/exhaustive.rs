@@ -14,6 +14,7 @@
 
 use crate::dpor::{Observer, Options, Prefix, Traces, Turn, View, longer};
 use crate::exec::Exec;
+use crate::lockdep::circle::conclude;
 use crate::machine::{Machine, Model};
 use crate::result::{Exploration, Tally};
 use crate::states::States;
@@ -70,17 +71,44 @@ pub fn explore<T: Team>(
         }
         answer = unsplit(&mut exec, &mut states, options, observer);
     });
-    if let Some(e) = answer {
-        return (e, vec![seen]);
+    let mut seen = vec![seen];
+    if answer.is_none() {
+        let mut parts = Vec::new();
+        let states_saw = team.observe(&model, &mut |observer| {
+            let jobs = first_jobs(&mut exec);
+            let split = Split { team, threads, options };
+            answer = Some(split.run(&mut exec, jobs, &mut states, observer, &mut parts));
+        });
+        let by_states = matches!(answer, Some(Answer::States(_)));
+        seen = if by_states { vec![states_saw] } else { parts };
     }
-    let mut parts = Vec::new();
-    let seen = team.observe(&model, &mut |observer| {
-        let jobs = first_jobs(&mut exec);
-        let split = Split { team, threads, options };
-        answer = Some(split.run(&mut exec, jobs, &mut states, observer, &mut parts));
-    });
-    let e = answer.expect("a search has an answer");
-    if e.engine == crate::result::Engine::States { (e, vec![seen]) } else { (e, parts) }
+    let mut answer = answer.expect("a search has an answer");
+    seen.push(team.observe(&model, &mut |observer| {
+        conclude(&mut exec, answer.tally(), options.limits, observer);
+    }));
+    (answer.into_exploration(&mut exec, options), seen)
+}
+
+/// Which engine was through first, and with what.
+enum Answer {
+    Traces(Box<Tally>),
+    States(Box<States>),
+}
+
+impl Answer {
+    fn tally(&mut self) -> &mut Tally {
+        match self {
+            Answer::Traces(t) => t,
+            Answer::States(s) => &mut s.tally,
+        }
+    }
+
+    fn into_exploration<M: Model>(self, exec: &mut Exec<'_, M>, options: &Options) -> Exploration {
+        match self {
+            Answer::Traces(t) => t.into_exploration("exhaustive", exec.machine().names(), options),
+            Answer::States(s) => s.into_exploration(exec, options),
+        }
+    }
 }
 
 /// Both engines in turns, until one is through or the search is to be split.
@@ -89,7 +117,7 @@ fn unsplit<M: Model>(
     states: &mut Option<States>,
     options: &Options,
     observer: &mut dyn Observer,
-) -> Option<Exploration> {
+) -> Option<Answer> {
     let mut traces = Traces::new(exec);
     // A number of schedules is counted in one list.
     traces.pause_after = if options.max_schedules.is_some() { u64::MAX } else { UNSPLIT };
@@ -97,13 +125,13 @@ fn unsplit<M: Model>(
     loop {
         let turn = if states.is_some() { budget } else { u64::MAX };
         if traces.turn(exec, options, observer, turn) == Turn::Done {
-            return Some(traces.into_exploration(exec, options));
+            return Some(Answer::Traces(Box::new(traces.tally)));
         }
         if let Some(s) = states
             && !s.gave_up()
             && s.turn(exec, options, observer, STATES_SHARE * budget) == Turn::Done
         {
-            return states.take().map(|s| s.into_exploration(exec, options));
+            return states.take().map(|s| Answer::States(Box::new(s)));
         }
         if traces.executions() >= traces.pause_after {
             return None;
@@ -140,7 +168,7 @@ impl<T: Team> Split<'_, T> {
         states: &mut Option<States>,
         observer: &mut dyn Observer,
         parts: &mut Vec<T::Seen>,
-    ) -> Exploration {
+    ) -> Answer {
         let mut tally = Tally::default();
         let mut steps = FIRST_TURN;
         loop {
@@ -149,7 +177,7 @@ impl<T: Team> Split<'_, T> {
                 && s.turn(exec, self.options, observer, steps) == Turn::Done
                 && let Some(s) = states.take()
             {
-                return s.into_exploration(exec, self.options);
+                return Answer::States(Box::new(s));
             }
             let round: Vec<Prefix> = jobs.drain(..jobs.len().min(ROUND)).collect();
             let mut left = Vec::new();
@@ -175,8 +203,7 @@ impl<T: Team> Split<'_, T> {
                 jobs.push_front(job);
             }
             if tally.stopped || jobs.is_empty() {
-                let names = exec.machine().names();
-                return tally.into_exploration("exhaustive", names, self.options);
+                return Answer::Traces(Box::new(tally));
             }
             observer.progress(tally.schedules);
         }
@@ -236,6 +263,9 @@ impl Observer for Cancelled<'_> {
     }
     fn execution(&mut self, view: &View<'_>) {
         self.observer.execution(view);
+    }
+    fn again(&mut self, view: &View<'_>) {
+        self.observer.again(view);
     }
     fn go_on(&mut self) -> bool {
         self.stop.load(Ordering::Relaxed) >= self.me && self.observer.go_on()

@@ -112,6 +112,7 @@ pub struct Setup {
     obj_names: BTreeMap<u32, String>,
     own: Vec<Obj>,
     orbits: Vec<Orbit>,
+    watchers: std::collections::BTreeSet<CtxId>,
 }
 
 impl Setup {
@@ -124,6 +125,7 @@ impl Setup {
             obj_names: BTreeMap::new(),
             own: Vec::new(),
             orbits: Vec::new(),
+            watchers: std::collections::BTreeSet::new(),
         };
         for c in 0..cpus {
             let obj = s.object(&format!("cpu{c}"), cpu::IDLE, Kind::Plain, Holder::Cpu);
@@ -150,7 +152,22 @@ impl Setup {
 
     /// A lock word: 0 when free, else the owner plus one.
     pub fn lock(&mut self, name: &str) -> Var<Option<CtxId>> {
-        Var::at(self.object(name, 0, Kind::Plain, Holder::Value))
+        self.lock_of(name, name)
+    }
+
+    /// A lock of a class that it shares with others, as lockdep has it.
+    pub fn lock_of(&mut self, class: &str, name: &str) -> Var<Option<CtxId>> {
+        let lock = self.object(name, 0, Kind::Plain, Holder::Value);
+        self.lock_class(lock, class);
+        Var::at(lock)
+    }
+
+    pub(crate) fn races(&mut self) -> &mut Option<Box<crate::data_race::DataRaces>> {
+        &mut self.mem.races
+    }
+
+    pub(crate) fn lockdep(&mut self) -> &mut crate::lockdep::Lockdep {
+        &mut self.mem.lockdep
     }
 
     /// A variable that, while it is waited for, is held by one known context (what a CPU's softirq is running, say).
@@ -228,6 +245,11 @@ impl Setup {
         of
     }
 
+    /// Says that a context watches a reader for a grace period.
+    pub(crate) fn watcher(&mut self, ctx: CtxId) {
+        self.watchers.insert(ctx);
+    }
+
     /// Declares contexts as interchangeable.
     ///
     /// # Panics
@@ -274,6 +296,7 @@ impl Setup {
         };
         Machine {
             tso: self.mem.buffers.is_some(),
+            plain: self.mem.races.is_some(),
             mem: RefCell::new(self.mem),
             slots,
             specs: self.specs,
@@ -281,6 +304,7 @@ impl Setup {
             obj_names: self.obj_names,
             own: self.own,
             orbits: self.orbits,
+            watchers: self.watchers,
             initial: RefCell::new(initial),
             arena: RefCell::new(BTreeMap::new()),
             learning: Cell::new(false),
@@ -307,6 +331,8 @@ pub struct Machine {
     obj_names: BTreeMap<u32, String>,
     pub(crate) own: Vec<Obj>,
     orbits: Vec<Orbit>,
+    /// Contexts that watch the readers of grace periods.
+    pub(crate) watchers: std::collections::BTreeSet<CtxId>,
     pub(crate) initial: RefCell<Initial>,
     /// Where the n-th allocation of a context of some type lies; found once, kept between executions.
     arena: RefCell<BTreeMap<(u16, u32, u32), u32>>,
@@ -314,6 +340,8 @@ pub struct Machine {
     pub(crate) timed: Cell<bool>,
     /// Contexts have store buffers.
     pub(crate) tso: bool,
+    /// Races of plain accesses are looked for.
+    pub(crate) plain: bool,
     pub(crate) clock: RefCell<crate::timed::Clock>,
 }
 
@@ -366,6 +394,11 @@ impl Machine {
     /// Looks at shared memory between steps.
     pub fn with_mem<R>(&self, f: impl FnOnce(&Mem) -> R) -> R {
         f(&self.mem.borrow())
+    }
+
+    /// Puts what is known of locks aside, and takes up what another search knows.
+    pub(crate) fn exchange_known(&self, known: &mut crate::lockdep::Known) {
+        std::mem::swap(&mut self.mem.borrow_mut().lockdep.known, known);
     }
 
     pub(crate) fn own_of(&self, ctx: CtxId) -> Option<Obj> {
@@ -443,6 +476,10 @@ impl Machine {
         mem.unchanged = 0;
         if let Some(b) = &mut mem.buffers {
             b.reset();
+        }
+        mem.lockdep.reset();
+        if let Some(races) = &mut mem.races {
+            races.reset();
         }
         mem.expiries = 0;
         mem.expiries_over = 0;

@@ -325,6 +325,10 @@ pub struct Mem {
     pub(crate) expiries_over: u64,
     /// Store buffers, if the memory model has them.
     pub(crate) buffers: Option<Box<crate::tso::Buffers>>,
+    /// Which locks are held, and in which orders they were taken.
+    pub(crate) lockdep: crate::lockdep::Lockdep,
+    /// Clocks, if races of plain accesses are looked for.
+    pub(crate) races: Option<Box<crate::data_race::DataRaces>>,
     /// Before the start: no step has declared anything.
     pub(crate) filling: bool,
     #[cfg(debug_assertions)]
@@ -363,6 +367,8 @@ impl Mem {
             expiries: 0,
             expiries_over: 0,
             buffers: None,
+            lockdep: crate::lockdep::Lockdep::default(),
+            races: None,
             filling: false,
             #[cfg(debug_assertions)]
             declared: Vec::new(),

@@ -42,6 +42,7 @@ impl GracePeriods {
                 kind: CtxKind::Helper,
                 daemon: true,
             });
+            setup.watcher(me);
             waiting.push(setup.var_of(&format!("{name} waits for {reader}"), false, me));
         }
         GracePeriods { waiting, readers: readers.iter().map(|r| r.1).collect(), first }

@@ -8,7 +8,7 @@ use crate::ids::{CtxId, Nanos, Obj};
 use crate::machine::{CtxSpec, Machine, Model};
 use crate::mem::{FrameName, Mark};
 use crate::nearest::Passing;
-use crate::policy::{Choice, Ended, Limits, Policy, default_pick, run_with};
+use crate::policy::{Choice, Ended, Limits, Policy, Replay, default_pick, run, run_with};
 use crate::result::Expiry;
 use crate::schedule::{Pick, Schedule, Taken, short_text};
 use crate::step::Access;
@@ -118,6 +118,8 @@ pub struct FindingRecord {
     pub object: Option<String>,
     /// Of a deadlock: who waits for whom, by name, and for what.
     pub waits: Vec<Wait>,
+    /// Of an order of locks: the circle, from each class to the next and back to the first.
+    pub locks: Vec<LockStep>,
 }
 
 impl FindingRecord {
@@ -127,6 +129,21 @@ impl FindingRecord {
         let words = self.class.words();
         if a == b { format!("{words} in {a}") } else { format!("{words} in {a} / {b}") }
     }
+}
+
+/// From one class of locks to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockStep {
+    /// The class that was held.
+    pub from: String,
+    /// The class that was waited for meanwhile, or that an interrupt takes which can come meanwhile.
+    pub to: String,
+    /// That interrupt: `hard interrupt`, `softirq`, `NMI`.
+    pub interrupt: Option<&'static str>,
+    /// Where `from` was taken. Step 0: in a schedule that ran before.
+    pub held: Side,
+    /// Where `to` was taken or waited for.
+    pub taken: Side,
 }
 
 /// An edge of the graph of who waits for whom.
@@ -192,13 +209,37 @@ pub struct MarkRecord {
 
 /// Replays a policy (a schedule) from the start and records every step.
 pub fn record<M: Model>(exec: &mut Exec<'_, M>, policy: &mut dyn Policy, limits: Limits) -> Record {
-    exec.machine().mem.borrow_mut().marking = true;
+    record_after(exec, &[], policy, limits)
+}
+
+/// The same after other schedules have run, of which only the order of their locks is remembered
+/// ([`crate::result::Found::before`]).
+pub fn record_after<M: Model>(
+    exec: &mut Exec<'_, M>,
+    before: &[Schedule],
+    policy: &mut dyn Policy,
+    limits: Limits,
+) -> Record {
+    exec.machine().mem.borrow_mut().lockdep.forget();
+    for schedule in before {
+        exec.restart();
+        run(exec, &mut Replay::new(schedule), limits);
+    }
+    let earlier = {
+        let mem = &mut *exec.machine().mem.borrow_mut();
+        mem.marking = true;
+        mem.lockdep.fresh.len()
+    };
     exec.restart();
     let mut r = Recorder::default();
     policy.begin();
     let ended = run_with(exec, policy, limits, &mut |exec, pick| r.before(exec, pick));
     r.finish_last(exec);
-    exec.machine().mem.borrow_mut().marking = false;
+    {
+        let mem = &mut *exec.machine().mem.borrow_mut();
+        mem.judge_locks(earlier);
+        mem.marking = false;
+    }
     r.into_record(exec, ended)
 }
 
@@ -534,12 +575,24 @@ fn findings<M: Model>(exec: &Exec<'_, M>) -> Vec<FindingRecord> {
             })
             .collect::<Vec<_>>()
     };
+    let circle = |finding: usize| {
+        let mem = m.mem.borrow();
+        let shown = mem.lockdep.circles.iter().find(|c| c.finding == finding);
+        shown.map_or_else(Vec::new, |c| c.arrows.clone())
+    };
+    let lock_step = |a: crate::lockdep::circle::ShownArrow| LockStep {
+        held: side(&a.held),
+        taken: side(&a.at),
+        from: a.from,
+        to: a.to,
+        interrupt: a.interrupt,
+    };
     let mut out: Vec<FindingRecord> = Vec::new();
-    for f in &raw {
+    for (i, f) in raw.iter().enumerate() {
         let named = f.named(m.names());
         let born = f.alloc.checked_sub(1).and_then(|a| m.mem.borrow().allocs[a as usize].born);
         let base = f.alloc.checked_sub(1).map(|a| m.mem.borrow().allocs[a as usize].base);
-        let deadlock = matches!(f.class, Class::Deadlock | Class::SelfDeadlock);
+        let deadlock = f.class.is_stuck();
         out.push(FindingRecord {
             class: f.class,
             functions: named.functions,
@@ -548,6 +601,7 @@ fn findings<M: Model>(exec: &Exec<'_, M>) -> Vec<FindingRecord> {
             born: born.as_ref().map(side),
             object: base.or(f.obj).map(|o| m.obj_name(o)),
             waits: if deadlock { waits.clone() } else { Vec::new() },
+            locks: circle(i).into_iter().map(lock_step).collect(),
         });
     }
     out

@@ -4,6 +4,8 @@ use crate::detect::{Class, FindingKey};
 use crate::digests::Digests;
 use crate::dpor::Options;
 use crate::ids::{CpuId, Nanos};
+use crate::lockdep::LockGraph;
+use crate::lockdep::facts::LockFacts;
 use crate::mem::{FrameName, Mem};
 use crate::mix::roll;
 use crate::order::Cost;
@@ -32,8 +34,10 @@ pub struct Found {
     pub functions: [String; 2],
     /// A schedule that shows it, in the order with the fewest preemptions among those seen.
     pub schedule: Schedule,
-    /// Inequivalent schedules that show it.
+    /// Inequivalent schedules that show it; 1 for one that the search as a whole shows (an order of locks).
     pub schedules: u64,
+    /// Schedules that must have run before it on the same machine, as lockdep remembers what it has seen; mostly none.
+    pub before: Vec<Schedule>,
 }
 
 /// What is said of a run or a search.
@@ -124,6 +128,8 @@ pub struct Exploration {
     pub state_digest: u64,
     /// Digest of all traces: the same for every order of search.
     pub trace_digest: u64,
+    /// The classes of locks and the orders in which they were taken.
+    pub locks: LockGraph,
     /// Of a search with a bound on preemptions: what each number of them brought, from 0 on.
     pub layers: Vec<Layer>,
 }
@@ -173,6 +179,7 @@ impl Expiry {
 pub(crate) struct Kept {
     pub cost: Cost,
     pub picks: Vec<Pick>,
+    pub before: Vec<Schedule>,
     pub count: u64,
 }
 
@@ -193,6 +200,7 @@ pub(crate) struct Tally {
     found: BTreeMap<FindingKey, Kept>,
     states: Digests,
     pub traces: u64,
+    pub locks: LockFacts,
 }
 
 impl Tally {
@@ -217,6 +225,7 @@ impl Tally {
         let kept = self.found.entry(key).or_insert_with(|| Kept {
             cost: Cost::MAX,
             picks: picks(),
+            before: Vec::new(),
             count: 0,
         });
         kept.count += 1;
@@ -240,6 +249,7 @@ impl Tally {
         self.expiries_hit |= other.expiries_hit;
         other.states.iter().for_each(|s| self.states.insert(s));
         self.traces = self.traces.wrapping_add(other.traces);
+        self.locks.absorb(other.locks);
         for (key, new) in other.found {
             match self.found.entry(key) {
                 Entry::Vacant(e) => {
@@ -284,7 +294,8 @@ impl Tally {
                 let mut functions = [name(a), name(b)];
                 functions.sort();
                 let schedule = Schedule { picks: kept.picks };
-                Found { class, functions, schedule, schedules: kept.count }
+                let before = kept.before;
+                Found { class, functions, schedule, schedules: kept.count, before }
             })
             .collect();
         findings.sort_by(|a, b| (a.class, &a.functions).cmp(&(b.class, &b.functions)));
@@ -314,6 +325,7 @@ impl Tally {
             state_digest: states.iter().fold(0, roll),
             trace_digest: self.traces,
             layers: Vec::new(),
+            locks: self.locks.graph(names),
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::detect::FindingKey;
 use crate::dpor::{Observer, Options, View};
 use crate::exec::Exec;
+use crate::lockdep::circle::conclude;
 use crate::machine::Model;
 use crate::policy::{Choice, Diverged, Ended, Policy, run};
 use crate::result::{Exploration, Tally};
@@ -41,11 +42,16 @@ pub fn sample<M: Model>(
     let mut recorded = Recorded { policy, picks: Vec::new() };
     let mut tally = Tally::default();
     let machine = exec.machine();
-    machine.mem.borrow_mut().marking = observer.needs_marks();
+    {
+        let mem = &mut *machine.mem.borrow_mut();
+        mem.marking = observer.needs_marks();
+        mem.lockdep.forget();
+    }
     let executions = options.max_schedules.unwrap_or(DEFAULT_EXECUTIONS);
     while tally.schedules < executions && !tally.stopped && observer.go_on() {
         exec.restart();
         let ended = run(exec, &mut recorded, options.limits);
+        tally.locks.note(machine, || recorded.picks.clone());
         let stuck = if ended == Ended::Complete { exec.stuck() } else { Vec::new() };
         let mem = machine.mem.borrow();
         tally.count(&mem, &ended, !stuck.is_empty());
@@ -67,5 +73,6 @@ pub fn sample<M: Model>(
     }
     machine.mem.borrow_mut().marking = false;
     tally.max_hit = !tally.stopped;
+    conclude(exec, &mut tally, options.limits, observer);
     tally.into_exploration(name, machine.names(), options)
 }

@@ -33,7 +33,9 @@ fn about(topic: &str) -> Option<String> {
         return Some(info.text());
     }
     if let Some(class) = Class::from_name(&topic.to_ascii_uppercase().replace('-', "_")) {
-        return Some(format!("{}: {}\n", class.name(), class.meaning()));
+        let details = Some(class.details()).filter(|d| !d.is_empty());
+        let details = details.map_or_else(String::new, |d| format!("\n{d}\n"));
+        return Some(format!("{}: {}\n{details}", class.name(), class.meaning()));
     }
     // The rule of one kernel may be called as the word of a scenario is.
     let words: Vec<String> = topics::find(topic).map(topics::Topic::text).collect();

@@ -12,7 +12,9 @@ use crate::session::Session;
 use crate::settings;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use timerace_core::record::LockStep;
 use timerace_reports::cover::cover;
+use timerace_reports::graphs::lock_order_dot;
 use timerace_reports::interleaving::{Detail, interleaving};
 use timerace_reports::json;
 use timerace_reports::race_text::race_text;
@@ -41,6 +43,7 @@ pub fn explore(
         let certificate = json::text(&verify::certificate(&s, args, &found)?);
         files.push(("certificate.json".to_string(), certificate.into_bytes()));
     }
+    files.extend(lock_order(&found).map(|t| ("lock-order.dot".to_string(), t.into_bytes())));
     saved::write(common, &dir, files)?;
     if common.format == Format::Json {
         output::print(&json::text(&json::explore(&found.result(&s))));
@@ -48,6 +51,13 @@ pub fn explore(
         output::print(&human(common, &s, args, &found, full));
     }
     Ok(found.exit_code())
+}
+
+/// The graph of the locks of the search, with what its findings say of it.
+fn lock_order(found: &Searched) -> Option<String> {
+    let findings = found.records.iter().map(|(rec, i)| rec.findings[*i].locks.as_slice());
+    let circles: Vec<&[LockStep]> = findings.filter(|l| !l.is_empty()).collect();
+    lock_order_dot(&found.exploration.locks, &circles)
 }
 
 /// Where results go without `-o`.

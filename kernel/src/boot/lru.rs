@@ -11,7 +11,7 @@ pub(super) fn lists(s: &mut Setup, d: &MapDef, cpus: usize, adjusted: bool) -> L
     let n = &d.name;
     let sets = if d.flags.no_common_lru { cpus } else { 1 };
     let lists = (0..sets).map(|i| LruList {
-        lock: s.lock(&format!("{n}.lru_lock.{i}")),
+        lock: s.lock_of("bpf_lru_list.lock", &format!("{n}.lru_lock.{i}")),
         active: s.list(&format!("{n}.lru.active.{i}")),
         inactive: s.list(&format!("{n}.lru.inactive.{i}")),
         free: s.list(&format!("{n}.lru.free.{i}")),
@@ -20,7 +20,7 @@ pub(super) fn lists(s: &mut Setup, d: &MapDef, cpus: usize, adjusted: bool) -> L
     let lists = lists.collect();
     let locals = if d.flags.no_common_lru { 0 } else { cpus };
     let local = (0..locals).map(|c| LocalList {
-        lock: s.lock(&format!("{n}.lru_local.{c}.lock")),
+        lock: s.lock_of("bpf_lru_locallist.lock", &format!("{n}.lru_local.{c}.lock")),
         free: s.list(&format!("{n}.lru_local.{c}.free")),
         pending: s.list(&format!("{n}.lru_local.{c}.pending")),
         next_steal: s.var(&format!("{n}.lru_local.{c}.next_steal"), c as u64),

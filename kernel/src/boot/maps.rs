@@ -93,7 +93,7 @@ fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, flags: &Flags, i: us
 fn bucket(s: &mut Setup, map: &str, b: usize) -> Bucket {
     Bucket {
         chain: s.list(&format!("{map}.bucket[{b}]")),
-        lock: s.lock(&format!("{map}.bucket[{b}].lock")),
+        lock: s.lock_of(&format!("{map}.bucket.lock"), &format!("{map}.bucket[{b}].lock")),
         waits: s.var(&format!("{map}.bucket[{b}].waits"), false),
     }
 }

@@ -17,7 +17,7 @@ use crate::flags::Flags;
 use crate::kernel::Kernel;
 use crate::log::Log;
 use crate::objects::{
-    CMD_FIELDS, ClockBase, CpuVars, MAP_FIELDS, PROG_FIELDS, ProgObj, TIMER_FIELDS, Types,
+    CMD_FIELDS, ClockBase, CpuVars, Elem, MAP_FIELDS, PROG_FIELDS, ProgObj, TIMER_FIELDS, Types,
     WORK_FIELDS,
 };
 use crate::prog::Prog;
@@ -90,6 +90,10 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
     let flags = Flags::of(world.kernel, world.machine.preempt == Preempt::Rt);
     let needs = Needs::of(world, &flags, timed);
     let mut setup = Setup::new(world.machine.cpus);
+    // With store buffers the order of memory is no order of steps.
+    if world.machine.memory == Memory::Sc && need::has_plain(world) {
+        setup.watch_plain();
+    }
     let clocks = if needs.boottime { 2 } else { 1 };
     let traced = |a: &Attach| Point::of(a).is_some_and(Point::is_under_base_lock);
     // An NMI finds locks held. Where a timer is in use, one that cancels a timer needs that of a base, but not from v7.0
@@ -193,11 +197,15 @@ fn cpu_vars(s: &mut Setup, w: &World, cpu: u16, locks: Locks) -> CpuVars {
         rcu: s.list(&format!("rcu callbacks.{cpu}")),
         rcu_trace: s.list(&format!("rcu-tasks-trace callbacks.{cpu}")),
         rcu_done: s.list(&format!("rcu done.{cpu}")),
-        base_lock: locks.base.then(|| s.lock(&format!("hrtimer_bases.{cpu}.lock"))),
+        base_lock: locks
+            .base
+            .then(|| s.lock_of("hrtimer_bases.lock", &format!("hrtimer_bases.{cpu}.lock"))),
         expiry_lock: rt.then(|| s.lock(&format!("hrtimer_bases.{cpu}.softirq_expiry_lock"))),
         hotplug: hotplug::of_cpu(s, w, cpu),
-        rq_lock: locks.rq.then(|| s.lock(&format!("rq.{cpu}.lock"))),
-        rcu_trace_lock: locks.rcu_trace.then(|| s.lock(&format!("rcu-tasks-trace lock.{cpu}"))),
+        rq_lock: locks.rq.then(|| s.lock_of("rq.lock", &format!("rq.{cpu}.lock"))),
+        rcu_trace_lock: locks
+            .rcu_trace
+            .then(|| s.lock_of("rtpcp->lock", &format!("rcu-tasks-trace lock.{cpu}"))),
         irq_work: s.list(&format!("raised_list.{cpu}")),
         async_cb_running: s.var(&format!("async_cb_running.{cpu}"), None),
         async_round: s.var(&format!("async round.{cpu}"), 0u64),
@@ -232,7 +240,9 @@ fn types(s: &mut Setup, w: &World) -> Types {
         .map(|m| {
             let names = maps::elem_fields(w, m);
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            s.struct_type(&m.name, &names)
+            let elem = s.struct_type(&m.name, &names);
+            Elem::lock_classes(s, elem);
+            elem
         })
         .collect();
     let raw = w

@@ -4,7 +4,7 @@ use crate::compile::each_key;
 use crate::flags::Flags;
 use crate::world::{
     Attach, Body, Call, ElemInit, Event, FieldKind, KeyRef, MapKind, MapRef, Op, OpKind, Operand,
-    ProgDef, ProgKind, ValueRef, Work, World,
+    Order, ProgDef, ProgKind, ValueRef, Work, World,
 };
 
 /// Facts about a world.
@@ -68,6 +68,18 @@ pub(super) fn each_op_of<'w>(w: &'w World, f: &mut dyn FnMut(&'w Op)) {
         each_op(&c.steps, f);
         c.sources.iter().filter_map(|s| source_body(&s.what)).for_each(|b| each_op(&b.ops, f));
     }
+}
+
+/// Whether some step is a plain access of memory, which can be a data race.
+pub(super) fn has_plain(w: &World) -> bool {
+    let mut plain = false;
+    each_op_of(w, &mut |op| {
+        plain |= matches!(
+            op.kind,
+            OpKind::Read { order: Order::Plain, .. } | OpKind::Write { order: Order::Plain, .. }
+        );
+    });
+    plain
 }
 
 /// Whether an NMI can run steps or programs.

@@ -124,7 +124,7 @@ impl Kernel {
     /// `bpf_map_free_id()`: takes `map_idr_lock`, a lock that sleeps on `PREEMPT_RT`; under a raw lock that is the wrong kind
     /// on every configuration. Nothing else of it can be seen here.
     async fn bpf_map_free_id(&self, cx: Cx<'_>) {
-        if cx.irqs_disabled() {
+        if self.is_spinlock_invalid(cx) {
             let site = site!("spin_lock(&map_idr_lock)", Lock);
             cx.step(site).run(|m| m.report(Class::SleepInAtomic, None)).await;
         }

@@ -9,6 +9,7 @@
 use super::Bucket;
 use crate::errno::{EBUSY, EDEADLK, ETIMEDOUT};
 use crate::kernel::Kernel;
+use timerace_core::lockdep::Take;
 use timerace_core::step::Rel;
 use timerace_core::{Cx, Word, site};
 
@@ -28,6 +29,8 @@ impl Kernel {
             return Err(ret);
         }
         self.held_bucket[cx.id().index()].set(Some(b.waits));
+        let rq = self.flags.rqspinlock_buckets;
+        cx.acquired(b.lock.obj(), if rq { Take::Tries } else { Take::WaitsForOthers });
         Ok(())
     }
 

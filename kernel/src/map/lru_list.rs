@@ -12,6 +12,7 @@ use crate::kernel::Kernel;
 use crate::objects::Elem;
 use crate::raw::Words;
 use timerace_core::ctx::Decl;
+use timerace_core::lockdep::Take;
 use timerace_core::mem::{ListVar, Mem, Ptr};
 use timerace_core::step::Rel;
 use timerace_core::{CtxId, Cx, Var, Word, site};
@@ -179,14 +180,18 @@ impl Kernel {
         for c in self.contexts_of[cx.cpu().map_or(0, |c| c.index())].iter() {
             step = step.when(lock.obj(), Rel::Eq, Some(*c).to_word());
         }
-        step.run(move |m| {
+        let taken = step.run(move |m| {
             let free = m.load(lock).is_none();
             if free {
                 m.store(lock, Some(me));
             }
             free
-        })
-        .await
+        });
+        let got = taken.await;
+        if got {
+            cx.acquired(lock.obj(), Take::Tries);
+        }
+        got
     }
 
     async fn lru_unlock(&self, cx: Cx<'_>, lock: Var<Option<CtxId>>) {

@@ -139,6 +139,7 @@ fn finding() -> impl Strategy<Value = FindingRecord> {
             born,
             object: object.map(str::to_string),
             waits,
+            locks: Vec::new(),
         },
     )
 }

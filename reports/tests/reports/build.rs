@@ -215,7 +215,8 @@ impl Build {
         functions.sort();
         let object = object.map(str::to_string);
         let waits = Vec::new();
-        let f = FindingRecord { class, functions, at, other, born: None, object, waits };
+        let (born, locks) = (None, Vec::new());
+        let f = FindingRecord { class, functions, at, other, born, object, waits, locks };
         self.rec.findings.push(f);
         self.rec.findings.last_mut().unwrap()
     }

@@ -2,6 +2,7 @@
 
 use crate::golden;
 use std::path::{Path, PathBuf};
+use timerace_core::lockdep::LockGraph;
 use timerace_core::result::{Bound, Engine, Exploration, Verdict};
 use timerace_reports::cover::{Scope, cover};
 use timerace_reports::json::{
@@ -35,6 +36,7 @@ fn exploration() -> Exploration {
         state_digest: 1,
         trace_digest: 2,
         layers: Vec::new(),
+        locks: LockGraph::default(),
     }
 }
 

@@ -289,4 +289,10 @@ impl Observer for Judge<'_> {
     fn execution(&mut self, view: &View<'_>) {
         self.look(view, true);
     }
+
+    fn again(&mut self, view: &View<'_>) {
+        let counted = (self.executions, self.window_entered);
+        self.look(view, true);
+        (self.executions, self.window_entered) = counted;
+    }
 }

@@ -156,7 +156,7 @@ impl<'v> Run<'v> {
         let machine = self.view.machine;
         let last = self.view.mem.place().step;
         for finding in self.view.mem.findings(machine.names()) {
-            let ends = matches!(finding.class, Class::Deadlock | Class::SelfDeadlock);
+            let ends = finding.class.is_stuck();
             let side = |place: &Place| {
                 if ends {
                     return Moment::end(Some(place.ctx));

@@ -16,6 +16,8 @@ mod races;
 use crate::detect::FindingKey;
 use crate::exec::Exec;
 use crate::ids::CtxId;
+use crate::lockdep::Known;
+use crate::lockdep::circle::conclude;
 use crate::machine::{Machine, Model};
 use crate::mem::{Mark, Mem};
 use crate::mix::mix;
@@ -114,6 +116,10 @@ pub trait Observer {
     }
     /// A complete execution.
     fn execution(&mut self, view: &View<'_>);
+    /// A complete execution that is shown again, for what the search as a whole has found in it. It is not to be counted.
+    fn again(&mut self, view: &View<'_>) {
+        self.execution(view);
+    }
     /// A progress report: schedules so far.
     fn progress(&mut self, schedules: u64) {
         let _ = schedules;
@@ -166,6 +172,7 @@ pub fn explore<M: Model>(
 ) -> Exploration {
     let mut t = Traces::new(exec);
     t.turn(exec, options, observer, u64::MAX);
+    conclude(exec, &mut t.tally, options.limits, observer);
     t.into_exploration(exec, options)
 }
 
@@ -228,6 +235,7 @@ pub fn explore_every_branch<M: Model>(
 ) -> Exploration {
     let mut t = Traces { every_branch: true, ..Traces::new(exec) };
     t.turn(exec, options, observer, u64::MAX);
+    conclude(exec, &mut t.tally, options.limits, observer);
     t.into_exploration(exec, options)
 }
 
@@ -255,6 +263,8 @@ pub(crate) struct Traces {
     every_branch: bool,
     /// The first levels, as many, are given: other choices there are made elsewhere.
     fixed: usize,
+    /// What is known of locks already.
+    known: Known,
 }
 
 impl Traces {
@@ -271,6 +281,7 @@ impl Traces {
             pause_after: u64::MAX,
             every_branch: false,
             fixed: 0,
+            known: Known::default(),
         }
     }
 
@@ -297,9 +308,12 @@ impl Traces {
         observer: &mut dyn Observer,
         budget: u64,
     ) -> Turn {
-        exec.machine().mem.borrow_mut().marking = observer.needs_marks();
+        let machine = exec.machine();
+        machine.mem.borrow_mut().marking = observer.needs_marks();
+        machine.exchange_known(&mut self.known);
         let turn = Search { exec, options, t: self }.run(observer, budget);
-        exec.machine().mem.borrow_mut().marking = false;
+        machine.exchange_known(&mut self.known);
+        machine.mem.borrow_mut().marking = false;
         turn
     }
 }
@@ -317,6 +331,8 @@ impl<M: Model> Search<'_, '_, M> {
             let changed = self.replay();
             let ended = self.extend();
             self.t.steps += u64::from(self.exec.steps());
+            let (locks, events) = (&mut self.t.tally.locks, &self.t.events);
+            locks.note(self.exec.machine(), || events.picks().collect());
             if let Some(ended) = &ended {
                 self.judge(ended, observer);
                 if self.t.tally.stopped || !observer.go_on() {

@@ -10,6 +10,7 @@ mod jobs;
 mod least;
 mod mutants;
 mod orbits;
+mod plain;
 
 use brute::Brute;
 use common::{Oracle, Outcome, Program, Toy, boot, outcome};
@@ -108,7 +109,7 @@ fn check_recount(p: &Program, r: &Exploration) {
 }
 
 /// Every reachable final state, by states.
-fn check_states(p: &Program, truth: &Truth) {
+fn check_states(p: &Program, truth: &Truth, traces: &Exploration) {
     let (machine, toy) = boot(p);
     let mut exec = Exec::new(&machine, &toy);
     let mut seen = Collect::new(&toy);
@@ -117,6 +118,7 @@ fn check_states(p: &Program, truth: &Truth) {
     let (ends, classes) = of_states(&truth.outcomes);
     assert_eq!(of_states(&seen.outcomes).0, ends, "final states lost by states on {p:#?}");
     assert_eq!(classes_of(&r), classes, "findings lost by states on {p:#?}");
+    assert_eq!(locks_of(&r), locks_of(traces), "orders of locks differ on {p:#?}");
 }
 
 /// What a state shows of outcomes: how they end, and the classes of findings that there are. Who broke what on the way is
@@ -135,8 +137,16 @@ fn of_states(outcomes: &BTreeSet<Outcome>) -> (BTreeSet<Outcome>, BTreeSet<Class
 }
 
 fn classes_of(r: &Exploration) -> BTreeSet<Class> {
-    let all = r.findings.iter().map(|f| f.class);
+    // Orders of locks are no outcome: see `locks_of`.
+    let all = r.findings.iter().map(|f| f.class).filter(|c| *c != Class::LockOrder);
     all.map(|c| if c == Class::SelfDeadlock { Class::Deadlock } else { c }).collect()
+}
+
+/// Which locks were taken under which, how each was taken, and whether that makes a circle.
+fn locks_of(r: &Exploration) -> (Vec<(String, String)>, Vec<String>, bool) {
+    let edges = r.locks.edges.iter().map(|e| (e.from.clone(), e.to.clone())).collect();
+    let classes = r.locks.classes.iter().map(|c| format!("{} {}", c.name, c.marks())).collect();
+    (edges, classes, r.findings.iter().any(|f| f.class == Class::LockOrder))
 }
 
 fn check_preemptions(p: &Program, r: &Exploration) {
@@ -147,7 +157,8 @@ fn check_preemptions(p: &Program, r: &Exploration) {
         assert!(all.failing == 0 && all.complete, "bounded by 64: {p:#?}");
         return;
     }
-    let shown = r.findings.iter().map(|f| {
+    let of_schedules = r.findings.iter().filter(|f| f.class != Class::LockOrder);
+    let shown = of_schedules.map(|f| {
         let rec = record(&mut exec, &mut Replay::new(&f.schedule), Limits::default());
         assert!(rec.findings.iter().any(|x| x.class == f.class), "not shown again: {f:?}");
         rec.preemptions
@@ -167,7 +178,7 @@ fn check(seed: u64) -> bool {
     let p = program(seed);
     let Some(truth) = Truth::of(&p) else { return false };
     let r = check_traces(&p, &truth);
-    check_states(&p, &truth);
+    check_states(&p, &truth, &r);
     if seed.is_multiple_of(16) {
         check_recount(&p, &r);
     }

@@ -34,8 +34,8 @@ fn planted_errors_are_found() {
             let wrong = with(Some(*mutant), || {
                 quietly(|| {
                     let compare = || {
-                        check_traces(&p, &truth);
-                        check_states(&p, &truth);
+                        let traces = check_traces(&p, &truth);
+                        check_states(&p, &truth, &traces);
                     };
                     catch_unwind(AssertUnwindSafe(compare)).is_err()
                 })

@@ -16,6 +16,8 @@ use crate::dpor::mutant::{Mutant, planted};
 use crate::dpor::{CtxSet, Events, Observer, Options, Turn, View, bit};
 use crate::exec::Exec;
 use crate::ids::CtxId;
+use crate::lockdep::Known;
+use crate::lockdep::circle::conclude;
 use crate::machine::Model;
 use crate::order;
 use crate::policy::Ended;
@@ -45,9 +47,13 @@ pub(crate) struct States {
     pub tally: Tally,
     /// Steps so far, those of replays included.
     pub steps: u64,
+    /// What is known of locks already.
+    known: Known,
+    /// It has come to a state in which plain accesses race. Which schedules show it, it cannot say.
+    met_race: bool,
 }
 
-/// Explores all reachable states of a model. `symmetry`: interchangeable contexts are not told apart.
+/// Explores all reachable states of a model, or its traces if plain accesses race in it. `symmetry`: interchangeable contexts are not told apart.
 ///
 /// # Panics
 /// If the machine has more than [`crate::dpor::MAX_EXPLORED`] contexts.
@@ -59,6 +65,10 @@ pub fn explore_states<M: Model>(
 ) -> Exploration {
     let mut s = States::new(exec, symmetry);
     s.turn(exec, options, observer, u64::MAX);
+    if s.met_race {
+        return crate::dpor::explore(exec, options, observer);
+    }
+    conclude(exec, &mut s.tally, options.limits, observer);
     s.into_exploration(exec, options)
 }
 
@@ -75,6 +85,8 @@ impl States {
             last_fp: Vec::new(),
             tally: Tally::default(),
             steps: 0,
+            known: Known::default(),
+            met_race: false,
         }
     }
 
@@ -86,15 +98,19 @@ impl States {
         observer: &mut dyn Observer,
         budget: u64,
     ) -> Turn {
-        exec.machine().learning.set(true);
+        let machine = exec.machine();
+        machine.learning.set(true);
+        machine.exchange_known(&mut self.known);
         let turn = self.run(exec, options, observer, budget);
-        exec.machine().learning.set(false);
+        machine.exchange_known(&mut self.known);
+        machine.learning.set(false);
         turn
     }
 
-    /// Whether it met a finding and the search is to go on: how many schedules show it, states cannot say.
+    /// Whether it met a finding and the search is to go on: how many schedules show it, states cannot say. The same for a
+    /// state in which plain accesses race.
     pub fn gave_up(&self) -> bool {
-        self.tally.failing > 0 && !self.tally.stopped
+        self.met_race || self.tally.failing > 0 && !self.tally.stopped
     }
 
     fn run<M: Model>(
@@ -115,7 +131,12 @@ impl States {
             }
             let ended = self.extend(exec, options);
             self.steps += u64::from(exec.steps());
+            let path = || self.levels.iter().map(|l| Pick { ctx: l.cur, alt: l.alt }).collect();
+            self.tally.locks.note(exec.machine(), path);
             self.judge(exec, ended.as_ref(), options, observer);
+            if self.met_race {
+                return Turn::OutOfBudget;
+            }
             if self.tally.stopped || !observer.go_on() || !self.backtrack() {
                 return Turn::Done;
             }
@@ -146,6 +167,10 @@ impl States {
             let nothing_left = ready.is_empty();
             self.ready = ready;
             let (cur, sleep, todo) = picked?;
+            if exec.machine().plain && crate::data_race::about_to_race(exec) {
+                self.met_race = true;
+                return None;
+            }
             if nothing_left {
                 exec.end();
                 return Some(Ended::Complete);

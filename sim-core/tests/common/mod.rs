@@ -15,6 +15,9 @@ use timerace_core::machine::CtxKind;
 pub enum Op {
     Read(usize),
     Write(usize, u64),
+    /// The same as plain accesses.
+    PlainRead(usize),
+    PlainWrite(usize, u64),
     Add(usize, i64),
     /// Writes and gives the old value.
     Xchg(usize, u64),

@@ -408,8 +408,10 @@ impl<'a> Oracle<'a> {
         }
         let r = s.ctx[c].r;
         match op {
-            Op::Read(v) => s.ctx[c].r = self.seen(s, c, v) as u64,
-            Op::Write(v, x) => self.store(s, c, Store::Var(v, x as i64)),
+            Op::Read(v) | Op::PlainRead(v) => s.ctx[c].r = self.seen(s, c, v) as u64,
+            Op::Write(v, x) | Op::PlainWrite(v, x) => {
+                self.store(s, c, Store::Var(v, x as i64));
+            }
             Op::WriteReg(v, x) => self.store(s, c, Store::Var(v, (r + x) as i64)),
             Op::Add(v, n) => {
                 s.ctx[c].r = s.vars[v] as u64;

@@ -77,6 +77,11 @@ pub fn boot(prog: &Program) -> (Machine, Toy) {
         let members = members.collect();
         s.interchangeable(Orbit { members });
     }
+    let plain = |o: &Op| matches!(o, Op::PlainRead(_) | Op::PlainWrite(..));
+    let mut bodies = prog.tasks.iter().map(|t| &t.1).chain(prog.lines.iter().map(|l| &l.body));
+    if prog.slots == 0 && bodies.any(|b| b.iter().any(plain)) {
+        s.watch_plain();
+    }
     if prog.slots > 0 {
         s.store_buffers(prog.slots);
     }
@@ -175,6 +180,14 @@ impl Toy {
         match *op {
             Op::Read(v) => return Some(cx.read(site!("read", Memory), self.vars[v]).await as u64),
             Op::Write(v, x) => cx.write(site!("write", Memory), self.vars[v], x as i64).await,
+            Op::PlainRead(v) => {
+                let v = self.vars[v];
+                let read = cx.step(site!("plain read", Memory)).plain(v.obj(), false);
+                return Some(read.run(move |m: &mut Mem| m.load(v)).await as u64);
+            }
+            Op::PlainWrite(v, x) => {
+                cx.store(site!("plain write", Memory), self.vars[v], x as i64, true).await;
+            }
             Op::WriteReg(v, x) => {
                 cx.write(site!("write", Memory), self.vars[v], (r + x) as i64).await;
             }
