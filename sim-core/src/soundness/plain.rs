@@ -1,5 +1,6 @@
-//! Data races of random programs: what vector clocks find in traces is what the states show, in which two contexts are
-//! about to make accesses that race. Plain accesses change no number of schedules.
+//! Data races of random programs: where vector clocks find one in a trace, the engine of states comes to a state in which
+//! two contexts are about to make accesses that race, and gives up. It may give up without need (a compare-and-exchange that
+//! is about to fail looks like a write); then traces answer all the same. Plain accesses change no number of schedules.
 
 use super::common::{Op, Program, boot};
 use super::draw::program;
@@ -47,7 +48,7 @@ fn marked(p: &Program) -> Program {
 }
 
 #[test]
-fn clocks_and_states_agree_on_data_races() {
+fn states_miss_no_data_race_of_traces() {
     let options = Options { keep_going: true, max_schedules: Some(3_000), ..Options::default() };
     let (mut with, mut without) = (0, 0);
     for seed in 0..PROGRAMS {
@@ -62,7 +63,7 @@ fn clocks_and_states_agree_on_data_races() {
         let mut states = States::new(&exec, false);
         let turn = states.turn(&mut exec, &options, &mut Ignore, u64::MAX);
         let met = turn == Turn::OutOfBudget;
-        assert_eq!(races, met, "{seed}: {p:#?}");
+        assert!(met || !races, "states miss a race, {seed}: {p:#?}");
         *if races { &mut with } else { &mut without } += 1;
         let (machine, toy) = boot(&marked(&p));
         let same = explore(&mut Exec::new(&machine, &toy), &options, &mut Ignore);

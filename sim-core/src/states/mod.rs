@@ -154,6 +154,12 @@ impl States {
             let mut ready = std::mem::take(&mut self.ready);
             exec.ready(&mut ready);
             let todo = self.arrive(exec, &ready);
+            // Asked of every state, also of one in which all that can step is asleep.
+            if exec.machine().plain && crate::data_race::about_to_race(exec) {
+                self.met_race = true;
+                self.ready = ready;
+                return None;
+            }
             let picked = todo.map(|(sleep, todo)| {
                 let last = self.levels.last().map(|l| l.cur);
                 let left = |c: &CtxId| todo & bit(*c) != 0;
@@ -167,10 +173,6 @@ impl States {
             let nothing_left = ready.is_empty();
             self.ready = ready;
             let (cur, sleep, todo) = picked?;
-            if exec.machine().plain && crate::data_race::about_to_race(exec) {
-                self.met_race = true;
-                return None;
-            }
             if nothing_left {
                 exec.end();
                 return Some(Ended::Complete);
