@@ -373,9 +373,16 @@ pub enum Command {
         #[arg(long, default_value = "calibrated")]
         name: String,
     },
+    /// Two kernels, or two settings: verdicts, where the same schedule goes two ways, latencies
+    #[command(after_help = examples::COMPARE)]
+    Compare(CompareArgs),
     /// Versions, the fixes each has, commit ids
     #[command(after_help = examples::KERNELS)]
-    Kernels,
+    Kernels {
+        /// Without it, the table.
+        #[command(subcommand)]
+        what: Option<KernelsWhat>,
+    },
     /// Help on codes, bug classes, helpers, words of scenarios, rules of the model, kernels, built-in scenarios
     #[command(after_help = examples::EXPLAIN)]
     Explain {
@@ -421,6 +428,50 @@ fn long_version() -> &'static str {
             timerace_reports::json::SCHEMA,
         )
     })
+}
+
+/// What is asked about kernels.
+#[derive(Subcommand, Debug)]
+pub enum KernelsWhat {
+    /// The fixes that only one of two kernels has
+    Diff {
+        /// The first one, such as v6.7.
+        a: String,
+        /// The second one.
+        b: String,
+    },
+}
+
+/// What to compare.
+#[derive(Args, Debug, Clone)]
+pub struct CompareArgs {
+    /// Two kernels, such as v6.7..v6.8 or v6.7..v6.7+0281b919e175, and the scenario; with --versus the scenario alone.
+    #[arg(required = true, num_args = 1..=2, value_names = ["A..B", "FILE"])]
+    pub what: Vec<String>,
+    /// Replace a parameter of the scenario, on both sides.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Replace a parameter on the second side only.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub versus: Vec<(String, String)>,
+    /// The kernel of both sides.
+    #[arg(long, value_name = "V", env = "TIMERACE_KERNEL")]
+    pub kernel: Option<String>,
+    /// Add a fix on both sides.
+    #[arg(long, value_name = "FIX")]
+    pub with: Vec<String>,
+    /// Remove a fix on both sides.
+    #[arg(long, value_name = "FIX")]
+    pub without: Vec<String>,
+    /// Seeds of the timed runs, both ends included; without it 1..10.
+    #[arg(long, value_name = "A..B", value_parser = seeds)]
+    pub seeds: Option<(u64, u64)>,
+    /// What to do; without it, scenarios with `stop:` are run, all others explored and run.
+    #[arg(long, value_enum)]
+    pub mode: Option<Mode>,
+    /// Run at most this many schedules on each side.
+    #[arg(long, value_name = "N")]
+    pub max_schedules: Option<u64>,
 }
 
 /// What a sweep does in each cell.
@@ -584,6 +635,8 @@ pub enum Kind {
     Cancel,
     /// The last user reference goes while a timer is armed.
     Uref,
+    /// An eviction from a full LRU map meets a running callback.
+    Lru,
     /// A small concurrency pattern in raw steps.
     Raw,
 }

@@ -93,10 +93,19 @@ Examples:
   timerace calibrate trace.txt --kernel v6.12 -o lab1      from text of ftrace
   timerace run p.ron --costs lab1/costs.ron                and what they are for";
 
+/// Of `compare`.
+pub const COMPARE: &str = "\
+Examples:
+  timerace compare v6.7..v6.8 a.ron                        two releases
+  timerace compare v6.7..v6.7+0281b919e175 a.ron           a release, and with one fix
+  timerace compare p.ron --versus period=50us --seeds 1..20
+  timerace compare v6.7..v6.8 a.ron --format json";
+
 /// Of `kernels`.
 pub const KERNELS: &str = "\
 Examples:
   timerace kernels
+  timerace kernels diff v6.7 v6.8       what the second has and the first has not
   timerace kernels --format json";
 
 /// Of `explain`.

@@ -22,6 +22,9 @@ _timerace() {
             timerace,check)
                 cmd="timerace__subcmd__check"
                 ;;
+            timerace,compare)
+                cmd="timerace__subcmd__compare"
+                ;;
             timerace,conform)
                 cmd="timerace__subcmd__conform"
                 ;;
@@ -73,6 +76,9 @@ _timerace() {
             timerace__subcmd__help,check)
                 cmd="timerace__subcmd__help__subcmd__check"
                 ;;
+            timerace__subcmd__help,compare)
+                cmd="timerace__subcmd__help__subcmd__compare"
+                ;;
             timerace__subcmd__help,conform)
                 cmd="timerace__subcmd__help__subcmd__conform"
                 ;;
@@ -118,6 +124,21 @@ _timerace() {
             timerace__subcmd__help,verify)
                 cmd="timerace__subcmd__help__subcmd__verify"
                 ;;
+            timerace__subcmd__help__subcmd__kernels,diff)
+                cmd="timerace__subcmd__help__subcmd__kernels__subcmd__diff"
+                ;;
+            timerace__subcmd__kernels,diff)
+                cmd="timerace__subcmd__kernels__subcmd__diff"
+                ;;
+            timerace__subcmd__kernels,help)
+                cmd="timerace__subcmd__kernels__subcmd__help"
+                ;;
+            timerace__subcmd__kernels__subcmd__help,diff)
+                cmd="timerace__subcmd__kernels__subcmd__help__subcmd__diff"
+                ;;
+            timerace__subcmd__kernels__subcmd__help,help)
+                cmd="timerace__subcmd__kernels__subcmd__help__subcmd__help"
+                ;;
             *)
                 ;;
         esac
@@ -125,7 +146,7 @@ _timerace() {
 
     case "${cmd}" in
         timerace)
-            opts="-o -j -q -v -h -V --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help --version demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help"
+            opts="-o -j -q -v -h -V --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help --version demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -256,6 +277,84 @@ _timerace() {
                     return 0
                     ;;
                 --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json short rtla timehist" -- "${cur}"))
+                    return 0
+                    ;;
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --theme)
+                    COMPREPLY=($(compgen -W "light dark" -- "${cur}"))
+                    return 0
+                    ;;
+                --width)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        timerace__subcmd__compare)
+            opts="-o -j -q -v -h --set --versus --kernel --with --without --seeds --mode --max-schedules --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --versus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kernel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --with)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --without)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --seeds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mode)
+                    COMPREPLY=($(compgen -W "run explore" -- "${cur}"))
+                    return 0
+                    ;;
+                --max-schedules)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -569,7 +668,7 @@ _timerace() {
             return 0
             ;;
         timerace__subcmd__help)
-            opts="demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help"
+            opts="demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -597,6 +696,20 @@ _timerace() {
             return 0
             ;;
         timerace__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        timerace__subcmd__help__subcmd__compare)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -695,8 +808,22 @@ _timerace() {
             return 0
             ;;
         timerace__subcmd__help__subcmd__kernels)
-            opts=""
+            opts="diff"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        timerace__subcmd__help__subcmd__kernels__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -821,7 +948,7 @@ _timerace() {
             return 0
             ;;
         timerace__subcmd__kernels)
-            opts="-o -j -q -v -h --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
+            opts="-o -j -q -v -h --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help diff help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -866,6 +993,94 @@ _timerace() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        timerace__subcmd__kernels__subcmd__diff)
+            opts="-o -j -q -v -h --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "human json short rtla timehist" -- "${cur}"))
+                    return 0
+                    ;;
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --theme)
+                    COMPREPLY=($(compgen -W "light dark" -- "${cur}"))
+                    return 0
+                    ;;
+                --width)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        timerace__subcmd__kernels__subcmd__help)
+            opts="diff help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        timerace__subcmd__kernels__subcmd__help__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        timerace__subcmd__kernels__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         timerace__subcmd__new)
             opts="-o -j -q -v -h --kind --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -874,7 +1089,7 @@ _timerace() {
             fi
             case "${prev}" in
                 --kind)
-                    COMPREPLY=($(compgen -W "periodic cancel uref raw" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "periodic cancel uref lru raw" -- "${cur}"))
                     return 0
                     ;;
                 --format)

@@ -56,6 +56,7 @@ complete -c timerace -n "__fish_timerace_needs_command" -f -a "test" -d 'Expecta
 complete -c timerace -n "__fish_timerace_needs_command" -f -a "sweep" -d 'Run or explore a scenario over a grid of its parameters'
 complete -c timerace -n "__fish_timerace_needs_command" -f -a "conform" -d 'Play recordings of real kernels on the model and compare'
 complete -c timerace -n "__fish_timerace_needs_command" -f -a "calibrate" -d 'Fit the costs of timed runs to latency samples or traces of a real machine'
+complete -c timerace -n "__fish_timerace_needs_command" -f -a "compare" -d 'Two kernels, or two settings: verdicts, where the same schedule goes two ways, latencies'
 complete -c timerace -n "__fish_timerace_needs_command" -f -a "kernels" -d 'Versions, the fixes each has, commit ids'
 complete -c timerace -n "__fish_timerace_needs_command" -f -a "explain" -d 'Help on codes, bug classes, helpers, words of scenarios, rules of the model, kernels, built-in scenarios'
 complete -c timerace -n "__fish_timerace_needs_command" -f -a "gen" -d 'Write man pages or completions'
@@ -82,6 +83,7 @@ complete -c timerace -n "__fish_timerace_using_subcommand demo" -s h -l help -d 
 complete -c timerace -n "__fish_timerace_using_subcommand new" -l kind -d 'What kind of scenario' -r -f -a "periodic\t'A periodic timer and its latency'
 cancel\t'A cancel that races with a delete'
 uref\t'The last user reference goes while a timer is armed'
+lru\t'An eviction from a full LRU map meets a running callback'
 raw\t'A small concurrency pattern in raw steps'"
 complete -c timerace -n "__fish_timerace_using_subcommand new" -l format -d 'What is printed: text for people, or one JSON object' -r -f -a "human\t'Text for people'
 json\t'One JSON object, keys sorted'
@@ -379,24 +381,73 @@ complete -c timerace -n "__fish_timerace_using_subcommand calibrate" -s q -l qui
 complete -c timerace -n "__fish_timerace_using_subcommand calibrate" -s v -l verbose -d 'More about what was read and chosen'
 complete -c timerace -n "__fish_timerace_using_subcommand calibrate" -l timing -d 'Wall time on stderr (and in JUnit); results never hold any'
 complete -c timerace -n "__fish_timerace_using_subcommand calibrate" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c timerace -n "__fish_timerace_using_subcommand kernels" -l format -d 'What is printed: text for people, or one JSON object' -r -f -a "human\t'Text for people'
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -l set -d 'Replace a parameter of the scenario, on both sides' -r
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -l versus -d 'Replace a parameter on the second side only' -r
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -l kernel -d 'The kernel of both sides' -r
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -l with -d 'Add a fix on both sides' -r
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -l without -d 'Remove a fix on both sides' -r
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -l seeds -d 'Seeds of the timed runs, both ends included; without it 1..10' -r
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -l mode -d 'What to do; without it, scenarios with `stop:` are run, all others explored and run' -r -f -a "run\t'Timed runs'
+explore\t'Searches'"
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -l max-schedules -d 'Run at most this many schedules on each side' -r
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -l format -d 'What is printed: text for people, or one JSON object' -r -f -a "human\t'Text for people'
 json\t'One JSON object, keys sorted'
 short\t'`check` only: one line per message, as compilers print them'
 rtla\t'`run` only: the histogram in the shape of `rtla timerlat hist`'
 timehist\t'`run` only: a line per expiry with three intervals, in the manner of `perf sched timehist`'"
-complete -c timerace -n "__fish_timerace_using_subcommand kernels" -s o -l out -d 'Folder for results; it is replaced as a whole' -r -F
-complete -c timerace -n "__fish_timerace_using_subcommand kernels" -s j -l jobs -d 'Threads; the result is the same for any number' -r
-complete -c timerace -n "__fish_timerace_using_subcommand kernels" -l color -d 'Colour of messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -s o -l out -d 'Folder for results; it is replaced as a whole' -r -F
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -s j -l jobs -d 'Threads; the result is the same for any number' -r
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -l color -d 'Colour of messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c timerace -n "__fish_timerace_using_subcommand kernels" -l theme -d 'Colours of pictures; without it light, and pages follow the system' -r -f -a "light\t'White'
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -l theme -d 'Colours of pictures; without it light, and pages follow the system' -r -f -a "light\t'White'
 dark\t'Nearly black'"
-complete -c timerace -n "__fish_timerace_using_subcommand kernels" -l width -d 'Columns of the interleaving; made to be pasted into mail' -r
-complete -c timerace -n "__fish_timerace_using_subcommand kernels" -l png -d 'A PNG beside every SVG file'
-complete -c timerace -n "__fish_timerace_using_subcommand kernels" -s q -l quiet -d 'No progress, no notes'
-complete -c timerace -n "__fish_timerace_using_subcommand kernels" -s v -l verbose -d 'More about what was read and chosen'
-complete -c timerace -n "__fish_timerace_using_subcommand kernels" -l timing -d 'Wall time on stderr (and in JUnit); results never hold any'
-complete -c timerace -n "__fish_timerace_using_subcommand kernels" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -l width -d 'Columns of the interleaving; made to be pasted into mail' -r
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -l png -d 'A PNG beside every SVG file'
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -s q -l quiet -d 'No progress, no notes'
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -s v -l verbose -d 'More about what was read and chosen'
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -l timing -d 'Wall time on stderr (and in JUnit); results never hold any'
+complete -c timerace -n "__fish_timerace_using_subcommand compare" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and not __fish_seen_subcommand_from diff help" -l format -d 'What is printed: text for people, or one JSON object' -r -f -a "human\t'Text for people'
+json\t'One JSON object, keys sorted'
+short\t'`check` only: one line per message, as compilers print them'
+rtla\t'`run` only: the histogram in the shape of `rtla timerlat hist`'
+timehist\t'`run` only: a line per expiry with three intervals, in the manner of `perf sched timehist`'"
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and not __fish_seen_subcommand_from diff help" -s o -l out -d 'Folder for results; it is replaced as a whole' -r -F
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and not __fish_seen_subcommand_from diff help" -s j -l jobs -d 'Threads; the result is the same for any number' -r
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and not __fish_seen_subcommand_from diff help" -l color -d 'Colour of messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and not __fish_seen_subcommand_from diff help" -l theme -d 'Colours of pictures; without it light, and pages follow the system' -r -f -a "light\t'White'
+dark\t'Nearly black'"
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and not __fish_seen_subcommand_from diff help" -l width -d 'Columns of the interleaving; made to be pasted into mail' -r
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and not __fish_seen_subcommand_from diff help" -l png -d 'A PNG beside every SVG file'
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and not __fish_seen_subcommand_from diff help" -s q -l quiet -d 'No progress, no notes'
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and not __fish_seen_subcommand_from diff help" -s v -l verbose -d 'More about what was read and chosen'
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and not __fish_seen_subcommand_from diff help" -l timing -d 'Wall time on stderr (and in JUnit); results never hold any'
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and not __fish_seen_subcommand_from diff help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and not __fish_seen_subcommand_from diff help" -f -a "diff" -d 'The fixes that only one of two kernels has'
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and not __fish_seen_subcommand_from diff help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and __fish_seen_subcommand_from diff" -l format -d 'What is printed: text for people, or one JSON object' -r -f -a "human\t'Text for people'
+json\t'One JSON object, keys sorted'
+short\t'`check` only: one line per message, as compilers print them'
+rtla\t'`run` only: the histogram in the shape of `rtla timerlat hist`'
+timehist\t'`run` only: a line per expiry with three intervals, in the manner of `perf sched timehist`'"
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and __fish_seen_subcommand_from diff" -s o -l out -d 'Folder for results; it is replaced as a whole' -r -F
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and __fish_seen_subcommand_from diff" -s j -l jobs -d 'Threads; the result is the same for any number' -r
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and __fish_seen_subcommand_from diff" -l color -d 'Colour of messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and __fish_seen_subcommand_from diff" -l theme -d 'Colours of pictures; without it light, and pages follow the system' -r -f -a "light\t'White'
+dark\t'Nearly black'"
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and __fish_seen_subcommand_from diff" -l width -d 'Columns of the interleaving; made to be pasted into mail' -r
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and __fish_seen_subcommand_from diff" -l png -d 'A PNG beside every SVG file'
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and __fish_seen_subcommand_from diff" -s q -l quiet -d 'No progress, no notes'
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and __fish_seen_subcommand_from diff" -s v -l verbose -d 'More about what was read and chosen'
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and __fish_seen_subcommand_from diff" -l timing -d 'Wall time on stderr (and in JUnit); results never hold any'
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and __fish_seen_subcommand_from help" -f -a "diff" -d 'The fixes that only one of two kernels has'
+complete -c timerace -n "__fish_timerace_using_subcommand kernels; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c timerace -n "__fish_timerace_using_subcommand explain" -l format -d 'What is printed: text for people, or one JSON object' -r -f -a "human\t'Text for people'
 json\t'One JSON object, keys sorted'
 short\t'`check` only: one line per message, as compilers print them'
@@ -433,20 +484,22 @@ complete -c timerace -n "__fish_timerace_using_subcommand gen" -s q -l quiet -d 
 complete -c timerace -n "__fish_timerace_using_subcommand gen" -s v -l verbose -d 'More about what was read and chosen'
 complete -c timerace -n "__fish_timerace_using_subcommand gen" -l timing -d 'Wall time on stderr (and in JUnit); results never hold any'
 complete -c timerace -n "__fish_timerace_using_subcommand gen" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help" -f -a "demo" -d 'Run a built-in race; nothing else needed'
-complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help" -f -a "new" -d 'Write a commented scenario to start from'
-complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help" -f -a "check" -d 'Read scenarios and report every problem; run nothing'
-complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help" -f -a "run" -d 'One timed, deterministic execution: what happened, and how late timers were'
-complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help" -f -a "explore" -d 'Every inequivalent interleaving within the bounds, or a sample'
-complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help" -f -a "replay" -d 'One schedule again, step by step'
-complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help" -f -a "report" -d 'Pictures and pages of a saved result again'
-complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help" -f -a "shrink" -d 'The smallest schedule, then the smallest scenario, that still shows the same finding'
-complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help" -f -a "verify" -d 'Search again as a certificate says, and compare'
-complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help" -f -a "test" -d 'Expectations of many scenarios, on one or more kernels'
-complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help" -f -a "sweep" -d 'Run or explore a scenario over a grid of its parameters'
-complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help" -f -a "conform" -d 'Play recordings of real kernels on the model and compare'
-complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help" -f -a "calibrate" -d 'Fit the costs of timed runs to latency samples or traces of a real machine'
-complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help" -f -a "kernels" -d 'Versions, the fixes each has, commit ids'
-complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help" -f -a "explain" -d 'Help on codes, bug classes, helpers, words of scenarios, rules of the model, kernels, built-in scenarios'
-complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help" -f -a "gen" -d 'Write man pages or completions'
-complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate kernels explain gen help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "demo" -d 'Run a built-in race; nothing else needed'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "new" -d 'Write a commented scenario to start from'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "check" -d 'Read scenarios and report every problem; run nothing'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "run" -d 'One timed, deterministic execution: what happened, and how late timers were'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "explore" -d 'Every inequivalent interleaving within the bounds, or a sample'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "replay" -d 'One schedule again, step by step'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "report" -d 'Pictures and pages of a saved result again'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "shrink" -d 'The smallest schedule, then the smallest scenario, that still shows the same finding'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "verify" -d 'Search again as a certificate says, and compare'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "test" -d 'Expectations of many scenarios, on one or more kernels'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "sweep" -d 'Run or explore a scenario over a grid of its parameters'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "conform" -d 'Play recordings of real kernels on the model and compare'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "calibrate" -d 'Fit the costs of timed runs to latency samples or traces of a real machine'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "compare" -d 'Two kernels, or two settings: verdicts, where the same schedule goes two ways, latencies'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "kernels" -d 'Versions, the fixes each has, commit ids'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "explain" -d 'Help on codes, bug classes, helpers, words of scenarios, rules of the model, kernels, built-in scenarios'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "gen" -d 'Write man pages or completions'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and not __fish_seen_subcommand_from demo new check run explore replay report shrink verify test sweep conform calibrate compare kernels explain gen help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c timerace -n "__fish_timerace_using_subcommand help; and __fish_seen_subcommand_from kernels" -f -a "diff" -d 'The fixes that only one of two kernels has'

@@ -1,11 +1,13 @@
 //! `timerace kernels`: the modelled releases and their fixes.
 
 use crate::args::{Common, Format};
+use crate::commands::compare::rules;
 use crate::fail::{Fail, code};
 use crate::output;
 use serde_json::json;
 use timerace_kernel::KernelVersion;
 use timerace_kernel::versions::{FIXES, releases};
+use timerace_reports::compare::Rule;
 
 /// Prints the table.
 pub fn kernels(common: &Common) -> Result<u8, Fail> {
@@ -43,6 +45,37 @@ pub fn kernels(common: &Common) -> Result<u8, Fail> {
         text.push_str(&format!("{:<28} {commit:<13} {}\n", f.name, f.what));
     }
     text.push_str("\nAdd or remove one: --kernel v6.7 --with 0281b919e175\n");
+    output::print(&text);
+    Ok(code::OK)
+}
+
+/// Prints what two kernels differ in.
+pub fn diff(common: &Common, a: &str, b: &str) -> Result<u8, Fail> {
+    let kernel =
+        |text: &str| KernelVersion::parse(text).map_err(|e| Fail::usage(format!("error: {e}")));
+    let (a, b) = (kernel(a)?, kernel(b)?);
+    let rules = rules(a, b);
+    if common.format == Format::Json {
+        let list = |added: bool| {
+            let those = rules.iter().filter(|r| r.added == added);
+            let one = |r: &Rule| json!({ "name": r.name, "commit": r.commit, "since": r.since, "what": r.what });
+            those.map(one).collect::<Vec<_>>()
+        };
+        output::print_json(&json!({
+            "schema": 1, "from": a.to_string(), "to": b.to_string(),
+            "added": list(true), "removed": list(false),
+        }));
+        return Ok(code::OK);
+    }
+    let mut text = format!("{a} -> {b}\n");
+    for r in &rules {
+        let word = if r.added { "+" } else { "-" };
+        let commit = r.commit.as_deref().unwrap_or("-");
+        text.push_str(&format!("{word} {:<28} {commit:<13} {}\n", r.name, r.what));
+    }
+    if rules.is_empty() {
+        text.push_str("no difference in the model\n");
+    }
     output::print(&text);
     Ok(code::OK)
 }

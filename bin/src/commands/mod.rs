@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod check;
+mod compare;
 mod conform;
 mod demo;
 mod explain;
@@ -17,7 +18,7 @@ mod sweep;
 mod test;
 mod verify;
 
-use crate::args::{Cli, Command, Common, Format};
+use crate::args::{Cli, Command, Common, Format, KernelsWhat};
 use crate::fail::{Fail, code};
 use crate::output;
 use crate::session::Session;
@@ -82,8 +83,10 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
         Command::Calibrate { files, kernel, costs, name } => {
             calibrate::calibrate(common, files, kernel, costs.as_deref(), name)
         }
-        Command::Kernels => kernels::kernels(common),
         Command::Gen { kind, dir } => generate::generate(*kind, dir),
+        Command::Compare(args) => compare::compare(common, args),
+        Command::Kernels { what: None } => kernels::kernels(common),
+        Command::Kernels { what: Some(KernelsWhat::Diff { a, b }) } => kernels::diff(common, a, b),
         Command::Explain { topic } => explain::explain(common, topic.as_deref()),
     }
 }
@@ -100,6 +103,7 @@ fn in_project(common: &Common, command: &Command) -> Result<Common, Fail> {
             | Command::Shrink { .. }
             | Command::Test { .. }
             | Command::Sweep { .. }
+            | Command::Compare(_)
     ) {
         let project = Project::find(Path::new("."), output::style(&common));
         common.project = Arc::new(project.map_err(|e| Fail::usage(e.to_string()))?);

@@ -13,11 +13,13 @@ pub fn new(common: &Common, kind: Kind, file: &Path) -> Result<u8, Fail> {
         Kind::Periodic => "periodic-under-net-rx",
         Kind::Cancel => "r07-cancel-free-uaf",
         Kind::Uref => "r06-timer-init-uref",
+        Kind::Lru => "r14-lru-wait",
         Kind::Raw => "r07-raw",
     };
     let entry = library::find(from).expect("the templates are in the library");
     let name = scenario_name(file);
     let text = entry.source.replace(&format!("name: \"{from}\""), &format!("name: \"{name}\""));
+    let text = with_advice(&text, kind);
     let shown = file.display();
     let mut out =
         std::fs::OpenOptions::new().write(true).create_new(true).open(file).map_err(|e| match e
@@ -31,6 +33,32 @@ pub fn new(common: &Common, kind: Kind, file: &Path) -> Result<u8, Fail> {
     out.write_all(text.as_bytes()).map_err(|e| Fail::usage(format!("error: {shown}: {e}")))?;
     output::note(common, &format!("wrote {shown}; next: timerace explore {shown}"));
     Ok(code::OK)
+}
+
+/// What to do next and where to read on, between the story and the scenario.
+fn with_advice(text: &str, kind: Kind) -> String {
+    let story = text.lines().take_while(|l| l.starts_with("//")).map(|l| l.len() + 1).sum();
+    let (story, scenario) = text.split_at(story);
+    let next = match kind {
+        Kind::Periodic => {
+            "//   timerace run FILE --seeds 1..10       how late callbacks are, and why\n\
+             //   timerace sweep FILE --axis period=50us..1ms/50us\n"
+        }
+        _ => {
+            "//   timerace explore FILE --kernel v6.7   every interleaving, or the first bug\n\
+             //   timerace test FILE --kernel v6.1..v6.12\n"
+        }
+    };
+    let advice = "// maps, progs:  what exists before the start; `init:` arms timers.\n\
+                  // tasks, cpus:  who does what where; steps of different CPUs race with each other.\n\
+                  // params:       values for \"$name\"; --set name=value replaces one.\n\
+                  // use:          load from fragments: use: [\"common/background-load.ron\"].\n\
+                  // expect:       what must hold; never(ANY_BUG) is implied.\n";
+    format!(
+        "{story}//\n{advice}//\n\
+         //   timerace check FILE                  every problem of this file\n{next}\
+         //   timerace explain                     codes, classes of bugs, scenarios, fragments\n{scenario}"
+    )
 }
 
 /// The file's name as a scenario may be called: `[a-z0-9-]+`.

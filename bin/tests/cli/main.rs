@@ -4,6 +4,7 @@
 mod bad_input;
 mod calibrate;
 mod certificate;
+mod compare;
 mod config;
 mod determinism;
 mod fragments;

@@ -36,11 +36,13 @@ fn every_built_in_scenario_can_be_shown() {
 #[test]
 fn a_new_scenario_can_be_checked_and_explored() {
     let dir = Dir::new("new");
-    for kind in ["periodic", "cancel", "uref", "raw"] {
+    for kind in ["periodic", "cancel", "uref", "lru", "raw"] {
         let file = format!("my_{kind}.ron");
         assert_eq!(timerace(&dir, &["new", "--kind", kind, &file]).code, 0, "{kind}");
         let r = timerace(&dir, &["check", &file]);
-        assert_eq!(r.code, 0, "{kind}: {}{}", r.out, r.err);
+        assert_eq!((r.code, r.err.as_str()), (0, ""), "{kind}: {}", r.out);
+        let text = std::fs::read_to_string(dir.0.join(&file)).unwrap();
+        assert!(text.starts_with("// ") && text.contains("timerace check FILE"), "{text}");
         let r = timerace(&dir, &["test", &file]);
         assert_eq!(r.code, 0, "{kind}: {}{}", r.out, r.err);
     }
@@ -58,6 +60,13 @@ fn kernels_name_their_fixes() {
     assert!(!has(of("v6.7"), "0281b919e175") && has(of("v6.8"), "0281b919e175"));
     assert!(has(of("v6.1.192"), "d4523831f07a") && !has(of("v6.9"), "d4523831f07a"));
     assert_eq!(timerace(&dir, &["kernels"]).code, 0);
+    let r = timerace(&dir, &["kernels", "diff", "v6.7", "v6.8"]);
+    assert!(r.code == 0 && r.out.starts_with("v6.7 -> v6.8\n+ "), "{}", r.out);
+    assert!(r.out.contains("0281b919e175"), "{}", r.out);
+    let v = timerace(&dir, &["kernels", "diff", "v6.8", "v6.7", "--format", "json"]).json();
+    assert!(v["removed"].as_array().unwrap().iter().any(|f| f["commit"] == "0281b919e175"));
+    assert!(v["added"].as_array().unwrap().is_empty());
+    assert_eq!(timerace(&dir, &["kernels", "diff", "v6.7", "v6.99"]).code, 2);
 }
 
 #[test]

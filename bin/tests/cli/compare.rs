@@ -1,0 +1,90 @@
+//! `compare`: kernels and settings side by side.
+
+use crate::support::{Dir, library, timerace};
+
+fn race(name: &str) -> String {
+    library().join("races").join(format!("{name}.ron")).display().to_string()
+}
+
+#[test]
+fn two_kernels_part_where_the_fix_is() {
+    let dir = Dir::new("compare-kernels");
+    let file = race("r07-cancel-free-uaf");
+    let r = timerace(&dir, &["compare", "v6.7..v6.8", &file]);
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    for part in [
+        "                v6.7                        v6.8\n",
+        "verdict         use-after-free              no bug\n",
+        "(complete)",
+        "First difference, schedule ",
+        "kfree(t)",
+        "// use-after-free",
+        "Rules changed:\n",
+        "0281b919e175",
+    ] {
+        assert!(r.out.contains(part), "`{part}`:\n{}", r.out);
+    }
+    assert!(r.out.is_ascii());
+    // The same bytes with more threads, and with the fix alone in the place of the release.
+    let more = timerace(&dir, &["compare", "v6.7..v6.8", &file, "-j", "3"]);
+    assert_eq!(more.out, r.out);
+    let args = ["compare", "v6.7..v6.7+0281b919e175", &file, "--format", "json"];
+    let v = timerace(&dir, &args).json();
+    let rules = v["rules"].as_array().unwrap();
+    assert_eq!((rules.len(), &rules[0]["commit"]), (1, &"0281b919e175".into()));
+    let sides = v["sides"].as_array().unwrap();
+    assert!(sides[0]["failing"].as_u64() > Some(0) && sides[1]["failing"] == 0, "{v}");
+    let rows = v["first_difference"]["rows"].as_array().unwrap();
+    // What is freed at once on one side is handed to RCU on the other.
+    assert!(
+        rows.iter().any(|r| r["a"]["text"] == "kfree(t)" && r["b"]["text"] != "kfree(t)"),
+        "{v}"
+    );
+}
+
+#[test]
+fn the_same_kernel_twice_has_no_difference() {
+    let dir = Dir::new("compare-same");
+    let r = timerace(&dir, &["compare", "v6.7..v6.7", &race("r07-cancel-free-uaf")]);
+    assert!(r.out.contains("the failing schedule is the same on both"), "{}", r.out);
+    assert!(!r.out.contains("Rules changed") && !r.out.contains("larger than"), "{}", r.out);
+}
+
+#[test]
+fn settings_differ_by_more_than_the_noise_or_not() {
+    let dir = Dir::new("compare-settings");
+    let file = library().join("periodic-under-net-rx.ron").display().to_string();
+    let figures = |versus: &str, seeds: &str| {
+        let args = ["compare", &file, "--versus", versus, "--seeds", seeds, "--format", "json"];
+        let r = timerace(&dir, &args);
+        assert_eq!(r.code, 0, "{}", r.err);
+        let v = r.json();
+        (v["sides"][1]["name"].clone(), v["latency"][1].clone())
+    };
+    let (name, p99) = figures("rx=20us..44us", "1..5");
+    assert_eq!(name, "rx=20us..44us");
+    assert_eq!((&p99["name"], &p99["larger_than_noise"]), (&"p99".into(), &true.into()), "{p99}");
+    assert!(p99["b_ns"].as_u64() > p99["a_ns"].as_u64());
+    // Another spelling of the same is the same.
+    let (_, p99) = figures("rx=5000ns..30us", "1..5");
+    assert_eq!((&p99["p_per_10000"], &p99["larger_than_noise"]), (&10_000.into(), &false.into()));
+    let (_, p99) = figures("rx=20us..44us", "1..1");
+    assert!(p99["larger_than_noise"].is_null(), "one seed says nothing: {p99}");
+}
+
+#[test]
+fn wrong_usage() {
+    let dir = Dir::new("compare-usage");
+    let file = race("r07-cancel-free-uaf");
+    for (args, part) in [
+        (&["compare", file.as_str()][..], "there is nothing to compare"),
+        (&["compare", "v6.7", file.as_str()], "no pair of kernels"),
+        (&["compare", "v6.7..v6.99", file.as_str()], "v6.99"),
+        (&["compare", "v6.7..v6.8", "none.ron"], "there is no such file"),
+        (&["compare", "v6.7..v6.8", file.as_str(), "--seeds", "1..99"], "at most 60 seeds"),
+        (&["compare", file.as_str(), "--versus", "x=1"], "no parameter `x` to set"),
+    ] {
+        let r = timerace(&dir, args);
+        assert!(r.code == 2 && r.err.contains(part), "{args:?}: {}{}", r.out, r.err);
+    }
+}
