@@ -1,5 +1,6 @@
 //! Why callbacks were late, in words: the worst expiry explained, and what all of them together waited for.
 
+use crate::latency::Histogram;
 use crate::num::us;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -37,8 +38,8 @@ pub fn words(cause: Cause, machine: &Machine) -> String {
 /// The causes of many expiries.
 #[derive(Clone, Debug, Default)]
 pub struct Causes {
-    /// Nanoseconds by cause.
-    total: BTreeMap<Cause, u64>,
+    /// What each took of the lateness of the expiries that it delayed.
+    parts: BTreeMap<Cause, Histogram>,
     worst: Option<Worst>,
     expiries: u64,
 }
@@ -57,7 +58,7 @@ impl Causes {
     pub fn record(&mut self, e: &Expiry, parts: &[(Cause, u64)]) {
         self.expiries += 1;
         for (cause, ns) in parts {
-            *self.total.entry(*cause).or_default() += ns;
+            self.parts.entry(*cause).or_default().record(*ns);
         }
         if self.worst.as_ref().is_none_or(|w| e.late_ns() > w.expiry.late_ns()) {
             let number = self.expiries;
@@ -72,12 +73,17 @@ impl Causes {
 
     /// Nanoseconds by cause in words, the greatest first.
     pub fn totals(&self, machine: &Machine) -> Vec<(String, u64)> {
-        let mut by_words: BTreeMap<String, u64> = BTreeMap::new();
-        for (cause, ns) in &self.total {
-            *by_words.entry(words(*cause, machine)).or_default() += ns;
+        self.by_words(machine).into_iter().map(|(w, h)| (w, h.sum_ns())).collect()
+    }
+
+    /// What each cause, in words, took of the lateness of the expiries that it delayed; the greatest sum first.
+    pub fn by_words(&self, machine: &Machine) -> Vec<(String, Histogram)> {
+        let mut by_words: BTreeMap<String, Histogram> = BTreeMap::new();
+        for (cause, h) in &self.parts {
+            by_words.entry(words(*cause, machine)).or_default().merge(h);
         }
-        let mut all: Vec<(String, u64)> = by_words.into_iter().collect();
-        all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let mut all: Vec<(String, Histogram)> = by_words.into_iter().collect();
+        all.sort_by(|a, b| b.1.sum_ns().cmp(&a.1.sum_ns()).then_with(|| a.0.cmp(&b.0)));
         all
     }
 

@@ -3,6 +3,7 @@
 use crate::estimate::{Pct, sample_value};
 use crate::facts::Facts;
 use crate::latency::Summary;
+use crate::latency_table::Tables;
 use crate::order::missing;
 use crate::origin::Origin;
 use crate::passing::passing_json;
@@ -131,6 +132,8 @@ pub struct RunResult {
     pub latency: BTreeMap<String, Summary>,
     /// What all lateness together was spent on: nanoseconds by cause.
     pub causes: Vec<(String, u64)>,
+    /// Percentiles per timer, CPU and cause.
+    pub tables: Tables,
     /// SHA-256 of the full step record, in hexadecimal digits.
     pub digest: String,
     /// The user ended the run before its own end.
@@ -203,6 +206,7 @@ pub fn run(r: &RunResult) -> Value {
         r.latency.iter().map(|(timer, s)| (timer.clone(), summary(s))).collect();
     let causes: Map<String, Value> =
         r.causes.iter().map(|(cause, ns)| (cause.clone(), json!(ns))).collect();
+    let (cpus, by_cause) = r.tables.json();
     let mut out = json!({
         "schema": SCHEMA,
         "scenario": r.scenario,
@@ -215,6 +219,8 @@ pub fn run(r: &RunResult) -> Value {
         "findings": findings(&r.findings),
         "expectations": expectations(&r.expectations),
         "latency": latency,
+        "latency_by_cpu": cpus,
+        "latency_by_cause": by_cause,
         "causes_ns": causes,
         "digest": r.digest,
     });

@@ -12,18 +12,20 @@ use timerace_core::result::Expiry;
 
 /// Buckets per octave, as a power of two.
 const FINE: u32 = 10;
-/// Buckets of powers of two in microseconds: [0, 1), [1, 2), [2, 4) and so on to the greatest of `u64` nanoseconds.
-const OCTAVES: usize = 56;
 /// Widest bar of the histogram in the terminal, in characters.
 const BAR: u64 = 40;
 /// Lines of `hist.txt`; what is later is counted in `over:`.
 const INDEX_LINES: usize = 256;
 
 /// A histogram of times in nanoseconds.
+///
+/// It holds the buckets that have samples, in order: small for a timer with few of them, and never more than the range
+/// of times has buckets, however many samples there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Histogram {
-    counts: Vec<u64>,
-    octaves: [u64; OCTAVES],
+    counts: Vec<(u32, u64)>,
+    /// By power of two of microseconds, up to the greatest sample.
+    octaves: Vec<u64>,
     count: u64,
     sum: u128,
     min: u64,
@@ -49,8 +51,8 @@ pub struct Summary {
 
 impl Default for Histogram {
     fn default() -> Histogram {
-        let octaves = [0; OCTAVES];
-        Histogram { counts: Vec::new(), octaves, count: 0, sum: 0, min: u64::MAX, max: 0 }
+        let (counts, octaves) = (Vec::new(), Vec::new());
+        Histogram { counts, octaves, count: 0, sum: 0, min: u64::MAX, max: 0 }
     }
 }
 
@@ -67,16 +69,24 @@ fn bounds(bucket: usize) -> (u64, u64) {
     (low, low + ((1u64 << octave) - 1))
 }
 
+/// Counts samples of a bucket.
+fn add(counts: &mut Vec<(u32, u64)>, bucket: u32, n: u64) {
+    match counts.binary_search_by_key(&bucket, |c| c.0) {
+        Ok(at) => counts[at].1 += n,
+        Err(at) => counts.insert(at, (bucket, n)),
+    }
+}
+
 impl Histogram {
     /// Counts a sample.
     pub fn record(&mut self, ns: u64) {
-        let i = bucket(ns);
-        if self.counts.len() <= i {
-            self.counts.resize(i + 1, 0);
-        }
-        self.counts[i] += 1;
+        add(&mut self.counts, bucket(ns) as u32, 1);
         let us = ns / 1000;
-        self.octaves[if us == 0 { 0 } else { 64 - us.leading_zeros() as usize }] += 1;
+        let octave = 64 - us.leading_zeros() as usize;
+        if self.octaves.len() <= octave {
+            self.octaves.resize(octave + 1, 0);
+        }
+        self.octaves[octave] += 1;
         self.count += 1;
         self.sum += u128::from(ns);
         self.min = self.min.min(ns);
@@ -85,12 +95,10 @@ impl Histogram {
 
     /// Adds the samples of another histogram.
     pub fn merge(&mut self, other: &Histogram) {
-        if self.counts.len() < other.counts.len() {
-            self.counts.resize(other.counts.len(), 0);
+        for (i, n) in &other.counts {
+            add(&mut self.counts, *i, *n);
         }
-        for (c, o) in self.counts.iter_mut().zip(&other.counts) {
-            *c += o;
-        }
+        self.octaves.resize(self.octaves.len().max(other.octaves.len()), 0);
         for (c, o) in self.octaves.iter_mut().zip(&other.octaves) {
             *c += o;
         }
@@ -113,6 +121,11 @@ impl Histogram {
     /// The greatest sample in nanoseconds; 0 if there is none.
     pub fn max_ns(&self) -> u64 {
         self.max
+    }
+
+    /// The sum of the samples in nanoseconds, as far as 64 bits go.
+    pub fn sum_ns(&self) -> u64 {
+        u64::try_from(self.sum).unwrap_or(u64::MAX)
     }
 
     /// The mean in nanoseconds, rounded down; 0 without samples.
@@ -150,9 +163,8 @@ impl Histogram {
 
     /// The buckets that are not empty, in order: least value, greatest value, samples.
     pub fn buckets(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
-        let counted = self.counts.iter().enumerate().filter(|(_, n)| **n > 0);
-        counted.map(|(i, n)| {
-            let (low, high) = bounds(i);
+        self.counts.iter().map(|(i, n)| {
+            let (low, high) = bounds(*i as usize);
             (low, high, *n)
         })
     }
@@ -289,6 +301,11 @@ impl Latencies {
     /// The expiries of each timer, by its index into the run's table of names.
     pub fn timers(&self) -> impl Iterator<Item = (u32, &Histogram)> {
         self.timers.iter().map(|(t, h)| (*t, h))
+    }
+
+    /// The expiries of each CPU.
+    pub fn cpus(&self) -> impl Iterator<Item = (CpuId, &Histogram)> {
+        self.cpus.iter().map(|(c, p)| (*c, &p.all))
     }
 
     /// The summaries by name, for results; a timer without a name is called by its number.

@@ -25,9 +25,11 @@ use timerace_kernel::world::Stop;
 use timerace_reports::causes::Causes;
 use timerace_reports::estimate::{Rate, span};
 use timerace_reports::ftrace::FtraceText;
+use timerace_reports::hdr_log::hdr_log;
 use timerace_reports::json::{self, ExpectationResult, FindingLine, RunResult};
 use timerace_reports::latency::{Histogram, Latencies};
 use timerace_reports::latency_svg::{LatencyPlot, Limit, Series, latency_svg};
+use timerace_reports::latency_table::Tables;
 use timerace_reports::num::{grouped, seconds, us};
 use timerace_reports::origin;
 use timerace_reports::out_dir::OutDir;
@@ -72,6 +74,8 @@ pub struct Timed {
     causes: Vec<(String, u64)>,
     /// The expiry that was the latest.
     latest: Option<Expiry>,
+    /// Percentiles per timer, CPU and cause.
+    tables: Tables,
 }
 
 /// Where a run writes to as it goes.
@@ -177,6 +181,7 @@ fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
     let limits = judge.latency_limits().into_iter();
     let limits = limits.map(|l| Limit { of: l.of, share: l.share, ns: l.ns }).collect();
     let names = model.timer_names();
+    let tables = Tables::new(&watch.latencies, &names, &watch.causes, &machine);
     let found = machine.with_mem(|m| m.findings(machine.names()));
     let findings = distinct(&found, &s.kernel_name());
     let judged =
@@ -196,6 +201,7 @@ fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
         worst: watch.causes.worst(&machine),
         causes: watch.causes.totals(&machine),
         latest: watch.causes.latest().copied(),
+        tables,
     })
 }
 
@@ -309,7 +315,7 @@ pub fn run(common: &Common, s: &Session, seed: u64, trace: bool) -> Result<u8, F
         Format::Json => output::print(&json::text(&json::run(&result))),
         Format::Rtla => output::print(&t.latencies.hist_txt()),
         Format::Timehist => {}
-        Format::Human | Format::Short => output::print(&human(s, seed, &t)),
+        Format::Human | Format::Short => output::print(&human(common, s, seed, &t)),
     }
     Ok(t.exit_code)
 }
@@ -327,12 +333,13 @@ fn result(s: &Session, seed: u64, t: &Timed) -> RunResult {
         expectations: t.expectations.clone(),
         latency: t.latencies.summaries(&t.names),
         causes: t.causes.clone(),
+        tables: t.tables.clone(),
         digest: t.run.digest.iter().map(|b| format!("{b:02x}")).collect(),
         partial: t.run.ended == TimedEnd::Stopped,
     }
 }
 
-fn human(s: &Session, seed: u64, t: &Timed) -> String {
+fn human(common: &Common, s: &Session, seed: u64, t: &Timed) -> String {
     let mut out = format!(
         "{}  {}  seed {seed}  {} expiries in {} s\n\n",
         s.scenario.name.node,
@@ -346,6 +353,9 @@ fn human(s: &Session, seed: u64, t: &Timed) -> String {
     if !t.worst.is_empty() {
         out.push('\n');
         out.push_str(&t.worst);
+    }
+    if common.verbose {
+        out.push_str(&t.tables.text());
     }
     for f in &t.findings {
         let _ = writeln!(out, "\nBUG   {}  (step {})", f.message, f.step);
@@ -382,6 +392,8 @@ fn words(s: &Session, seed: u64) -> Vec<String> {
 pub fn files(common: &Common, s: &Session, seed: u64, t: &Timed) -> Result<Vec<File>, Fail> {
     let mut files = saved::files(common, s, json::run(&result(s, seed, t)), words(s, seed));
     files.push(("hist.txt".to_string(), t.latencies.hist_txt().into_bytes()));
+    let log = hdr_log(&t.latencies, t.run.virtual_ns).map_err(|e| cannot(&e))?;
+    files.push(("latency.hlog".to_string(), log));
     if s.costs_file.is_some() {
         files.push((COSTS.to_string(), costs::text(&s.costs).into_bytes()));
     }

@@ -1,8 +1,14 @@
 //! Costs from recordings.
 
 use crate::support::{Dir, library, timerace};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 use std::fmt::Write as _;
 use std::path::Path;
+use timerace_core::step::CostClass;
+use timerace_core::timed::Dist;
+use timerace_scenarios::calibrate::ks;
+use timerace_scenarios::costs;
 
 const HEADER: &str = "delay_ns,armed_ns,expected_ns,actual_ns,lateness_ns,arm_cpu,cb_cpu";
 
@@ -17,7 +23,7 @@ fn costs_are_fitted_and_can_be_used() {
     let r = timerace(&dir, &["calibrate", &file, "--name", "lab1", "-o", "lab1"]);
     assert_eq!(r.code, 0, "{}{}", r.out, r.err);
     for needle in
-        ["3000 expiries, one timer at a time", "irq_entry", "kept: ", "(KS; limit 0.050) ok"]
+        ["3000 expiries, one timer at a time", "irq_entry", "kept: ", "1500 samples in 1500 rounds"]
     {
         assert!(r.out.contains(needle), "`{needle}` is missing:\n{}", r.out);
     }
@@ -31,6 +37,95 @@ fn costs_are_fitted_and_can_be_used() {
     assert_eq!(again.json()["calibrated"], true);
     let read = |d: &str| std::fs::read(dir.0.join(d).join("costs.ron")).unwrap();
     assert_eq!(read("lab1"), read("lab2"));
+}
+
+/// One timer, again and again, on a CPU that is idle in between; its callback does nothing.
+const ROUND_TRIP: &str = r#"Scenario(schema: 1, name: "round-trip", machine: (cpus: 1),
+    maps: { "timers": ARRAY(max_entries: 1) },
+    progs: {
+        "init": (type: SYSCALL, body: [
+            bpf_timer_init("timers[0]", CLOCK_MONOTONIC),
+            bpf_timer_set_callback("timers[0]", "cb"),
+        ]),
+        "arm": (type: SYSCALL, body: [ bpf_timer_start("timers[0]", "60us..140us") ]),
+        "cb": (type: TIMER_CB, body: []),
+    },
+    tasks: {
+        "user": (cpu: 0, body: [
+            prog_run("init"),
+            repeat(3000, [ prog_run("arm"), sleep("200us") ]),
+        ]),
+    },
+    stop: idle,
+)"#;
+
+const COSTS: &str = r#"(
+    schema: 1,
+    name: "made-up",
+    costs: {
+        "irq_entry": Gamma(shift: 900, shape: 2.1, scale: 310.0),
+        "idle_exit": LogNormal(shift: 200, mu: 6.5, sigma: 0.5),
+        "irq_exit": Uniform(100, 400),
+        "softirq_entry": Gamma(shift: 0, shape: 3.0, scale: 150.0),
+        "softirq_exit": Const(77),
+        "call": Empirical([200, 210, 250, 300, 1500, 1600]),
+        "hrtimer": Uniform(300, 900),
+    },
+)"#;
+
+/// The distance between the draws of two distributions.
+fn apart(a: &Dist, b: &Dist) -> f64 {
+    let draws = |d: &Dist, seed| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut all: Vec<u64> = (0..20_000).map(|_| d.draw(&mut rng)).collect();
+        all.sort_unstable();
+        all
+    };
+    ks(&draws(a, 1), &draws(b, 2))
+}
+
+#[test]
+fn a_trace_of_ours_gives_its_costs_back() {
+    let dir = Dir::new("round-trip");
+    let scenario = dir.file("r.ron", ROUND_TRIP.as_bytes()).display().to_string();
+    let made_up = dir.file("c.ron", COSTS.as_bytes());
+    let costs_arg = made_up.display().to_string();
+    let args = ["run", &scenario, "--kernel", "v6.18", "--costs", &costs_arg];
+    let args: Vec<&str> = args.into_iter().chain(["--trace", "ftrace", "-o", "run"]).collect();
+    let r = timerace(&dir, &args);
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    let r = timerace(&dir, &["calibrate", "run/trace.txt", "--kernel", "v6.18", "-o", "fit"]);
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    let (was, is) =
+        (costs::read(&made_up).unwrap(), costs::read(&dir.0.join("fit/costs.ron")).unwrap());
+    for class in [
+        CostClass::IdleExit,
+        CostClass::IrqEntry,
+        CostClass::IrqExit,
+        CostClass::SoftirqEntry,
+        CostClass::SoftirqExit,
+        CostClass::Call,
+        CostClass::Hrtimer,
+    ] {
+        let (a, b) = (was.get(class), is.get(class));
+        if matches!(a, Dist::Const(_)) {
+            assert_eq!(a, b, "{}", class.name());
+            continue;
+        }
+        let far = apart(a, b);
+        assert!(far <= 0.05, "{}: {far}: {a:?} {b:?}", class.name());
+        assert!((b.mean() / a.mean() - 1.0).abs() < 0.03, "{}: {a:?} {b:?}", class.name());
+    }
+    // What the trace does not tell is kept, and said to be.
+    assert_eq!(
+        is.get(CostClass::Wakeup),
+        timerace_core::timed::Costs::default().get(CostClass::Wakeup)
+    );
+    assert!(r.out.contains("not in the recordings, kept: memory, atomic, lock"), "{}", r.out);
+    assert!(!r.out.contains("idle_exit is part"), "{}", r.out);
+    for family in ["uniform", "shifted gamma", "log-normal", "constant", "empirical"] {
+        assert!(r.out.contains(family), "{family}: {}", r.out);
+    }
 }
 
 #[test]
@@ -49,8 +144,8 @@ fn what_is_wrong_with_a_recording_is_pointed_at_and_nothing_is_written() {
         let _ = writeln!(
             trace,
             " a-1 [001] d..1. {i}.000000: hrtimer_start: hrtimer=0x5 function=bpf_timer_cb expires={i}010000000 softexpires={i}010000000 mode=REL|SOFT\n <idle>-0 [001] ..s1. {i}.0100{}: hrtimer_expire_entry: hrtimer=0x5 function=bpf_timer_cb now={i}0100{}000",
-            40 + i,
-            39 + i
+            40 + i * 7 % 39,
+            39 + i * 7 % 39
         );
     }
     let cases = [
@@ -108,7 +203,7 @@ fn what_is_wrong_with_a_recording_is_pointed_at_and_nothing_is_written() {
             trace.replace("9/9", "9/12"),
             "over.txt:3:38: 3 of 12 events were overwritten",
         ),
-        ("now.txt", trace.replace("now=7010046000", "now=70100460000000000000000"), "now.txt:17:"),
+        ("now.txt", trace.replace("now=7010049000", "now=70100490000000000000000"), "now.txt:17:"),
         (
             "clock.txt",
             trace.replace(" 7.000000:", " 99999999999999.000000:"),

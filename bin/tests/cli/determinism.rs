@@ -20,6 +20,7 @@ fn a_timed_run_gives_the_same_folder_every_time_and_at_any_j() {
         [
             "hist.txt",
             "latency.csv",
+            "latency.hlog",
             "latency.svg",
             "report.html",
             "result.json",

@@ -1,8 +1,10 @@
 //! Latency: statistics, the terminal's histogram, rtla's shape, CSV and the picture.
 
 use crate::golden;
+use std::collections::BTreeMap;
 use timerace_core::result::Expiry;
 use timerace_core::{CpuId, Nanos};
+use timerace_reports::hdr_log::hdr_log;
 use timerace_reports::latency::{Histogram, Latencies};
 use timerace_reports::latency_csv::{HEADER, LatencyCsv, TimerName};
 use timerace_reports::latency_svg::{LatencyPlot, Limit, Series, latency_svg};
@@ -120,6 +122,64 @@ fn texts_of_a_run() {
     let mut halves = Latencies::default();
     halves.merge(&l);
     assert_eq!(halves, l);
+}
+
+#[test]
+fn the_log_of_hdrhistogram_is_read_back_and_merges() {
+    use hdrhistogram::serialization::Deserializer;
+    use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+    let runs: Vec<Latencies> = (1..3u64)
+        .map(|seed| {
+            let mut l = Latencies::default();
+            for (i, late) in delays(seed, 3_000, 30).into_iter().enumerate() {
+                l.record(&expiry(0, i as u16 % 2, late, true));
+            }
+            l
+        })
+        .collect();
+    let mut merged = Latencies::default();
+    let mut theirs: BTreeMap<Option<String>, hdrhistogram::Histogram<u64>> = BTreeMap::new();
+    for l in &runs {
+        merged.merge(l);
+        let log = hdr_log(l, 1_500_000_000).unwrap();
+        assert_eq!(log, hdr_log(l, 1_500_000_000).unwrap());
+        assert!(String::from_utf8_lossy(&log).starts_with("#timerace: lateness"));
+        for entry in IntervalLogIterator::new(&log) {
+            let LogEntry::Interval(i) = entry.unwrap() else { continue };
+            assert_eq!(i.duration().as_millis(), 1_500);
+            let bytes = base64_of(i.encoded_histogram());
+            let h = Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
+            let tag = i.tag().map(|t| t.as_str().to_string());
+            let all = theirs.entry(tag).or_insert(hdrhistogram::Histogram::new(3).unwrap());
+            all.add(h).unwrap();
+        }
+    }
+    let tags: Vec<Option<&str>> = theirs.keys().map(Option::as_deref).collect();
+    assert_eq!(tags, [None, Some("CPU-000"), Some("CPU-001")]);
+    let (ours, all) = (merged.overall(), &theirs[&None]);
+    assert_eq!(all.len(), ours.count());
+    for (share, ns) in [(0.5, ours.percentile_ns(50, 100)), (0.99, ours.percentile_ns(99, 100))] {
+        let is = all.value_at_quantile(share) as f64;
+        assert!((is / ns as f64 - 1.0).abs() < 0.003, "{share}: {is}, not {ns}");
+    }
+    assert!((all.max() as f64 / ours.max_ns() as f64 - 1.0).abs() < 0.002);
+}
+
+/// The bytes of a text in base64.
+fn base64_of(text: &str) -> Vec<u8> {
+    let digit = |b: u8| match b {
+        b'A'..=b'Z' => u32::from(b - b'A'),
+        b'a'..=b'z' => u32::from(b - b'a') + 26,
+        b'0'..=b'9' => u32::from(b - b'0') + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let plain: Vec<u8> = text.bytes().filter(|b| *b != b'=').collect();
+    let four = |c: &[u8]| {
+        let bits = c.iter().fold(0, |n, b| n << 6 | digit(*b)) << (6 * (4 - c.len()));
+        bits.to_be_bytes()[1..c.len()].to_vec()
+    };
+    plain.chunks(4).flat_map(four).collect()
 }
 
 #[test]

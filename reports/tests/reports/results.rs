@@ -9,6 +9,7 @@ use timerace_reports::json::{
     self, ExpectationResult, ExploreResult, FindingLine, RunResult, TestCase,
 };
 use timerace_reports::latency::Summary;
+use timerace_reports::latency_table::Tables;
 use timerace_reports::out_dir::write_dir;
 use timerace_reports::table::{Case, CaseState, table};
 
@@ -122,6 +123,11 @@ fn results_for_scripts() {
         expectations: expectations(),
         latency: [("timers[0]".to_string(), summary)].into(),
         causes: vec![("idle exit".to_string(), 700)],
+        tables: Tables {
+            timers: vec![("timers[0]".to_string(), summary)],
+            cpus: vec![("CPU0".to_string(), summary)],
+            causes: vec![("idle exit".to_string(), Summary { count: 2, ..summary })],
+        },
         digest: "00ff".to_string(),
     });
     let mut e = exploration();

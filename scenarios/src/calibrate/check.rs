@@ -1,8 +1,13 @@
 //! Simulates the rounds of a recording.
 
+use super::ftrace::Event;
+use super::measure::{self, Measure};
 use crate::{load, lower};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use timerace_core::result::Expiry;
+use timerace_core::step::CostClass;
+use timerace_core::timed::trace::{TraceEvent, Tracer};
 use timerace_core::timed::{Cause, Costs, TimedOptions, Watch, run_timed};
 use timerace_kernel::{KernelVersion, World, boot};
 
@@ -62,18 +67,22 @@ impl Rounds {
     /// The expiries of a round, in the order of the callbacks.
     pub fn run(&self, costs: &Costs, seed: u64) -> Vec<Expiry> {
         let (machine, model) = boot(&self.world, true).expect("a round boots");
-        let options = TimedOptions {
-            seed,
-            costs: costs.clone(),
-            until: None,
-            expiries: None,
-            max_steps: MAX_STEPS,
-            goes_on: true,
-        };
         let mut seen = Collect::default();
-        run_timed(&machine, &model, &options, &mut seen);
+        run_timed(&machine, &model, &options(costs, seed), &mut seen);
         assert_eq!(seen.0.len(), self.timers, "every timer of a round expires");
         seen.0
+    }
+
+    /// What a trace of a round tells.
+    pub fn measured(&self, costs: &Costs, seed: u64) -> BTreeMap<CostClass, Vec<Measure>> {
+        let (machine, model) = boot(&self.world, true).expect("a round boots");
+        let mut said = Vec::new();
+        let mut tracer = Tracer::new(&machine, |e| said.push(e.clone()));
+        run_timed(&machine, &model, &options(costs, seed), &mut tracer);
+        tracer.finish();
+        let events: Vec<(usize, Event<'_>)> =
+            said.iter().enumerate().map(|(i, e)| (i + 1, Event::from(e))).collect();
+        measure::read("round", &events).expect("the model's events are right").measured
     }
 
     /// How late callbacks are, sorted.
@@ -85,6 +94,17 @@ impl Rounds {
         }
         late.sort_unstable();
         late
+    }
+}
+
+fn options(costs: &Costs, seed: u64) -> TimedOptions {
+    TimedOptions {
+        seed,
+        costs: costs.clone(),
+        until: None,
+        expiries: None,
+        max_steps: MAX_STEPS,
+        goes_on: true,
     }
 }
 
@@ -107,4 +127,11 @@ fn scenario(timers: usize, same_expiry: bool) -> String {
     );
     text.push_str("stop: idle)\n");
     text
+}
+
+impl<'e> From<&'e TraceEvent> for Event<'e> {
+    fn from(e: &'e TraceEvent) -> Event<'e> {
+        let cpu = u32::from(e.cpu.0);
+        Event { line: &e.args, cpu, ns: e.at.0, name: e.name, args: &e.args }
+    }
 }

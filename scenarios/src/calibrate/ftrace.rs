@@ -1,66 +1,24 @@
-//! The text of ftrace (`/sys/kernel/tracing/trace`) and of `trace-cmd report`, as far as it is about bpf timers.
+//! The text of ftrace (`/sys/kernel/tracing/trace`) and of `trace-cmd report`.
 //!
 //! A line is `TASK-PID [CPU] FLAGS SECONDS: EVENT: NAME=VALUE ..`; trace-cmd may leave the flags out. The clock must be
-//! `mono`, for expiries are times of it. `hrtimer_start` and `hrtimer_expire_entry` with the function `bpf_timer_cb` are
-//! used, and `now` of the second, which is when the pass began.
+//! `mono`, for expiries are times of it. What the events say about costs: [`super::measure`].
 
-use super::{Recording, Sample, Wrong, number};
-use std::collections::BTreeMap;
-use timerace_core::timed::costs::LONGEST_NS;
+use super::{Recording, Wrong, measure, number};
 
 pub(super) fn read(name: &str, text: &str) -> Result<Recording, Wrong> {
-    let mut started: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    let mut samples = Vec::new();
-    let (mut unknown, mut early, mut events) = (0, 0, 0u64);
+    let mut events = Vec::new();
     for (i, line) in text.lines().enumerate() {
         let at = |(col, what)| (i + 1, col, what);
         lost(line).map_err(at)?;
         if line.starts_with('#') || line.trim().is_empty() || line.starts_with("cpus=") {
             continue;
         }
-        let event = Event::of(line).map_err(at)?;
-        events += 1;
-        if event.field("function") != Some("bpf_timer_cb") {
-            continue;
-        }
-        let timer = event.must("hrtimer").map_err(at)?;
-        match event.name {
-            "hrtimer_start" => {
-                let expires = event.number("expires").map_err(at)?;
-                started.insert(timer, (event.ns, expires));
-            }
-            "hrtimer_expire_entry" => {
-                let pass = event.number("now").map_err(at)?;
-                match started.remove(timer) {
-                    None => unknown += 1,
-                    // Another clock than CLOCK_MONOTONIC, or a step of it.
-                    Some((_, e)) if pass < e || event.ns.saturating_sub(e) > LONGEST_NS => {
-                        early += 1
-                    }
-                    Some((armed, expected)) => {
-                        // Times of events may be rounded down to microseconds, that of the pass is not.
-                        let actual = event.ns.max(pass);
-                        samples.push(Sample { armed, expected, actual, pass: Some(pass) });
-                    }
-                }
-            }
-            _ => {}
-        }
+        events.push((i + 1, Event::of(line).map_err(at)?));
     }
-    if events == 0 {
+    if events.is_empty() {
         return Err((text.lines().count(), 1, "the trace has no events".to_string()));
     }
-    samples.sort_by_key(|s| s.armed);
-    let mut recording = Recording::new(name, "ftrace text", samples);
-    let mut left_out = |n, why| {
-        if n > 0 {
-            recording.left_out.push((n, why));
-        }
-    };
-    left_out(unknown, "expiries have no hrtimer_start in the trace");
-    left_out(early, "expiries are not times of CLOCK_MONOTONIC");
-    left_out(started.len() as u64, "timers were started and did not expire");
-    Ok(recording)
+    measure::read(name, &events)
 }
 
 /// A trace that has lost events says so: in the line where it happened, or in its header.
@@ -88,12 +46,14 @@ fn lost(line: &str) -> Result<(), (usize, String)> {
     Ok(())
 }
 
-/// A line of a trace.
-struct Event<'t> {
-    line: &'t str,
-    ns: u64,
-    name: &'t str,
-    args: &'t str,
+/// A line of a trace. Columns of messages are those of `line`.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Event<'t> {
+    pub line: &'t str,
+    pub cpu: u32,
+    pub ns: u64,
+    pub name: &'t str,
+    pub args: &'t str,
 }
 
 impl<'t> Event<'t> {
@@ -103,9 +63,9 @@ impl<'t> Event<'t> {
         let cpu = line.match_indices('[').find_map(|(i, _)| {
             let (number, rest) = line[i + 1..].split_once(']')?;
             let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-            (digits && rest.starts_with(' ')).then_some(rest)
+            (digits && rest.starts_with(' ')).then_some((number.parse().ok()?, rest))
         });
-        let rest = cpu.ok_or_else(no_event)?;
+        let (cpu, rest) = cpu.ok_or_else(no_event)?;
         let time = |t: &&str| {
             t.ends_with(':') && t.starts_with(|c: char| c.is_ascii_digit()) && t.contains('.')
         };
@@ -115,19 +75,19 @@ impl<'t> Event<'t> {
             .map_err(|what| (line[..start].chars().count() + 1, what))?;
         let after = line[start + stamp.len()..].trim_start();
         let (name, args) = after.split_once(':').ok_or_else(no_event)?;
-        Ok(Event { line, ns, name, args })
+        Ok(Event { line, cpu, ns, name, args })
     }
 
-    fn field(&self, name: &str) -> Option<&'t str> {
+    pub fn field(&self, name: &str) -> Option<&'t str> {
         self.args.split_whitespace().find_map(|f| f.strip_prefix(name)?.strip_prefix('='))
     }
 
-    fn must(&self, name: &str) -> Result<&'t str, (usize, String)> {
+    pub fn must(&self, name: &str) -> Result<&'t str, (usize, String)> {
         let col = self.line[..offset(self.line, self.args)].chars().count() + 1;
         self.field(name).ok_or_else(|| (col, format!("{} has no `{name}=`", self.name)))
     }
 
-    fn number(&self, name: &str) -> Result<u64, (usize, String)> {
+    pub fn number(&self, name: &str) -> Result<u64, (usize, String)> {
         let text = self.must(name)?;
         let col = self.line[..offset(self.line, text)].chars().count() + 1;
         number(text, name).map_err(|what| (col, what))

@@ -1,35 +1,55 @@
 //! Fits the costs of timed runs to what a real machine did.
 //!
 //! [`read`] takes a file of latency samples (CSV) or the text of ftrace or trace-cmd, and gives a [`Recording`]: rounds of
-//! timers that were pending together. [`calibrate`] fits the costs to every second sample and judges them by the others:
-//! the same rounds are simulated with the fitted costs, and the distance of Kolmogorov and Smirnov between simulated and
-//! recorded lateness must be small.
+//! timers that were pending together. [`calibrate`] fits the costs to one half of the rounds ([`Recording::for_fitting`])
+//! and judges them by the others: the same rounds are simulated with the fitted costs, and the distance of Kolmogorov and
+//! Smirnov between simulated and recorded lateness must be small.
 //!
-//! What a recording tells:
+//! What latency samples tell:
 //!
 //! - `irq_entry`: from the expiry to the beginning of the softirq's pass. It has all that delays the interrupt: its way to
 //!   the CPU (on virtual machines most of it), the exit of the idle state, sections with interrupts off, other softirqs.
 //!   These cannot be told apart from the outside, so `idle_exit` becomes 0.
-//! - `softirq_entry`: from there to the first callback. A trace says when the pass began. Samples say it where a pass ended
-//!   before some timer of its round was due: the pass began between the expiries of the last timer in it and of the next.
+//! - `softirq_entry`: from there to the first callback, where a pass ended before some timer of its round was due: the pass
+//!   began between the expiries of the last timer in it and of the next.
 //! - `call`: from one callback of a pass to the next.
 //! - `hrtimer`: from one start of a program to the next.
 //!
-//! From each, what the model needs in between (measured by simulating with these costs at 0) is subtracted.
+//! What a trace tells, each where it has the events:
+//!
+//! - `idle_exit`: from the expiry to the `cpu_idle` that leaves the idle state.
+//! - `irq_entry`: from the expiry, the exit of the idle state or the end of the interrupt before to `local_timer_entry`, or
+//!   to `softirq_raise`. Without `cpu_idle` it has the exit of the idle state too.
+//! - `irq_exit`: from `softirq_raise` to `softirq_entry`, if nothing is in between.
+//! - `softirq_entry`: from there to `hrtimer_expire_entry`. In a trace without softirqs these three are up to the `now` of
+//!   `hrtimer_expire_entry`, and from there.
+//! - `call`: from there to `hrtimer_expire_exit`; what the callback does is part of it.
+//! - `softirq_exit`: from `softirq_exit` to the `cpu_idle` that follows.
+//! - `hrtimer`: from `hrtimer_start` to the return of `bpf_timer_start` (a kretprobe).
+//!
+//! From each, what the model needs in between (measured by simulating with these costs at 0) is subtracted. Which
+//! distribution is taken: [`families`].
 
 mod check;
+pub mod families;
 mod fit;
 mod ftrace;
+mod measure;
+mod parts;
 mod report;
 mod samples;
 
 pub use check::ks;
 pub use fit::{Calibration, Checked, Fitted, calibrate};
 
+use std::collections::BTreeMap;
 use std::fmt;
+use timerace_core::step::CostClass;
 
 /// Fewer samples than this are not fitted.
 pub const LEAST_SAMPLES: usize = 20;
+/// So many single timers in a row are in the same half.
+pub const BLOCK: usize = 10;
 
 /// A timer's way from its start to its callback; all times in nanoseconds of one clock.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -62,6 +82,8 @@ pub struct Recording {
     pub rounds: Vec<Vec<Sample>>,
     /// All timers of a round have the same expiry.
     pub same_expiry: bool,
+    /// What a trace tells: by cost, when it was measured and the length, in nanoseconds.
+    pub measured: BTreeMap<CostClass, Vec<(u64, u64)>>,
     /// What could not be used, in words; each with a count.
     pub left_out: Vec<(u64, &'static str)>,
 }
@@ -84,7 +106,29 @@ impl Recording {
         }
         let same = |r: &Vec<Sample>| r.iter().all(|s| s.expected == r[0].expected);
         let same_expiry = rounds.iter().all(same);
-        Recording { name: name.to_string(), kind, rounds, same_expiry, left_out: Vec::new() }
+        let measured = BTreeMap::new();
+        Recording {
+            name: name.to_string(),
+            kind,
+            rounds,
+            same_expiry,
+            measured,
+            left_out: Vec::new(),
+        }
+    }
+
+    /// Whether a round is used for fitting; the others are for the check. Timers that are pending together share their
+    /// delays, so rounds of several alternate as a whole. Single timers share the machine's moods: blocks of
+    /// [`BLOCK`] alternate.
+    pub fn for_fitting(&self, round: usize) -> bool {
+        let block = if self.timers() > 1 { 1 } else { BLOCK };
+        (round / block).is_multiple_of(2)
+    }
+
+    /// The round that was going on at a time.
+    fn round_at(&self, ns: u64) -> usize {
+        let began = |r: &Vec<Sample>| r.first().is_some_and(|s| s.armed <= ns);
+        self.rounds.partition_point(began).saturating_sub(1)
     }
 
     /// How many samples there are.

@@ -1,6 +1,6 @@
 //! What came of a calibration, for people and for scripts.
 
-use super::{Calibration, Recording};
+use super::{Calibration, Recording, families};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use timerace_core::step::CostClass;
@@ -34,27 +34,37 @@ impl Calibration {
         );
         for f in &self.fitted {
             let q = |of: usize| us(f.quantile(of));
-            let fit =
-                if f.measured.first() == f.measured.last() { "constant" } else { "empirical" };
+            let fit = families::name(&f.fit.dist);
+            let far = f.fit.distance;
             let (name, n) = (f.class.name(), f.measured.len());
             let _ = writeln!(
                 out,
-                "  {name:<16}{n:>8}{:>10}{:>10}{:>11}  {fit}",
+                "  {name:<16}{n:>8}{:>10}{:>10}{:>11}  {fit} ({far:.3})",
                 q(500),
                 q(990),
                 q(1000)
             );
         }
-        let _ =
-            writeln!(out, "  idle_exit is part of irq_entry: recordings do not tell them apart");
+        if self.idle_is_part() {
+            out.push_str(
+                "  idle_exit is part of irq_entry: the recordings do not tell them apart\n",
+            );
+        }
         let _ = writeln!(out, "  not in the recordings, kept: {}", self.kept().join(", "));
         for c in &self.checks {
             let word = if c.ok() { "ok" } else { "NOT GOOD" };
             let _ = writeln!(
                 out,
-                "check: {}: simulated against recorded lateness, {} samples, largest distance {:.3} (KS; limit {:.3}) {word}",
-                c.file, c.samples, c.ks, c.limit
+                "check: {}: simulated against recorded lateness, {} samples in {} rounds, largest distance {:.3} (KS; limit {:.3}) {word}",
+                c.file, c.samples, c.independent, c.ks, c.limit
             );
+            if c.halves > c.limit.min(0.05) {
+                let _ = writeln!(
+                    out,
+                    "note: {}: the two halves of the recording are {:.3} apart themselves",
+                    c.file, c.halves
+                );
+            }
         }
         for r in recordings {
             for (n, why) in &r.left_out {
@@ -72,6 +82,7 @@ impl Calibration {
             .map(|f| {
                 json!({
                     "cost": f.class.name(), "samples": f.measured.len(),
+                    "fit": families::name(&f.fit.dist), "fit_ks_ppm": ppm(f.fit.distance),
                     "p50_ns": f.quantile(500), "p99_ns": f.quantile(990), "max_ns": f.quantile(1000),
                 })
             })
@@ -82,7 +93,8 @@ impl Calibration {
             .map(|c| {
                 json!({
                     "file": c.file, "samples": c.samples, "ok": c.ok(),
-                    "ks_ppm": ppm(c.ks), "limit_ppm": ppm(c.limit),
+                    "ks_ppm": ppm(c.ks), "limit_ppm": ppm(c.limit), "halves_ks_ppm": ppm(c.halves),
+                    "rounds": c.independent,
                 })
             })
             .collect();
@@ -115,5 +127,5 @@ fn ppm(x: f64) -> u64 {
 }
 
 fn us(ns: u64) -> String {
-    format!("{}.{}us", ns / 1000, ns % 1000 / 100)
+    format!("{}.{:02}us", ns / 1000, ns % 1000 / 10)
 }
