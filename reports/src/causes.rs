@@ -44,6 +44,35 @@ pub struct Causes {
     expiries: u64,
 }
 
+/// How long contexts spun, by the function that waited: cancel, delete and close that wait for a callback, locks.
+/// Interrupts that come in between are part of the wait.
+#[derive(Clone, Debug, Default)]
+pub struct Waits {
+    by_function: BTreeMap<FrameName, Histogram>,
+    /// Who spins: where, and since when.
+    spinning: BTreeMap<CtxId, (FrameName, u64)>,
+}
+
+impl Waits {
+    /// From `at` on a CPU does this, and `ctx` has it ([`timerace_core::timed::Watch::doing`]).
+    pub fn doing(&mut self, at: u64, ctx: Option<CtxId>, cause: Cause) {
+        if let Cause::Spin(x, f) = cause {
+            self.spinning.entry(x).or_insert((f, at));
+        } else if let Some((f, since)) = ctx.and_then(|x| self.spinning.remove(&x)) {
+            self.by_function.entry(f).or_default().record(at.saturating_sub(since));
+        }
+    }
+
+    /// The waits by function, in words, the longest sum first.
+    pub fn by_words(&self, machine: &Machine) -> Vec<(String, Histogram)> {
+        let named = |f: &FrameName| words(Cause::Spin(CtxId(0), *f), machine);
+        let mut all: Vec<(String, Histogram)> =
+            self.by_function.iter().map(|(f, h)| (named(f), h.clone())).collect();
+        all.sort_by(|a, b| b.1.sum_ns().cmp(&a.1.sum_ns()).then_with(|| a.0.cmp(&b.0)));
+        all
+    }
+}
+
 /// The expiry that was the latest.
 #[derive(Clone, Debug)]
 struct Worst {

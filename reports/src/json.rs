@@ -206,7 +206,7 @@ pub fn run(r: &RunResult) -> Value {
         r.latency.iter().map(|(timer, s)| (timer.clone(), summary(s))).collect();
     let causes: Map<String, Value> =
         r.causes.iter().map(|(cause, ns)| (cause.clone(), json!(ns))).collect();
-    let (cpus, by_cause) = r.tables.json();
+    let [cpus, by_cause, waits] = r.tables.json();
     let mut out = json!({
         "schema": SCHEMA,
         "scenario": r.scenario,
@@ -221,6 +221,7 @@ pub fn run(r: &RunResult) -> Value {
         "latency": latency,
         "latency_by_cpu": cpus,
         "latency_by_cause": by_cause,
+        "waits": waits,
         "causes_ns": causes,
         "digest": r.digest,
     });

@@ -1,6 +1,6 @@
-//! Percentiles of lateness as tables: per timer, per CPU and per cause.
+//! Percentiles of lateness as tables: per timer, per CPU and per cause; and of waits.
 
-use crate::causes::Causes;
+use crate::causes::{Causes, Waits};
 use crate::latency::{Histogram, Latencies, Summary};
 use crate::num::{grouped, us};
 use serde_json::{Map, Value};
@@ -19,6 +19,8 @@ pub struct Tables {
     pub cpus: Vec<(String, Summary)>,
     /// Per cause: what it took of the lateness of those expiries that it delayed; the greatest sum first.
     pub causes: Vec<(String, Summary)>,
+    /// Per function in which contexts spun: how long.
+    pub waits: Vec<(String, Summary)>,
 }
 
 impl Tables {
@@ -26,24 +28,29 @@ impl Tables {
     pub fn new(
         latencies: &Latencies,
         names: &[String],
-        causes: &Causes,
+        (causes, waits): (&Causes, &Waits),
         machine: &Machine,
     ) -> Tables {
         let name = |t: u32| names.get(t as usize).cloned().unwrap_or_else(|| format!("timer {t}"));
+        let summed = |all: Vec<(String, Histogram)>| {
+            all.into_iter().map(|(words, h)| (words, h.summary())).collect()
+        };
         Tables {
             timers: latencies.timers().map(|(t, h)| (name(t), h.summary())).collect(),
             cpus: latencies.cpus().map(|(c, h)| (c.to_string(), h.summary())).collect(),
-            causes: causes
-                .by_words(machine)
-                .into_iter()
-                .map(|(w, h)| (w, Histogram::summary(&h)))
-                .collect(),
+            causes: summed(causes.by_words(machine)),
+            waits: summed(waits.by_words(machine)),
         }
     }
 
     /// As text, in microseconds.
     pub fn text(&self) -> String {
-        let groups = [("timer", &self.timers), ("CPU", &self.cpus), ("cause", &self.causes)];
+        let groups = [
+            ("timer", &self.timers),
+            ("CPU", &self.cpus),
+            ("cause", &self.causes),
+            ("wait", &self.waits),
+        ];
         let all = groups.iter().flat_map(|g| g.1.iter().take(SHOWN));
         let width = all.map(|r| r.0.chars().count()).max().unwrap_or(0).max(12);
         let mut out = String::new();
@@ -72,13 +79,13 @@ impl Tables {
         out
     }
 
-    /// Per CPU and per cause, for scripts.
-    pub fn json(&self) -> (Value, Value) {
+    /// Per CPU, per cause and per wait, for scripts.
+    pub fn json(&self) -> [Value; 3] {
         let of = |rows: &[(String, Summary)]| -> Value {
             let all: Map<String, Value> =
                 rows.iter().map(|(n, s)| (n.clone(), crate::json::summary(s))).collect();
             Value::Object(all)
         };
-        (of(&self.cpus), of(&self.causes))
+        [of(&self.cpus), of(&self.causes), of(&self.waits)]
     }
 }

@@ -13,15 +13,24 @@
 //! )
 //! ```
 //!
-//! Times are nanoseconds. A class that is not named costs what the generic file says.
+//! Times are nanoseconds. A class that is not named costs what the generic file says. Some files are built in
+//! ([`BUILT_IN`]); each says where its numbers are from.
 
 use crate::load::{self, ReadError};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use timerace_core::step::CostClass;
 use timerace_core::timed::{Costs, Dist};
+
+/// The files that are built in, by name.
+pub const BUILT_IN: [(&str, &str); 3] = [
+    ("generic", include_str!("../costs/generic.ron")),
+    ("virt-6.18-idle", include_str!("../costs/virt-6.18-idle.ron")),
+    ("virt-6.18-loaded", include_str!("../costs/virt-6.18-loaded.ron")),
+];
 
 /// The version of the format that is read and written.
 const SCHEMA: u32 = 1;
@@ -104,12 +113,17 @@ impl fmt::Display for CostsError {
     }
 }
 
-/// Reads a file of costs.
+/// Reads a file of costs; where there is none of this name, the built-in costs that are called so.
 ///
 /// # Errors
 ///
 /// A file that is missing, is no text, or says something that is not a cost.
 pub fn read(path: &Path) -> Result<Costs, CostsError> {
+    let name = path.to_string_lossy();
+    let built_in = BUILT_IN.iter().find(|(n, _)| *n == name);
+    if let Some((name, text)) = built_in.filter(|_| !path.exists()) {
+        return parse(text, &format!("<built-in {name}>"));
+    }
     let text = load::read_file(path).map_err(CostsError::Read)?;
     parse(&text, &path.display().to_string())
 }
@@ -159,6 +173,52 @@ pub fn parse(text: &str, path: &str) -> Result<Costs, CostsError> {
     Ok(costs)
 }
 
+/// The first digits of the SHA-256 of a text, to know a file again.
+pub fn digest(text: &str) -> String {
+    let whole = Sha256::digest(text.as_bytes());
+    whole.iter().take(6).map(|b| format!("{b:02x}")).collect()
+}
+
+/// What `timerace explain costs` says.
+pub fn about() -> String {
+    let mut out = String::from(
+        "costs: what steps and hardware delays take in timed runs\n\n\
+         `timerace run --costs FILE` takes them from a file, or from one that is built in:\n",
+    );
+    for (name, text) in BUILT_IN {
+        let lines = text.lines().take_while(|l| l.starts_with("//"));
+        let story: Vec<&str> = lines.map(|l| l.trim_start_matches('/').trim()).collect();
+        let _ = writeln!(out, "  {name:<18} {}", story.join("\n                     "));
+    }
+    out.push_str(
+        "\n`timerace calibrate RECORDING -o DIR` fits a file to latency samples or to a trace of a machine.\n\n\
+         A class that a file does not name costs what `generic` says. The classes, with its means:\n",
+    );
+    let generic = Costs::default();
+    for c in CostClass::ALL.into_iter().filter(|c| *c != CostClass::Free) {
+        let mean = generic.get(c).mean().round();
+        let _ = writeln!(out, "  {:<14} {mean:>9} ns  {}", c.name(), c.meaning());
+    }
+    out.push_str(
+        "\nDistributions, in nanoseconds:\n\
+         \x20 Const(n)                               always the same\n\
+         \x20 Uniform(lo, hi)                        evenly, both ends included\n\
+         \x20 Gamma(shift: n, shape: x, scale: x)    shift plus a gamma distribution\n\
+         \x20 LogNormal(shift: n, mu: x, sigma: x)   shift plus the exponential of a normal one\n\
+         \x20 Empirical([n, ..])                     even quantiles, straight lines between them\n\
+         \n`slice_ns`: after so long another task of the CPU gets its turn. `calibrated: true`: fitted, and good.\n",
+    );
+    out
+}
+
+/// The file of these costs, every class named. `from`: lines that say where the numbers are from.
+pub fn text_with(costs: &Costs, from: &[String]) -> String {
+    let plain = |c: char| if c.is_control() { '?' } else { c };
+    let line = |line: &String| format!("// {}\n", line.chars().map(plain).collect::<String>());
+    let head: String = from.iter().map(line).collect();
+    head + &text(costs)
+}
+
 /// The file of these costs, every class named.
 pub fn text(costs: &Costs) -> String {
     let all = CostClass::ALL.iter().map(|c| (c.name().to_string(), Text::from(costs.get(*c))));
@@ -199,6 +259,20 @@ mod tests {
     fn the_generic_file_is_the_default() {
         let file = include_str!("../costs/generic.ron");
         assert_eq!(parse(file, "generic.ron").expect("it is right"), Costs::default());
+    }
+
+    #[test]
+    fn built_in_files_are_right_and_say_where_they_are_from() {
+        for (name, text) in BUILT_IN {
+            let costs = parse(text, name).expect("it is right");
+            assert_eq!(costs.name, name);
+            assert_eq!(costs.calibrated, name != "generic", "{name}");
+            assert!(text.starts_with("// "), "{name} says nothing about its source");
+            assert!(about().contains(&format!("\n  {name} ")), "{name}");
+        }
+        for c in CostClass::ALL.into_iter().filter(|c| *c != CostClass::Free) {
+            assert!(about().contains(&format!("\n  {} ", c.name())), "{}", c.name());
+        }
     }
 
     #[test]

@@ -103,6 +103,30 @@ impl CostClass {
             CostClass::Handover => "handover",
         }
     }
+
+    /// What it is the cost of, in a phrase.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            CostClass::Free => "bookkeeping that no instruction stands for",
+            CostClass::Memory => "a load or store",
+            CostClass::Atomic => "a locked read-modify-write, or a full barrier",
+            CostClass::Lock => "taking or releasing a lock that is free",
+            CostClass::Mask => "masking or unmasking interrupts, softirqs or preemption",
+            CostClass::Hrtimer => "hrtimer_start or hrtimer_cancel: the queue and the clock event",
+            CostClass::IrqEntry => "a hard interrupt, from when it is due to its handler",
+            CostClass::IrqExit => "from the end of a handler to what comes after the interrupt",
+            CostClass::SoftirqEntry => "from the begin of a softirq to its first work",
+            CostClass::SoftirqExit => "the exit of a softirq",
+            CostClass::Syscall => "the entry of a system call",
+            CostClass::Call => "the call of a BPF program or callback, its own steps not counted",
+            CostClass::Alloc => "an allocation or free",
+            CostClass::Map => "a look-up or change of a map's table",
+            CostClass::Wakeup => "from the wake-up of a kworker or task to its run",
+            CostClass::GracePeriod => "a grace period of RCU",
+            CostClass::IdleExit => "what an interrupt takes longer when its CPU was idle",
+            CostClass::Handover => "from a write until another CPU that spins on it sees it",
+        }
+    }
 }
 
 /// The source line of a step, as people will read it: the kernel's own expression.

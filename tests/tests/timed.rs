@@ -26,13 +26,16 @@ fn watched(world: &World, seed: u64, goes_on: bool, watch: &mut impl Watch) -> T
 
 /// The scenarios of the library that a kernel can run.
 fn worlds() -> Vec<(&'static str, World)> {
-    let kernel = KernelVersion::parse("v6.8").expect("the table has v6.8");
+    let kernels = ["v6.8", "v7.1", "v5.15", "v6.18"]
+        .map(|v| KernelVersion::parse(v).expect("the table has it"));
     let world = |entry: &timerace_scenarios::library::Entry| {
         let scenario = load::parse(entry.source, &[]).expect("the library is right");
         // Some scenarios are about kernels that have or lack something, and some are for searches only.
-        let world = lower::lower(&scenario, &entry.open().text, kernel).ok()?;
-        boot(&world, true).ok()?;
-        Some((entry.path, world))
+        kernels.iter().find_map(|kernel| {
+            let world = lower::lower(&scenario, &entry.open().text, *kernel).ok()?;
+            boot(&world, true).ok()?;
+            Some((entry.path, world))
+        })
     };
     LIBRARY.iter().filter_map(world).collect()
 }

@@ -8,7 +8,7 @@ use timerace_core::timed::Costs;
 use timerace_reports::json;
 use timerace_reports::out_dir::write_dir;
 use timerace_scenarios::calibrate::{Recording, calibrate as fit, read};
-use timerace_scenarios::costs;
+use timerace_scenarios::costs::{self, digest};
 
 /// Reads the recordings, fits costs to them, and says how good the fit is. Nothing is written unless all could be read.
 pub fn calibrate(
@@ -30,17 +30,21 @@ pub fn calibrate(
         )));
     }
     let mut recordings: Vec<Recording> = Vec::new();
+    let mut from = vec![format!("Fitted by timerace calibrate, simulating kernel {version}, to")];
     for file in files {
         let text = super::conform::read(file)?;
         let name = file.display().to_string();
+        let short = file.file_name().map_or(name.clone(), |n| n.to_string_lossy().into_owned());
+        from.push(format!("{short} (digest {}).", digest(&text)));
         recordings.push(read(&name, &text).map_err(|e| Fail::usage(e.to_string()))?);
     }
     let calibration = fit(&recordings, version, &base, name);
+    let text = costs::text_with(&calibration.costs, &from);
     let result = calibration.json(&recordings);
     if let Some(dir) = &common.out {
         let files = vec![
             ("result.json".to_string(), json::text(&result).into_bytes()),
-            ("costs.ron".to_string(), costs::text(&calibration.costs).into_bytes()),
+            ("costs.ron".to_string(), text.clone().into_bytes()),
         ];
         write_dir(dir, &files).map_err(|e| Fail::usage(format!("error: {e}")))?;
     }
@@ -49,7 +53,10 @@ pub fn calibrate(
         _ => output::print(&calibration.text(&recordings)),
     }
     match &common.out {
-        Some(dir) => output::note(common, &format!("wrote {}", dir.join("costs.ron").display())),
+        Some(dir) => {
+            let file = dir.join("costs.ron");
+            output::note(common, &format!("wrote {} (digest {})", file.display(), digest(&text)));
+        }
         None => output::note(common, "nothing was written; -o DIR writes costs.ron"),
     }
     Ok(if calibration.costs.calibrated { code::OK } else { code::FAILED })

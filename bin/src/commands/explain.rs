@@ -8,8 +8,8 @@ use timerace_core::detect::{CLASSES, Class};
 use timerace_kernel::versions::{FIXES, Fix, releases};
 use timerace_kernel::{KernelVersion, versions::FixInfo};
 use timerace_scenarios::diag::{CODES, explain as explain_code};
-use timerace_scenarios::library;
 use timerace_scenarios::topics;
+use timerace_scenarios::{costs, library};
 
 /// Prints help on one topic, or the list of topics.
 pub fn explain(_: &Common, topic: Option<&str>) -> Result<u8, Fail> {
@@ -31,6 +31,9 @@ pub fn explain(_: &Common, topic: Option<&str>) -> Result<u8, Fail> {
 fn about(topic: &str) -> Option<String> {
     if let Some(info) = explain_code(topic) {
         return Some(info.text());
+    }
+    if topic == "costs" {
+        return Some(costs::about());
     }
     if let Some(class) = Class::from_name(&topic.to_ascii_uppercase().replace('-', "_")) {
         let details = Some(class.details()).filter(|d| !d.is_empty());

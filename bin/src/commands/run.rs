@@ -11,7 +11,6 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::BufWriter;
-use timerace_core::Nanos;
 use timerace_core::dpor::{Observer, View};
 use timerace_core::exec::Exec;
 use timerace_core::machine::Model;
@@ -21,8 +20,9 @@ use timerace_core::result::{Expiry, Verdict};
 use timerace_core::schedule::Pick;
 use timerace_core::timed::trace::Tracer;
 use timerace_core::timed::{Cause, Holds, TimedEnd, TimedOptions, TimedRun, Watch, run_timed};
+use timerace_core::{CpuId, CtxId, Nanos};
 use timerace_kernel::world::Stop;
-use timerace_reports::causes::Causes;
+use timerace_reports::causes::{Causes, Waits};
 use timerace_reports::estimate::{Rate, span};
 use timerace_reports::ftrace::FtraceText;
 use timerace_reports::hdr_log::hdr_log;
@@ -91,6 +91,7 @@ struct Collect<'m> {
     causes: Causes,
     rows: Rows<'m>,
     holds: Holds,
+    waits: Waits,
 }
 
 impl Watch for Collect<'_> {
@@ -102,6 +103,10 @@ impl Watch for Collect<'_> {
         self.latencies.record(e);
         self.causes.record(e, causes);
         self.rows.expiry(e, causes);
+    }
+
+    fn doing(&mut self, _: CpuId, at: u64, ctx: Option<CtxId>, cause: Cause) {
+        self.waits.doing(at, ctx, cause);
     }
 
     fn before<M: Model>(&mut self, exec: &Exec<'_, M>, _: Pick) {
@@ -152,6 +157,7 @@ fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
         causes: Causes::default(),
         rows,
         holds: Holds::new(judge.locks()),
+        waits: Waits::default(),
     };
     machine.set_marking(judge.needs_marks());
     // Who looks at locks must see every step.
@@ -181,7 +187,8 @@ fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
     let limits = judge.latency_limits().into_iter();
     let limits = limits.map(|l| Limit { of: l.of, share: l.share, ns: l.ns }).collect();
     let names = model.timer_names();
-    let tables = Tables::new(&watch.latencies, &names, &watch.causes, &machine);
+    let reasons = (&watch.causes, &watch.waits);
+    let tables = Tables::new(&watch.latencies, &names, reasons, &machine);
     let found = machine.with_mem(|m| m.findings(machine.names()));
     let findings = distinct(&found, &s.kernel_name());
     let judged =

@@ -234,3 +234,59 @@ fn what_is_wrong_with_a_recording_is_pointed_at_and_nothing_is_written() {
     let r = timerace(&dir, &["calibrate", &traced, "-o", "out"]);
     assert_eq!(r.code, 0, "{}{}", r.out, r.err);
 }
+
+#[test]
+fn costs_that_are_built_in_have_a_name_and_are_explained() {
+    let dir = Dir::new("costs-built-in");
+    let about = timerace(&dir, &["explain", "costs"]);
+    assert_eq!(about.code, 0, "{}", about.err);
+    for needle in
+        ["virt-6.18-idle", "irq_entry", "Gamma(shift: n", "latency-6.18-host-idle-rel.csv.gz"]
+    {
+        assert!(about.out.contains(needle), "{needle}: {}", about.out);
+    }
+    let scenario = library().join("periodic-under-net-rx.ron").display().to_string();
+    let run = timerace(&dir, &["run", &scenario, "--costs", "virt-6.18-idle"]);
+    assert!(run.out.contains("Costs: virt-6.18-idle (calibrated)"), "{}{}", run.out, run.err);
+    let none = timerace(&dir, &["run", &scenario, "--costs", "virt-6.19"]);
+    assert_eq!(none.code, 2, "{}{}", none.out, none.err);
+}
+
+/// A cancel on CPU 1 waits for the callback that runs on CPU 0.
+const WAITS: &str = r#"Scenario(schema: 1, name: "waits", machine: (cpus: 2),
+    maps: { "timers": ARRAY(max_entries: 1) },
+    progs: {
+        "start": (type: SYSCALL, body: [
+            bpf_timer_init("timers[0]", CLOCK_MONOTONIC),
+            bpf_timer_set_callback("timers[0]", "cb"),
+            bpf_timer_start("timers[0]", "10us"),
+        ]),
+        "cb": (type: TIMER_CB, body: [ work("50us") ]),
+        "cancel": (type: SYSCALL, body: [ bpf_timer_cancel("timers[0]") ]),
+    },
+    tasks: {
+        "a": (cpu: 0, body: [ prog_run("start") ]),
+        "b": (cpu: 1, body: [ sleep("30us"), prog_run("cancel") ]),
+    },
+    stop: idle,
+)"#;
+
+#[test]
+fn waits_are_told_by_the_function_that_waits() {
+    let dir = Dir::new("waits");
+    let file = dir.file("waits.ron", WAITS.as_bytes()).display().to_string();
+    let run = |more: &[&str]| {
+        let args: Vec<&str> =
+            ["run", &file, "--kernel", "v6.12"].iter().chain(more).copied().collect();
+        timerace(&dir, &args)
+    };
+    let v = run(&["--format", "json"]).json();
+    let wait = &v["waits"]["spinning in bpf_timer_cancel"];
+    assert_eq!(wait["count"], 1, "{}", v["waits"]);
+    let ns = wait["max_ns"].as_u64().unwrap();
+    assert!((20_000..45_000).contains(&ns), "the callback had {ns} ns left");
+    let out = run(&["-v"]).out;
+    for needle in ["spinning in bpf_timer_cancel", "cause  ", "CPU0  ", "timers[0]  "] {
+        assert!(out.contains(needle), "{needle}: {out}");
+    }
+}

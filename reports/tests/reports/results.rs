@@ -127,6 +127,7 @@ fn results_for_scripts() {
             timers: vec![("timers[0]".to_string(), summary)],
             cpus: vec![("CPU0".to_string(), summary)],
             causes: vec![("idle exit".to_string(), Summary { count: 2, ..summary })],
+            waits: Vec::new(),
         },
         digest: "00ff".to_string(),
     });

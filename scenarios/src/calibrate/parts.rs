@@ -44,7 +44,7 @@ pub(super) fn needs(r: &Recording, kernel: KernelVersion, zero: &Costs) -> ByCla
     // With one expiry for all, one pass has all callbacks.
     let rounds = Rounds::new(r.timers(), true, kernel);
     let mut all = ByClass::new();
-    let mut add = |class, ns| all.entry(class).or_insert_with(Vec::new).push(ns);
+    let mut add = |class, ns| all.entry(class).or_default().push(ns);
     // The interrupt is not told from the softirq where no pass says when it began.
     let whole = !of_samples(r).contains_key(&CostClass::SoftirqEntry);
     for seed in 1..=PILOT_ROUNDS {
