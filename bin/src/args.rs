@@ -537,6 +537,9 @@ pub struct TestArgs {
     /// Exit codes of kselftest: 0 pass, 1 fail, 4 skip.
     #[arg(long)]
     pub ksft_exit: bool,
+    /// Write the `golden:` digests of the named scenarios anew, and show what is different; not in CI.
+    #[arg(long)]
+    pub bless: bool,
 }
 
 /// For whom failures are annotated.

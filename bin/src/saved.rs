@@ -21,6 +21,9 @@ pub const COVER: &str = "cover.txt";
 /// What steps cost, where it was not the generic costs.
 pub const COSTS: &str = "costs.ron";
 
+/// Largest file of a saved result that is read back, in bytes: rows of a long run are the largest.
+const FILE_MAX_BYTES: u64 = 1 << 30;
+
 /// A name and what is in the file.
 pub type File = (String, Vec<u8>);
 
@@ -144,6 +147,12 @@ impl Saved {
             let path = entry.map_err(|e| bad(&e))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_file() {
+                let size = path.metadata().map_err(|e| bad(&e))?.len();
+                if size > FILE_MAX_BYTES {
+                    return Err(bad(&format!(
+                        "{name} has {size} bytes, at most {FILE_MAX_BYTES} are read"
+                    )));
+                }
                 files.insert(name, std::fs::read(&path).map_err(|e| bad(&e))?);
             }
         }

@@ -1498,7 +1498,7 @@ _timerace() {
             return 0
             ;;
         timerace__subcmd__test)
-            opts="-k -o -j -q -v -h --kernel --with --without --max-schedules --set --max-cells --shard --ktap --junit --sarif --annotations --allow-inconclusive --ksft-exit --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
+            opts="-k -o -j -q -v -h --kernel --with --without --max-schedules --set --max-cells --shard --ktap --junit --sarif --annotations --allow-inconclusive --ksft-exit --bless --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

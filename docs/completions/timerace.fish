@@ -299,6 +299,7 @@ complete -c timerace -n "__fish_timerace_using_subcommand test" -l width -d 'Col
 complete -c timerace -n "__fish_timerace_using_subcommand test" -l ktap -d 'Print KTAP instead of the table'
 complete -c timerace -n "__fish_timerace_using_subcommand test" -l allow-inconclusive -d 'Exit with 0 although a bound was hit before all was decided'
 complete -c timerace -n "__fish_timerace_using_subcommand test" -l ksft-exit -d 'Exit codes of kselftest: 0 pass, 1 fail, 4 skip'
+complete -c timerace -n "__fish_timerace_using_subcommand test" -l bless -d 'Write the `golden:` digests of the named scenarios anew, and show what is different; not in CI'
 complete -c timerace -n "__fish_timerace_using_subcommand test" -l png -d 'A PNG beside every SVG file'
 complete -c timerace -n "__fish_timerace_using_subcommand test" -s q -l quiet -d 'No progress, no notes'
 complete -c timerace -n "__fish_timerace_using_subcommand test" -s v -l verbose -d 'More about what was read and chosen'

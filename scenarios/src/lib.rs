@@ -30,6 +30,7 @@ pub mod calibrate;
 pub mod config;
 pub mod costs;
 pub mod diag;
+pub mod golden;
 pub mod grid;
 pub mod judge;
 pub mod layout;

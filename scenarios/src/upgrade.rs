@@ -26,8 +26,8 @@ pub(crate) struct Upgrade {
 
 /// A piece of the text and what comes in its place.
 pub(crate) struct Edit {
-    span: Span,
-    text: String,
+    pub span: Span,
+    pub text: String,
 }
 
 /// Why a version is not read.
@@ -137,7 +137,7 @@ fn schema_of(source: &str) -> Result<(u32, Span, Node), Box<Diagnostic>> {
 }
 
 /// The text with its edits, which do not overlap.
-fn edited(text: &str, mut edits: Vec<Edit>) -> String {
+pub(crate) fn edited(text: &str, mut edits: Vec<Edit>) -> String {
     edits.sort_by_key(|edit| edit.span);
     let mut out = String::with_capacity(text.len());
     let mut at = 0;

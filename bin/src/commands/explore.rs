@@ -62,8 +62,12 @@ fn lock_order(found: &Searched) -> Option<String> {
 
 /// Where results go without `-o`.
 pub fn default_dir(common: &Common, s: &Session) -> PathBuf {
-    let kernel = s.kernel_name().replace(' ', "-");
-    settings::out(common).join(&s.scenario.name.node).join(kernel)
+    default_dir_of(common, &s.scenario.name, &s.kernel_name())
+}
+
+/// The same by the names of the scenario and the kernel.
+pub fn default_dir_of(common: &Common, scenario: &str, kernel: &str) -> PathBuf {
+    settings::out(common).join(scenario).join(kernel.replace(' ', "-"))
 }
 
 /// The command that searches again.

@@ -75,7 +75,7 @@ fn read(file: &Path) -> Result<Value, Fail> {
     let bad = |why: &dyn std::fmt::Display| {
         Fail::usage(format!("error: {}: no certificate: {why}", file.display()))
     };
-    let text = std::fs::read_to_string(file).map_err(|e| bad(&e))?;
+    let text = timerace_scenarios::load::read_file(file).map_err(|e| bad(&e))?;
     let v: Value = serde_json::from_str(&text).map_err(|e| bad(&e))?;
     if v["kind"] != "certificate" {
         return Err(bad(&"its `kind` is not `certificate`"));

@@ -471,3 +471,60 @@ fn folders_are_read_with_sense() {
     }
     assert_eq!(timerace(&dir, &["test", "s", "--ktap", "--format", "json"]).code, 2);
 }
+
+#[test]
+fn golden_digests_are_compared_and_blessed_on_request_only() {
+    let dir = Dir::new("suite-golden");
+    let race = library().join("races/r07-cancel-free-uaf.ron");
+    let text = std::fs::read_to_string(race).unwrap();
+    dir.file("r07.ron", text.as_bytes());
+    let now = || std::fs::read_to_string(dir.0.join("r07.ron")).unwrap();
+    let test = |more: &[&str]| {
+        timerace(&dir, &[&["test", "r07.ron", "--kernel", "v6.6,v6.7,v6.8"][..], more].concat())
+    };
+    // Nothing is written unasked, never in CI, and never to what is not named.
+    assert_eq!((test(&[]).code, now()), (0, text.clone()));
+    let r = timerace_with(&dir, &["test", "r07.ron", "--bless"], &[("CI", "true")]);
+    assert!(r.code == 2 && r.err.contains("not for CI"), "{}", r.err);
+    let r = timerace(&dir, &["test", ".", "--bless"]);
+    assert!(r.code == 2 && r.err.contains("is a folder"), "{}", r.err);
+    assert_eq!(now(), text);
+    // Blessed: two kernels show a race, the third has the fix.
+    let r = test(&["--bless"]);
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    assert!(
+        r.out.contains("+++ r07.ron on v6.7") && r.out.contains("\n+hrtimer_cancel"),
+        "{}",
+        r.out
+    );
+    let blessed = now();
+    let (before, after) = blessed.split_once(",\n    golden: {\n").unwrap();
+    assert!(text.starts_with(before), "the rest of the file stays");
+    assert!(
+        after.contains("\"v6.6\": \"") && after.contains("\"v6.7\": \"") && !after.contains("v6.8")
+    );
+    let r = test(&["--format", "json"]);
+    let golden = |case: usize| {
+        let v = r.json();
+        let all = v["cases"][case]["expectations"].as_array().unwrap().clone();
+        all.iter().find(|e| e["name"] == "golden").map(|e| e["ok"].as_bool().unwrap())
+    };
+    assert_eq!((r.code, golden(0), golden(1), golden(2)), (0, Some(true), Some(true), None));
+    // Another picture: a failure, with the way to accept it; the old text is that of the last `explore`.
+    assert_eq!(timerace(&dir, &["explore", "r07.ron", "--kernel", "v6.7"]).code, 0);
+    let renamed = blessed
+        .replace("\"cancel\"", "\"canceller\"")
+        .replace("bpf_map_delete_elem(", "bpf_map_delete_elem( ");
+    let stale = renamed.replacen("\"v6.7\": \"", "\"v6.7\": \"0", 1);
+    let cut = stale.find("\"v6.7\": \"0").unwrap() + "\"v6.7\": \"0".len() + 15;
+    let stale = format!("{}{}", &stale[..cut], &stale[cut + 1..]);
+    dir.file("r07.ron", stale.as_bytes());
+    let r = test(&[]);
+    assert_eq!(r.code, 1, "{}{}", r.out, r.err);
+    assert!(r.out.contains("golden: the interleaving is another one"), "{}", r.out);
+    assert!(r.out.contains("repeat: timerace test r07.ron --kernel v6.7 --bless"), "{}", r.out);
+    let r = test(&["--bless"]);
+    assert!(r.code == 0 && r.out.contains("the old interleaving is not at hand"), "{}", r.out);
+    assert_eq!(test(&[]).code, 0);
+    assert!(now().contains("// "), "comments stay");
+}

@@ -80,6 +80,8 @@ pub struct Scenario {
     pub stop: Sp<Stop>,
     /// What must hold.
     pub expect: Vec<Sp<Expectation>>,
+    /// Digests of the interleavings that it shows, by kernel.
+    pub golden: Vec<(Sp<String>, Sp<String>)>,
     /// The whole `Scenario( .. )`.
     pub span: Span,
 }

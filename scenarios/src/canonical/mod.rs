@@ -102,6 +102,7 @@ impl Out {
             limits,
             stop,
             expect,
+            golden: _,
             span: _,
         } = scenario;
         self.block("Scenario(", ")", |out| {

@@ -194,7 +194,7 @@ impl Reader {
         Some(section)
     }
 
-    fn entries<'n>(
+    pub(super) fn entries<'n>(
         &mut self,
         node: &'n Node,
         what: &str,
@@ -212,7 +212,7 @@ impl Reader {
         self.error(Diagnostic::error("E0109", key.span, message).label(format!("this is {found}")));
     }
 
-    fn twice(&mut self, name: &Sp<String>, first: Span, what: &str) {
+    pub(super) fn twice(&mut self, name: &Sp<String>, first: Span, what: &str) {
         let message = format!("`{}` stands twice in {what}", quote(name));
         self.error(
             Diagnostic::error("E0106", name.span, message)

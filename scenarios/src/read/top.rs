@@ -7,6 +7,7 @@ use super::fields::Fields;
 use super::setup::unknown_machine;
 use crate::ast::{Named, Scenario, Stop, Timing};
 use crate::diag::{Diagnostic, quote};
+use crate::golden::DIGITS;
 use crate::span::{Sp, Span};
 use crate::syntax::{Args, Kind, Node};
 use crate::upgrade;
@@ -14,6 +15,7 @@ use crate::upgrade;
 pub(super) const FIELDS: &[&str] = &[
     "schema", "name", "refs", "use", "kernel", "machine", "timing", "params", "types", "vars",
     "maps", "progs", "memcgs", "tasks", "cpus", "faults", "explore", "limits", "stop", "expect",
+    "golden",
 ];
 
 /// What a fragment may have: what has names, and events.
@@ -159,6 +161,7 @@ impl Reader {
         let expect = fields
             .get("expect")
             .map(|node| self.each(node, "`expect`", |reader, item| reader.expectation(item)));
+        let golden = fields.get("golden").map(|node| self.golden(node));
         Some(Scenario {
             schema,
             name: name.unwrap_or(Sp::new(String::new(), root.span)),
@@ -179,8 +182,36 @@ impl Reader {
             limits: limits.unwrap_or_default(),
             stop: stop.unwrap_or(Sp::new(Stop::Idle, root.span)),
             expect: expect.unwrap_or_default(),
+            golden: golden.unwrap_or_default(),
             span: root.span,
         })
+    }
+
+    /// Digests by kernel.
+    fn golden(&mut self, node: &Node) -> Vec<(Sp<String>, Sp<String>)> {
+        let form = "{ \"v6.7\": \"0123456789abcdef\" }";
+        let entries = self.entries(node, "`golden`", form).unwrap_or_default();
+        let mut all: Vec<(Sp<String>, Sp<String>)> = Vec::new();
+        for (key, value) in entries {
+            let kernel = self.text(key, "a kernel");
+            let digest = self.text(value, "a digest");
+            let (Some(kernel), Some(digest)) = (kernel, digest) else { continue };
+            let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+            if digest.len() != DIGITS || !digest.bytes().all(hex) {
+                let message = format!("`{}` is no digest", quote(&digest));
+                self.error(
+                    Diagnostic::error("E0115", digest.span, message)
+                        .label(format!("{DIGITS} hexadecimal digits are expected"))
+                        .help("`timerace test --bless` writes digests"),
+                );
+            } else if let Some((first, _)) = all.iter().find(|(k, _)| k.node == kernel.node) {
+                let first = first.span;
+                self.twice(&kernel, first, "`golden`");
+            } else {
+                all.push((kernel, digest));
+            }
+        }
+        all
     }
 
     /// What stands between the parentheses of `Scenario( .. )`.

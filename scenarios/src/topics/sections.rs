@@ -29,6 +29,7 @@ pub(super) const TOPICS: &[Topic] = topics! {
         "explore": "How a search goes: policy, preemptions, irqs, max_schedules. A number of preemptions here is the author's scope.",
         "limits": "Steps and expiries of one run. Reaching one is inconclusive, never a pass.",
         "stop": "When a timed run is over. A timer that re-arms itself for ever needs something else than idle.",
+        "golden": "Digests of the interleavings that it shows, by kernel: { \"v6.7\": \"0123456789abcdef\" }. `test` compares, `test --bless` writes them.",
         "expect": "What must hold. never(ANY_BUG) is implied unless an expectation names a bug; then all other bugs are refused.",
     }
     Machine {

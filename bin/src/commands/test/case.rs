@@ -1,6 +1,7 @@
 //! One case: a scenario on a kernel.
 
 use super::files::Cell;
+use super::golden::{self, Golden};
 use super::schedule;
 use crate::args::{Common, KernelArgs, SearchArgs, TestArgs};
 use crate::commands::explore;
@@ -15,7 +16,7 @@ use timerace_core::record::Record;
 use timerace_core::result::{Exploration, Verdict};
 use timerace_kernel::world::Stop;
 use timerace_reports::interleaving::{Detail, interleaving};
-use timerace_reports::json::{INTERRUPTED, TestCase};
+use timerace_reports::json::{ExpectationResult, INTERRUPTED, TestCase};
 use timerace_reports::num::grouped;
 use timerace_reports::race_text::race_text;
 use timerace_reports::suite::{Check, Failure, Reach, SuiteCase, flow};
@@ -32,6 +33,8 @@ pub struct Outcome {
     pub shown: Case,
     /// What its folder holds; empty where none was asked for.
     pub files: Vec<File>,
+    /// The interleaving of a search, and the digest that the scenario has for it.
+    pub golden: Option<Golden>,
 }
 
 /// Runs a case.
@@ -84,7 +87,7 @@ fn skipped(cell: &Cell, file: String, why: String) -> Outcome {
         details: Vec::new(),
         repeat: None,
     };
-    Outcome { suite, json: None, shown, files: Vec::new() }
+    Outcome { suite, json: None, shown, files: Vec::new(), golden: None }
 }
 
 fn explored(common: &Common, s: &mut Session, args: &TestArgs) -> Result<Outcome, Fail> {
@@ -115,6 +118,12 @@ fn explored(common: &Common, s: &mut Session, args: &TestArgs) -> Result<Outcome
     let mut outcome = outcome(s, &case, count, note, reach(&found), &failure);
     outcome.suite.bounds = bounds(s, e);
     outcome.json.iter_mut().for_each(|c| c.expectations = found.expectations());
+    let race = found.records.first().map(|(rec, i)| race_of(rec, Some(*i))).unwrap_or_default();
+    let (golden, line) = golden::of(s, race);
+    if let Some(check) = golden::check(s, &golden, line) {
+        outcome.add(check);
+    }
+    outcome.golden = Some(golden);
     if common.out.is_some() {
         found.explain(s)?;
         outcome.files = explore::files(common, s, &found, explore::words(s, &wanted));
@@ -174,15 +183,41 @@ fn timed(common: &Common, s: &Session) -> Result<Outcome, Fail> {
 /// A failure that a run shows.
 pub(super) fn shown(s: &Session, j: &Judged, rec: &Record, finding: Option<usize>) -> Failure {
     let found = finding.and_then(|i| rec.findings.get(i));
-    let race = race_text(&interleaving(rec, finding, Detail::Chosen), RACE_WIDTH);
     let why = j.detail.as_deref().unwrap_or("does not hold");
     Failure {
         kind: found.map_or_else(|| j.kind.name().to_string(), |f| f.class.name().to_string()),
         message: found.map_or_else(|| format!("{}: {why}", j.name), |f| f.title()),
         schedule: Some(rec.text.clone()),
-        race: Some(race),
+        race: Some(race_of(rec, finding)),
         repeat: s.origin().replay(&rec.text),
         flow: flow(rec, &s.origin()),
+    }
+}
+
+fn race_of(rec: &Record, finding: Option<usize>) -> String {
+    race_text(&interleaving(rec, finding, Detail::Chosen), RACE_WIDTH)
+}
+
+impl Outcome {
+    /// Adds a check of ours to those of the scenario.
+    fn add(&mut self, check: Check) {
+        if let Some(f) = &check.failure {
+            self.suite.state = CaseState::Failed;
+            self.shown.state = CaseState::Failed;
+            let at = format!("{}   ({}:{})", f.message, self.suite.file, check.line);
+            self.shown.details.push(at);
+            self.shown.repeat.get_or_insert_with(|| f.repeat.clone());
+            self.json.iter_mut().for_each(|c| c.exit_code = code::FAILED);
+        }
+        self.json.iter_mut().for_each(|c| {
+            c.expectations.push(ExpectationResult {
+                name: check.name.clone(),
+                ok: check.ok,
+                detail: check.detail.clone(),
+                schedule: None,
+            });
+        });
+        self.suite.checks.push(check);
     }
 }
 
@@ -271,5 +306,5 @@ pub(super) fn outcome(
         checks,
         millis: None,
     };
-    Outcome { suite, json: Some(json), shown, files: Vec::new() }
+    Outcome { suite, json: Some(json), shown, files: Vec::new(), golden: None }
 }

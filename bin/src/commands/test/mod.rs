@@ -2,6 +2,7 @@
 
 mod case;
 mod files;
+mod golden;
 mod reports;
 mod schedule;
 
@@ -37,6 +38,9 @@ pub fn test(common: &Common, args: &TestArgs) -> Result<u8, Fail> {
     if args.ktap && common.format == Format::Json {
         return Err(Fail::usage("error: --ktap and --format json both want standard output"));
     }
+    if args.bless {
+        golden::may_bless(args)?;
+    }
     let cells = files::cells(common, args)?;
     if cells.is_empty() {
         let message = match args.shard {
@@ -45,17 +49,25 @@ pub fn test(common: &Common, args: &TestArgs) -> Result<u8, Fail> {
         };
         return Err(Fail { code: code::NOTHING, message: message.to_string() });
     }
+    let mut outcomes = run(common, args, &cells)?;
+    if args.bless && !interrupt::asked() {
+        golden::bless(common, &cells, &outcomes)?;
+        outcomes = run(common, args, &cells)?;
+    }
+    let ran = Ran { outcomes, wanted: cells.len(), allowed: args.allow_inconclusive };
+    reports::write(common, args, &ran)?;
+    Ok(exit_code(args, &ran))
+}
+
+fn run(common: &Common, args: &TestArgs, cells: &[Cell]) -> Result<Vec<Outcome>, Fail> {
     let bar = Bar::new(common, "cases");
-    let outcomes = parallel::map(&cells, common.jobs, |cell: &Cell| {
+    let outcomes = parallel::map(cells, common.jobs, |cell: &Cell| {
         let outcome = (!interrupt::asked()).then(|| case::run(common, cell, args));
         bar.one_more();
         outcome
     });
     bar.finish();
-    let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect::<Result<_, _>>()?;
-    let ran = Ran { outcomes, wanted: cells.len(), allowed: args.allow_inconclusive };
-    reports::write(common, args, &ran)?;
-    Ok(exit_code(args, &ran))
+    outcomes.into_iter().flatten().collect()
 }
 
 fn exit_code(args: &TestArgs, ran: &Ran) -> u8 {
