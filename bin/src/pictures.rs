@@ -3,7 +3,7 @@
 use crate::args::Common;
 use crate::session::Session;
 use timerace_core::record::Record;
-use timerace_reports::graphs::{happens_before_dot, waits_for_dot};
+use timerace_reports::graphs::{happens_before_dot, waits_for_dot, waits_for_svg};
 use timerace_reports::interleaving::{Detail, interleaving};
 use timerace_reports::page::{Page, report_html};
 use timerace_reports::race_svg::race_svg;
@@ -34,6 +34,8 @@ pub fn files(
         texts.push(("splat.txt", splat(rec, i, &origin)));
         texts.extend(happens_before_dot(rec, i).map(|t| ("happens-before.dot", t)));
         texts.extend(waits_for_dot(rec, i).map(|t| ("waits-for.dot", t)));
+        let drawn = waits_for_svg(rec, i, &origin, theme.unwrap_or_default());
+        texts.extend(drawn.map(|t| ("waits-for.svg", t)));
     }
     texts.into_iter().map(|(name, text)| (name.to_string(), text.into_bytes())).collect()
 }

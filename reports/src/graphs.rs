@@ -2,12 +2,15 @@
 
 use crate::arrows::{Says, arrows, step_of};
 use crate::facts::Facts;
+use crate::graph_svg::{Edge, Graph, Node, graph_svg};
 use crate::interleaving::{Detail, interleaving};
 use crate::marks::edge_text;
+use crate::origin::Origin;
+use crate::theme::Theme;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use timerace_core::lockdep::LockGraph;
-use timerace_core::record::{LockStep, Record};
+use timerace_core::record::{LockStep, Record, Wait};
 use timerace_core::{CtxId, CtxKind};
 
 /// `happens-before.dot`: the steps that matter for a finding (by index), a cluster per CPU. Solid edges order steps in every
@@ -70,7 +73,7 @@ pub fn waits_for_dot(rec: &Record, finding: usize) -> Option<String> {
         let round = if facts.kind(*c) == CtxKind::Helper { ", shape=ellipse" } else { "" };
         let _ = writeln!(out, "    c{} [label={}{round}];", c.0, quoted(&facts.name_and_place(*c)));
     }
-    for w in &f.waits {
+    for w in distinct(&f.waits) {
         let bold = if circle.contains(&(w.waiter, w.holder)) { ", style=bold" } else { "" };
         let label = quoted(&format!("{}: {}", w.func, w.text));
         let tip = quoted(&edge_text(&facts, w));
@@ -116,6 +119,57 @@ pub fn lock_order_dot(graph: &LockGraph, circles: &[&[LockStep]]) -> Option<Stri
     }
     out.push_str("}\n");
     Some(out)
+}
+
+/// `waits-for.svg`: the same as a picture. `None`: it is no deadlock, or too large.
+pub fn waits_for_svg(
+    rec: &Record,
+    finding: usize,
+    origin: &Origin,
+    theme: Theme,
+) -> Option<String> {
+    let f = rec.findings.get(finding).filter(|f| !f.waits.is_empty())?;
+    let facts = Facts::new(rec);
+    let circle: BTreeSet<(CtxId, CtxId)> =
+        facts.circle(&f.waits, f.at.ctx).iter().map(|w| (w.waiter, w.holder)).collect();
+    let who: BTreeSet<CtxId> = f.waits.iter().flat_map(|w| [w.waiter, w.holder]).collect();
+    let who: Vec<CtxId> = who.into_iter().collect();
+    let node = |c: &CtxId| Node {
+        label: facts.name_and_place(*c),
+        round: facts.kind(*c) == CtxKind::Helper,
+    };
+    let at = |c: CtxId| who.iter().position(|w| *w == c);
+    let edge = |w: &Wait| {
+        let cpu = if w.through_cpu { " (its CPU is taken)" } else { "" };
+        Some(Edge {
+            from: at(w.waiter)?,
+            to: at(w.holder)?,
+            label: format!("{}: {}{cpu}", w.func, w.text),
+            bad: circle.contains(&(w.waiter, w.holder)),
+        })
+    };
+    let graph = Graph {
+        title: format!("BUG: {}", f.title()),
+        about: "Who waits for whom, and where; the circle is bold.".to_string(),
+        command: origin.replay(&rec.text),
+        nodes: who.iter().map(node).collect(),
+        edges: distinct(&f.waits).into_iter().filter_map(edge).collect(),
+    };
+    graph_svg(&graph, theme)
+}
+
+/// A context that waits for another one in one way is said once, however many things it waits for.
+fn distinct(waits: &[Wait]) -> Vec<&Wait> {
+    let mut out: Vec<&Wait> = Vec::new();
+    for w in waits {
+        let same = |o: &&&Wait| {
+            (o.waiter, o.holder, &o.func, &o.text) == (w.waiter, w.holder, &w.func, &w.text)
+        };
+        if !out.iter().any(|o| same(&o)) {
+            out.push(w);
+        }
+    }
+    out
 }
 
 fn quoted(text: &str) -> String {

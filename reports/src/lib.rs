@@ -17,6 +17,7 @@ pub mod estimate;
 mod facts;
 pub mod ftrace;
 pub mod github;
+pub mod graph_svg;
 pub mod graphs;
 mod gutter;
 pub mod hdr_log;

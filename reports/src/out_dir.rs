@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Files that results consist of: an earlier folder may hold these, and is ours then.
-const OURS: [&str; 31] = [
+const OURS: [&str; 33] = [
     "certificate.json",
     "costs.ron",
     "cover.txt",
@@ -43,6 +43,8 @@ const OURS: [&str; 31] = [
     "trace.pftrace",
     "trace.txt",
     "waits-for.dot",
+    "waits-for.png",
+    "waits-for.svg",
 ];
 
 /// Of a suite: its folder, those of the scenarios, those of the kernels.

@@ -2,8 +2,10 @@
 
 use crate::{build, golden, svg};
 use std::collections::BTreeSet;
-use timerace_reports::graphs::{happens_before_dot, waits_for_dot};
+use timerace_reports::graph_svg::{Edge, Graph, MOST_EDGES, Node, graph_svg};
+use timerace_reports::graphs::{happens_before_dot, waits_for_dot, waits_for_svg};
 use timerace_reports::matrix_svg::matrix_svg;
+use timerace_reports::origin::Origin;
 use timerace_reports::table::{Case, CaseState};
 use timerace_reports::theme::Theme;
 
@@ -74,4 +76,46 @@ fn neighbours_with_the_same_outcome_share_a_bar() {
     assert!(drawn.contains("r07-cancel-free-uaf, v5.15 to v6.7: USE_AFTER_FREE"));
     svg::check("dark", &matrix_svg(&cases, command, Theme::Dark));
     svg::check("nothing", &matrix_svg(&[], command, Theme::Light));
+}
+
+#[test]
+fn who_waits_for_whom_is_drawn() {
+    let origin = Origin { file: "m.ron".into(), kernel: "v6.8".into(), ..Origin::default() };
+    let rec = build::mutual_cancel();
+    let drawn = waits_for_svg(&rec, 0, &origin, Theme::Light).unwrap();
+    golden::check("waits-for.svg", &drawn);
+    for theme in [Theme::Light, Theme::Dark] {
+        svg::check("waits-for", &waits_for_svg(&rec, 0, &origin, theme).unwrap());
+    }
+    let mut twice = rec.clone();
+    let again = twice.findings[0].waits.clone();
+    twice.findings[0].waits.extend(again);
+    assert_eq!(waits_for_svg(&twice, 0, &origin, Theme::Light).as_ref(), Some(&drawn));
+    assert_eq!(waits_for_dot(&twice, 0), waits_for_dot(&rec, 0));
+    let f = &rec.findings[0];
+    for w in &f.waits {
+        assert!(drawn.contains(&w.func), "{}", w.func);
+    }
+    assert_eq!(waits_for_svg(&build::cancel_free_uaf(false), 0, &origin, Theme::Light), None);
+}
+
+#[test]
+fn graphs_of_any_shape_have_their_texts_apart() {
+    let node = |i: usize| Node { label: format!("context {i} on CPU{}", i % 3), round: i % 4 == 0 };
+    let edge = |(from, to): (usize, usize)| {
+        let label = format!("bpf_timer_cancel: while (base->running == timer {from})");
+        Edge { from, to, label, bad: (from + to) % 2 == 0 }
+    };
+    for shape in 0..MOST_EDGES {
+        let n = 1 + shape % 9;
+        let edges = (0..shape).map(|i| edge((i * 7 % n, (i * i + shape) % n)));
+        let graph = Graph {
+            title: "BUG: deadlock".into(),
+            about: "who waits".into(),
+            command: "timerace replay x.ron".into(),
+            nodes: (0..n).map(node).collect(),
+            edges: edges.collect(),
+        };
+        svg::check(&format!("shape {shape}"), &graph_svg(&graph, Theme::Dark).unwrap());
+    }
 }
