@@ -1,7 +1,11 @@
 //! What is written for the races of the library: texts that could stand in a commit message, and pictures.
 
-use crate::support::{Dir, Ran, golden, library, timerace};
+use crate::support::{Dir, Ran, golden, library, timerace, tree};
 use std::process::Command;
+
+/// What every picture must hold.
+#[path = "../../../reports/tests/reports/svg.rs"]
+mod svg;
 
 /// Races whose pictures are kept: file, a kernel that has it.
 const KEPT: [(&str, &str); 4] = [
@@ -121,4 +125,29 @@ fn pages_walk_through_their_steps_in_a_browser() {
     assert!(page.contains("<figure id=\"timeline\">") && page.contains("dark-only"));
     let dom = in_browser(&dir, "run/report.html#selftest").unwrap();
     assert!(dom.contains("data-selftest=\"ok "), "run: {}", &dom[dom.len() - 300..]);
+}
+
+#[test]
+fn all_races_are_drawn_with_their_texts_inside_and_apart() {
+    let dir = Dir::new("all-races");
+    let races = library().join("races").display().to_string();
+    let kernels = "v5.16,v6.2,v6.7,v6.9,v6.14,v6.19,v7.3";
+    let r = timerace(&dir, &["test", &races, "--kernel", kernels, "-o", "all", "-j", "2", "-q"]);
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    let r = timerace(&dir, &["report", "all", "--theme", "dark", "-o", "dark", "-q"]);
+    assert_eq!(r.code, 0, "{}", r.err);
+    for folder in ["all", "dark"] {
+        let (mut drawn, mut scenarios) = (0, std::collections::BTreeSet::new());
+        for (name, bytes) in tree(&dir.0.join(folder)) {
+            let file = name.rsplit('/').next().unwrap();
+            // Charts have a canvas of their own, and a test of their own.
+            if !file.ends_with(".svg") || file == "latency.svg" {
+                continue;
+            }
+            svg::check(&format!("{folder}/{name}"), std::str::from_utf8(&bytes).unwrap());
+            drawn += 1;
+            scenarios.insert(name.split('/').next().unwrap().to_string());
+        }
+        assert!(drawn > 150 && scenarios.len() > 38, "{folder}: {drawn} of {scenarios:?}");
+    }
 }

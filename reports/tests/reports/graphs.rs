@@ -101,10 +101,13 @@ fn who_waits_for_whom_is_drawn() {
 
 #[test]
 fn graphs_of_any_shape_have_their_texts_apart() {
-    let node = |i: usize| Node { label: format!("context {i} on CPU{}", i % 3), round: i % 4 == 0 };
+    let node = |i: usize| Node {
+        label: format!("context {i} on CPU{}", i % 3),
+        round: i.is_multiple_of(4),
+    };
     let edge = |(from, to): (usize, usize)| {
         let label = format!("bpf_timer_cancel: while (base->running == timer {from})");
-        Edge { from, to, label, bad: (from + to) % 2 == 0 }
+        Edge { from, to, label, bad: (from + to).is_multiple_of(2) }
     };
     for shape in 0..MOST_EDGES {
         let n = 1 + shape % 9;
