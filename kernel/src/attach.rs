@@ -109,6 +109,9 @@ impl Kernel {
         let section = self.enter_kernel(cx, label).await;
         let there = self.bpf_prog_inc_not_zero(cx, prog).await;
         if there {
+            if let Some(refs) = self.links[prog] {
+                cx.write(site!("atomic64_set(&link->refcnt, 1)", Atomic, quiet), refs, 1).await;
+            }
             for a in self.attached.iter().filter(|a| a.prog == prog) {
                 if let Some(linked) = a.linked {
                     cx.write(site!("tracepoint_probe_register()", Memory), linked, true).await;
@@ -117,6 +120,24 @@ impl Kernel {
         }
         self.leave_kernel(cx, section).await;
         f.ret(if there { 0 } else { EBADF })
+    }
+
+    /// `bpf_link_inc()`
+    pub(crate) async fn bpf_link_inc(&self, cx: Cx<'_>, prog: usize) {
+        if let Some(refs) = self.links[prog] {
+            cx.fetch_add(site!("atomic64_inc(&link->refcnt)", Atomic), refs, 1).await;
+        }
+    }
+
+    /// A reference to a link goes, and with the last one the link. Only links that may be pinned have a count.
+    pub(crate) async fn bpf_link_put(&self, cx: Cx<'_>, prog: usize) {
+        if let Some(refs) = self.links[prog] {
+            let site = site!("atomic64_dec_and_test(&link->refcnt)", Atomic);
+            if cx.fetch_add(site, refs, -1).await != 1 {
+                return;
+            }
+        }
+        self.bpf_link_free(cx, prog).await;
     }
 
     /// The last reference to a link goes: detached, and the program's reference dropped.

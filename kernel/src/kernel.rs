@@ -46,6 +46,8 @@ pub struct Kernel {
     pub(crate) faults: Faults,
     /// Programs that the kernel's own code runs.
     pub(crate) attached: Vec<Attached>,
+    /// `link->refcnt` of each program's link, in scenarios that pin links: without a pin the last close frees it.
+    pub(crate) links: Vec<Option<Var<i64>>>,
     pub(crate) roles: Vec<Role>,
     /// The words of contexts that can be preemptible RCU readers, by context.
     pub(crate) rcu_words: Vec<Option<Var<bool>>>,

@@ -166,7 +166,7 @@ impl Kernel {
                 self.bpf_map_put_with_uref(cx, m).await;
             }
             File::Iter(m) => self.bpf_map_put(cx, m).await,
-            File::Link(g) => self.bpf_link_free(cx, g).await,
+            File::Link(g) => self.bpf_link_put(cx, g).await,
         }
     }
 
@@ -180,8 +180,9 @@ impl Kernel {
             File::Prog(g) => {
                 self.bpf_prog_inc_not_zero(cx, g).await;
             }
-            // Links can be pinned, too; no scenario has asked for it.
-            File::Iter(_) | File::Link(_) => {
+            File::Link(g) => self.bpf_link_inc(cx, g).await,
+            // A file of an iterator is not one of bpffs.
+            File::Iter(_) => {
                 self.leave_kernel(cx, section).await;
                 return f.ret(EINVAL);
             }
@@ -208,6 +209,7 @@ impl Kernel {
             Some(File::Prog(g)) => {
                 self.bpf_prog_inc_not_zero(cx, g).await;
             }
+            Some(File::Link(g)) => self.bpf_link_inc(cx, g).await,
             _ => {}
         }
         self.leave_kernel(cx, section).await;
@@ -405,11 +407,13 @@ fn map_of(call: &Call) -> Option<usize> {
 
 const FILE_MAP: u64 = 1 << 32;
 const FILE_PROG: u64 = 2 << 32;
+const FILE_LINK: u64 = 3 << 32;
 
 fn file_word(file: File) -> u64 {
     match file {
         File::Map(m) | File::Iter(m) => FILE_MAP | m as u64,
-        File::Prog(g) | File::Link(g) => FILE_PROG | g as u64,
+        File::Prog(g) => FILE_PROG | g as u64,
+        File::Link(g) => FILE_LINK | g as u64,
     }
 }
 
@@ -418,6 +422,7 @@ fn file_of(word: u64) -> Option<File> {
     match word & !(FILE_MAP - 1) {
         FILE_MAP => Some(File::Map(index)),
         FILE_PROG => Some(File::Prog(index)),
+        FILE_LINK => Some(File::Link(index)),
         _ => None,
     }
 }

@@ -93,3 +93,31 @@ fn times_that_overflow_are_refused_or_cut_off() {
     let r = timerace(&dir, &["run", "b.ron"]);
     assert!(r.code == 3 && r.out.contains("INCONCLUSIVE"), "{}{}", r.out, r.err);
 }
+
+/// Files of the loader's own tests, played.
+fn sample(name: &str) -> String {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/tests/ok");
+    format!("{dir}/{name}.ron")
+}
+
+#[test]
+fn a_pinned_link_outlives_its_loader() {
+    let dir = Dir::new("pinned-link");
+    let file = sample("uref-drop-on-ctrl-c");
+    for kernel in ["v6.1", "v6.12", "v7.3"] {
+        let r = timerace(&dir, &["run", &file, "--kernel", kernel, "--format", "json"]);
+        let v = r.json();
+        assert!(!v["findings"].to_string().contains("WRONG_ERRNO"), "{kernel}: {}", r.out);
+        assert!(v["virtual_ns"].as_u64() >= Some(1_000_000), "{kernel}: {}", r.out);
+    }
+}
+
+#[test]
+fn a_kernel_that_was_not_chosen_has_no_say() {
+    let dir = Dir::new("other-kernel");
+    // PREEMPT_RT has no timers from v6.17 on; the newest release is not asked.
+    let args =
+        ["test", &sample("lru-evict-running-callback"), "--kernel", "v6.12", "--max-cells", "300"];
+    let r = timerace(&dir, &args);
+    assert!(!r.err.contains("refused since v6.17"), "{}", r.err);
+}

@@ -123,6 +123,7 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
     let paths = world.paths.iter().map(|p| setup.var(p, 0u64)).collect();
     let faults = faults(&mut setup, world);
     let attached = attached(&mut setup, world);
+    let links = links(&mut setup, world);
     let callbacks_begun = needs.callback_count.then(|| setup.var("callbacks begun", 0i64));
     let mut kernel = Kernel {
         world: world.clone(),
@@ -142,6 +143,7 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
         ty,
         faults,
         attached,
+        links,
         roles: Vec::new(),
         rcu_words: Vec::new(),
         trace_words: Vec::new(),
@@ -289,6 +291,16 @@ fn programs(s: &mut Setup, w: &World, ty: &Types, flags: &Flags) -> Result<Vec<P
         });
     }
     Ok(progs)
+}
+
+/// The counts of links that a scenario may pin.
+fn links(s: &mut Setup, w: &World) -> Vec<Option<Var<i64>>> {
+    let pins = need::pins_links(w);
+    let mut link = |(prog, p): (usize, &crate::world::ProgDef)| {
+        let counted = pins && need::is_linked(w, prog);
+        counted.then(|| s.var(&format!("{}.link.refcnt", p.name), 0i64))
+    };
+    w.progs.iter().enumerate().map(&mut link).collect()
 }
 
 /// Programs at the points of the modelled code; those that a task links are attached when it does.

@@ -115,6 +115,20 @@ pub(super) fn is_linked(w: &World, prog: usize) -> bool {
     linked
 }
 
+/// Whether a task pins something that may be a link.
+pub(super) fn pins_links(w: &World) -> bool {
+    let mut pins = false;
+    each_op_of(w, &mut |op| {
+        let OpKind::Call { call, .. } = &op.kind else { return };
+        pins |= match call {
+            Call::Pin(inner, _) => matches!(**inner, Call::LinkCreate(_)),
+            Call::ObjPin(..) => true,
+            _ => false,
+        };
+    });
+    pins
+}
+
 /// Whether a task creates the map.
 pub(super) fn is_created(w: &World, map: usize) -> bool {
     let mut created = false;

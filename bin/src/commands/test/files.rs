@@ -1,13 +1,15 @@
 //! Which cases there are: files, parameters, kernels, filters, shards.
 
-use crate::args::{Common, KernelArgs, Shard, TestArgs};
+use crate::args::{Common, Shard, TestArgs};
 use crate::fail::{Fail, code};
-use crate::session::{self, Session, Source, with_fixes};
+use crate::output;
+use crate::session::{self, Source, with_fixes};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use timerace_kernel::KernelVersion;
 use timerace_reports::certificate::sha256;
 use timerace_reports::schedule_ron::{self, SavedSchedule};
+use timerace_scenarios::ast::Scenario;
 use timerace_scenarios::grid::{self, Settings};
 use timerace_scenarios::library;
 use timerace_scenarios::{load, source};
@@ -66,14 +68,13 @@ pub fn cells(common: &Common, args: &TestArgs) -> Result<Vec<Cell>, Fail> {
     let mut broken = Vec::new();
     for found in scenarios {
         let source = Source::read(&found.path).map_err(|e| Fail::usage(e.to_string()))?;
-        let s = match Session::of(common, source, &KernelArgs::default(), &[]) {
-            Ok(s) => s,
-            Err(fail) => {
-                broken.push(fail.message);
-                continue;
-            }
+        // No kernel is asked yet: what the newest one refuses another one may allow.
+        let checked = load::check_source(&source, &[]);
+        let Some(scenario) = checked.scenario else {
+            broken.push(source.render_all(&checked.diagnostics, output::style(common)));
+            continue;
         };
-        let name = s.scenario.name.node.clone();
+        let name = scenario.name.node.clone();
         if let Some(other) = by_name.insert(name.clone(), found.path.clone()) {
             broken.push(format!(
                 "error: two scenarios are called `{name}`: {} and {}",
@@ -84,16 +85,16 @@ pub fn cells(common: &Common, args: &TestArgs) -> Result<Vec<Cell>, Fail> {
         if !matches(args, &name) {
             continue;
         }
-        let has = |key: &str| s.scenario.params.iter().any(|(name, _)| name.node == key);
+        let has = |key: &str| scenario.params.iter().any(|(name, _)| name.node == key);
         let set: Settings = args.set.iter().filter(|(key, _)| has(key)).cloned().collect();
         unknown.retain(|key| !has(key));
-        for cell in grid_of(&s, &set, args.max_cells)? {
+        for cell in grid_of(&source, &scenario, &set, args.max_cells)? {
             let name = match cell.is_empty() {
                 true => name.clone(),
                 false => format!("{name} ({})", grid::words(&cell)),
             };
             // A scenario that names its kernel means that one, unless the command line says otherwise.
-            let open = args.kernel.is_empty() && s.scenario.kernel.is_none();
+            let open = args.kernel.is_empty() && scenario.kernel.is_none();
             let kernels = if open { &configured } else { &kernels };
             cells.extend(kernels.iter().map(|kernel| Cell {
                 name: name.clone(),
@@ -220,8 +221,13 @@ fn kernel_of(text: &str) -> Result<KernelVersion, String> {
 }
 
 /// All combinations of the parameters that are not set; one without settings if there is nothing to combine.
-fn grid_of(s: &Session, set: &Settings, max: u64) -> Result<Vec<Settings>, Fail> {
-    let mut axes = grid::axes(&s.scenario);
+fn grid_of(
+    source: &Source,
+    scenario: &Scenario,
+    set: &Settings,
+    max: u64,
+) -> Result<Vec<Settings>, Fail> {
+    let mut axes = grid::axes(scenario);
     axes.retain(|axis| set.iter().all(|(key, _)| *key != axis.name));
     let cells = grid::cells(&axes);
     if cells <= max {
@@ -235,7 +241,7 @@ fn grid_of(s: &Session, set: &Settings, max: u64) -> Result<Vec<Settings>, Fail>
         each.join(", "),
         first.name,
         first.value(0),
-        file = s.source.name,
+        file = source.name,
     )))
 }
 
