@@ -22,7 +22,7 @@ pub const COVER: &str = "cover.txt";
 pub const COSTS: &str = "costs.ron";
 
 /// Largest file of a saved result that is read back, in bytes: rows of a long run are the largest.
-const FILE_MAX_BYTES: u64 = 1 << 30;
+pub const FILE_MAX_BYTES: u64 = 1 << 30;
 
 /// A name and what is in the file.
 pub type File = (String, Vec<u8>);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use timerace_scenarios::recording::{self, Case, Options, Report};
 
 /// The most that an unpacked recording may have.
-const MAX_BYTES: u64 = 256 << 20;
+pub const MAX_BYTES: u64 = 256 << 20;
 
 /// Plays the recordings and prints how the model compares.
 pub fn conform(common: &Common, files: &[PathBuf], pattern: Option<&str>) -> Result<u8, Fail> {

@@ -29,6 +29,11 @@ pub fn explain(_: &Common, topic: Option<&str>) -> Result<u8, Fail> {
 }
 
 fn about(topic: &str) -> Option<String> {
+    if topic == "limits" {
+        // `limits:` of a scenario has this name too.
+        let field = topics::find(topic).map(topics::Topic::text).collect::<String>();
+        return Some(format!("{field}\n{}", limits()));
+    }
     if let Some(info) = explain_code(topic) {
         return Some(info.text());
     }
@@ -83,6 +88,40 @@ fn kernel(k: KernelVersion) -> String {
     for f in k.fixes() {
         let _ = writeln!(out, "  {:<28} {}", f.info().name, f.info().what);
     }
+    out
+}
+
+/// What the program itself will not go beyond.
+fn limits() -> String {
+    use timerace_scenarios::limits::{
+        CPUS_MAX, ERRORS_MAX, FILE_MAX_BYTES, LENGTH_MAX_NS, NESTING_MAX, TYPE_MAX_BYTES,
+    };
+    let explored = timerace_core::policy::Limits::default();
+    let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
+    let rows = [
+        ("a scenario, schedule, certificate or costs file", mib(FILE_MAX_BYTES)),
+        ("a recording or a trace, unpacked", mib(super::conform::MAX_BYTES)),
+        ("a file of a saved result that is read back", mib(crate::saved::FILE_MAX_BYTES)),
+        ("nesting of brackets", NESTING_MAX.to_string()),
+        ("messages at once", ERRORS_MAX.to_string()),
+        ("CPUs of a machine", CPUS_MAX.to_string()),
+        ("a struct", format!("{} KiB", TYPE_MAX_BYTES >> 10)),
+        ("a duration", format!("{} days", LENGTH_MAX_NS / 86_400_000_000_000)),
+        ("contexts that are explored", timerace_core::dpor::MAX_EXPLORED.to_string()),
+        ("steps of one schedule (limits: steps)", explored.steps.to_string()),
+        ("expiries of one schedule (limits: expiries)", explored.expiries.to_string()),
+        ("steps of a timed run (limits: steps)", super::run::MAX_STEPS.to_string()),
+    ];
+    let mut out = String::from(
+        "Limits of the program; what is larger is refused or cut off, and never called a pass:\n",
+    );
+    for (what, most) in rows {
+        let _ = writeln!(out, "  {what:<50} {most}");
+    }
+    out.push_str(
+        "\nMemory: a search keeps some 24 bytes for each state or final state that it has seen, and has\n\
+         no bound of its own: --max-schedules or `ulimit -v` set one.\n",
+    );
     out
 }
 

@@ -42,7 +42,7 @@ use timerace_scenarios::costs;
 use timerace_scenarios::judge::{self, Judge, Judged, Measured};
 
 /// A run without an end of its own stops here; that is a bound, never a pass.
-const MAX_STEPS: u64 = 100_000_000;
+pub const MAX_STEPS: u64 = 100_000_000;
 
 /// Most of a run that `timeline.svg` shows before an expiry, in nanoseconds.
 const TIMELINE_NS: u64 = 200_000;

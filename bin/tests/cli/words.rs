@@ -167,6 +167,7 @@ fn explain_knows_every_topic_of_its_list() {
         ("v6.7", "has these fixes"),
         ("at", "Once, at this time."),
         ("W0401", "W0401"),
+        ("limits", "a scenario, schedule, certificate or costs file    16 MiB"),
     ] {
         let r = timerace(&dir, &["explain", topic]);
         assert!(r.code == 0 && r.out.contains(says), "{topic}: {}{}", r.out, r.err);
