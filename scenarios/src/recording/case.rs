@@ -36,6 +36,8 @@ pub enum Content {
         /// What it gave.
         ret: i64,
     },
+    /// A batch of `bpf_timer_init()`.
+    Limit(super::limit::Limited),
     /// A case that the comparison cannot judge, with the reason.
     Unjudged(String),
 }

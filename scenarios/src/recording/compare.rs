@@ -44,6 +44,13 @@ pub fn compare(case: &Case, run: &Run) -> Vec<Difference> {
     let mut all = match &case.content {
         Content::Runtime(recorded) => runtime(recorded, run),
         Content::Refused { load_ret: ret } | Content::Load { ret } => load(*ret, run),
+        Content::Limit(l) => {
+            let wrong = super::limit::difference(l, run);
+            wrong
+                .map(|(recorded, model)| differ("the batch", recorded, model))
+                .into_iter()
+                .collect()
+        }
         Content::Unjudged(_) => Vec::new(),
     };
     all.extend(run.findings.iter().map(|f| differ("the run", "nothing was wrong", f)));

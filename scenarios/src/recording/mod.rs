@@ -9,6 +9,7 @@ mod body;
 mod case;
 mod compare;
 mod fields;
+mod limit;
 mod load;
 mod ops;
 mod parse;
@@ -24,6 +25,7 @@ pub use case::{
     Repeatable, Ret, Runtime, Variant,
 };
 pub use compare::{Difference, compare};
+pub use limit::Limited;
 pub use parse::{ParseError, SCHEMA, parse};
 pub use report::{CaseReport, Counts, Report, Status, conform, judge};
 pub use run::{Given, Options, Run, Seen, SeenEvent, play};

@@ -10,6 +10,7 @@ use super::case::{
     By, Case, Content, Event, MapShape, RecordedOp, Repeatable, Ret, Runtime, Variant,
 };
 use super::fields::{Fields, Problem};
+use super::limit::Limited;
 use super::ops;
 
 /// The schema that is read.
@@ -94,15 +95,24 @@ fn content(kind: &str, mut f: Fields) -> Result<Content, Problem> {
             f.done()?;
             Ok(Content::Load { ret })
         }
-        "limit" => {
-            Ok(Content::Unjudged("memory cgroup accounting is not modelled in bytes".into()))
-        }
+        "limit" => Ok(Content::Limit(limit(f)?)),
         "race" => {
             let why = "statistics of races by luck: a single run has nothing to compare them with";
             Ok(Content::Unjudged(why.into()))
         }
         _ => Err(Problem::Unknown(format!("unknown kind {kind}"))),
     }
+}
+
+fn limit(mut f: Fields) -> Result<Limited, Problem> {
+    // Bytes, and where in the batch something failed, are not compared.
+    f.skip(&["test_run", "current_before", "current_after", "note"]);
+    f.skip(&["first_failure", "failing_stretches"]);
+    let full = f.maybe::<u64>("memory_max")?.is_some();
+    let (timers, ok) = (f.need("timers")?, f.need("init_ok")?);
+    let (enomem, other) = (f.need("init_enomem")?, f.maybe("init_other")?.unwrap_or(0));
+    f.done()?;
+    Ok(Limited { timers, ok, enomem, other, full })
 }
 
 fn runtime(mut f: Fields) -> Result<Runtime, Problem> {

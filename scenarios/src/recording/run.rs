@@ -130,6 +130,7 @@ pub fn play(case: &Case, options: &Options) -> Result<Run, Unsupported> {
             whole_batches(r, &run)?;
             run
         }
+        Content::Limit(_) => of_limit(&logged),
         _ => of_load(&logged),
     };
     let findings = machine.with_mem(|m| m.findings(machine.names()));
@@ -145,6 +146,9 @@ pub fn play(case: &Case, options: &Options) -> Result<Run, Unsupported> {
 /// More time than the operations can take if nothing is stuck.
 fn bound_ns(case: &Case) -> u64 {
     const EACH_NS: u64 = 500_000_000;
+    if let Content::Limit(l) = &case.content {
+        return UPTIME_NS.saturating_add(l.timers.saturating_mul(1_000_000));
+    }
     let Content::Runtime(run) = &case.content else { return UPTIME_NS };
     let spins = run.callbacks.values().flatten().map(|o| &o.action);
     let longest = |a: &Action| match a {
@@ -180,6 +184,12 @@ fn seen(given: Given, r: &ModelResult) -> Seen {
 fn of_load(logged: &Logged) -> Run {
     let judged = logged.ops.iter().find(|o| o.at == super::load::JUDGED);
     Run { ops: vec![judged.map(|o| seen(given(o), o))], ..Run::default() }
+}
+
+/// All results of the one call of a case of kind `limit`.
+fn of_limit(logged: &Logged) -> Run {
+    let counted = logged.ops.iter().filter(|o| o.at == super::limit::COUNTED);
+    Run { ops: counted.map(|o| Some(seen(given(o), o))).collect(), ..Run::default() }
 }
 
 fn of_runtime(run: &Runtime, logged: &Logged, cpu_of: impl Fn(CtxId) -> Option<u16>) -> Run {

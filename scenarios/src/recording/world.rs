@@ -126,6 +126,7 @@ pub(super) fn world_on(case: &Case, kernel: Option<KernelVersion>) -> Result<Wor
     match &case.content {
         Content::Runtime(run) => runtime(empty, run),
         Content::Refused { .. } => load::any_timer_program(empty),
+        Content::Limit(l) => super::limit::world(empty, l),
         _ => load::world(empty, &case.id),
     }
 }
