@@ -25,6 +25,11 @@ pub(crate) enum Point {
     ExpireEntry,
     /// `trace_hrtimer_expire_exit()`, after it.
     ExpireExit,
+    /// The start of `lookup_elem_raw()`, which updates and deletes of a hash call with the bucket locked.
+    LookupElemRaw,
+    /// The start of `bpf_obj_free_fields()` (v6.2 and later; from v7.2 on of `bpf_obj_cancel_fields()`), which gives up
+    /// the timer of an element.
+    FreeFields,
 }
 
 impl Point {
@@ -39,7 +44,12 @@ impl Point {
                 _ => None,
             },
             // The tracepoint is the first thing in that function.
-            Attach::Fentry(name) if name == "enqueue_hrtimer" => Some(Point::TimerStart),
+            Attach::Fentry(name) => match name.as_str() {
+                "enqueue_hrtimer" => Some(Point::TimerStart),
+                "lookup_elem_raw" => Some(Point::LookupElemRaw),
+                "bpf_obj_free_fields" | "bpf_obj_cancel_fields" => Some(Point::FreeFields),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -51,6 +61,8 @@ impl Point {
             Point::TimerCancel => "trace_hrtimer_cancel",
             Point::ExpireEntry => "trace_hrtimer_expire_entry",
             Point::ExpireExit => "trace_hrtimer_expire_exit",
+            Point::LookupElemRaw => "fentry/lookup_elem_raw",
+            Point::FreeFields => "fentry/bpf_obj_free_fields",
         }
     }
 

@@ -7,6 +7,10 @@ use crate::versions::{Fix, KernelVersion};
 pub(crate) struct Flags {
     /// fd381ce60a2d: init tests usercnt after publication.
     pub init_uref_recheck: bool,
+    /// D3: that test comes without a full barrier.
+    pub uref_recheck_no_barrier: bool,
+    /// D6: a run of the irq_work drops one reference.
+    pub one_put_per_run: bool,
     /// 0281b919e175: free after a grace period, cancel is a reader.
     pub cancel_free_rcu: bool,
     /// d4523831f07a: the `cancelling` counter.
@@ -65,6 +69,8 @@ pub(crate) struct Flags {
     pub rt_refused: bool,
     /// 58f038e6d209, on PREEMPT_RT: cancel and free does not wait for a callback.
     pub rt_two_step_cancel: bool,
+    /// There are maps of type BPF_MAP_TYPE_RHASH.
+    pub rhash: bool,
     /// 89edbdfc5d03: the locks of LRU lists are rqspinlocks.
     pub lru_rqspinlock: bool,
     /// Flags that bpf_timer_start accepts.
@@ -108,7 +114,9 @@ impl Flags {
         let abs = if k.has(Fix::TimerAbs) { BPF_F_TIMER_ABS } else { 0 };
         let pin = if k.has(Fix::TimerCpuPin) { BPF_F_TIMER_CPU_PIN } else { 0 };
         Flags {
-            init_uref_recheck: k.has(Fix::InitUrefRecheck),
+            init_uref_recheck: k.has(Fix::InitUrefRecheck) || k.has(Fix::UrefRecheckNoBarrier),
+            uref_recheck_no_barrier: k.has(Fix::UrefRecheckNoBarrier),
+            one_put_per_run: k.has(Fix::OnePutPerRun),
             cancel_free_rcu: k.has(Fix::CancelFreeRcu),
             cancel_deadlk: k.has(Fix::CancelDeadlk),
             defer_free_in_callback: k.has(Fix::DeferFreeInCallback),
@@ -140,6 +148,7 @@ impl Flags {
             cgrp_storage: k.has(Fix::CgrpStorage),
             netfilter_progs: k.has(Fix::NetfilterProgs),
             rt_two_step_cancel: rt && k.has(Fix::RtTwoStepCancel),
+            rhash: k.has(Fix::Rhash),
             lru_rqspinlock: k.has(Fix::LruRqspinlock),
             rt_refused: rt && k.has(Fix::RtRefused),
             lru_free_after_unlock: k.has(Fix::LruFreeAfterBucketUnlock),

@@ -122,9 +122,9 @@ impl Done {
 }
 
 impl Kernel {
-    /// Runs a program or callback to its end.
-    pub(crate) async fn run_prog(&self, cx: Cx<'_>, code: &Code, act: &mut Act) {
-        let mut pc = 0;
+    /// Runs a program or callback to its end; what it returns.
+    pub(crate) async fn run_prog(&self, cx: Cx<'_>, code: &Code, act: &mut Act) -> u64 {
+        let (mut pc, mut r0) = (0, 0);
         let outer = self.lines[cx.id().index()].get();
         while let Some(op) = act.next(code, &mut pc) {
             self.set_line(cx, op.at);
@@ -140,11 +140,15 @@ impl Kernel {
                         self.check_ret(cx, call, returns, ret).await;
                     }
                 }
-                OpKind::Return(_) => break,
+                OpKind::Return(v) => {
+                    r0 = act.operand(v);
+                    break;
+                }
                 _ => self.raw(cx, act, op).await,
             }
         }
         self.set_line(cx, outer);
+        r0
     }
 
     /// What a look-up read, for the log: the first integer of the value.
@@ -178,6 +182,13 @@ impl Kernel {
                 };
                 let key = self.key_of(cx, act, elem.key).await;
                 Done::code(self.map_delete(cx, map, key).await)
+            }
+            Call::ForEachElem(map, func) => {
+                let Some(map) = self.map_of(cx, act, *map).await else {
+                    return Done::NOT_CALLED;
+                };
+                let callback = Callback { prog: act.prog, func: func.index() };
+                Done::code(self.bpf_for_each_map_elem(cx, map, callback).await)
             }
             Call::CopyFromUser => {
                 let f = cx.enter("bpf_copy_from_user");
@@ -346,7 +357,8 @@ fn allowed(call: &Call, returns: &Returns, ret: i64) -> bool {
             | Call::MapUpdateBatch(..)
             | Call::MapDeleteBatch(..)
             | Call::MapLookupBatch(_)
-            | Call::MapLookupAndDeleteBatch(_) => ret >= 0,
+            | Call::MapLookupAndDeleteBatch(_)
+            | Call::ForEachElem(..) => ret >= 0,
             _ => ret == 0,
         },
     }

@@ -375,6 +375,8 @@ pub(crate) struct CpuVars {
     pub rq_lock: Option<Var<Option<CtxId>>>,
     /// The lock of this CPU's part of RCU-tasks-trace, where an NMI can come while a callback is queued.
     pub rcu_trace_lock: Option<Var<Option<CtxId>>>,
+    /// `pool->lock` of the CPU's workers, where an NMI can come while work is queued.
+    pub pool_lock: Option<Var<Option<CtxId>>>,
     /// `raised_list`: irq_work that waits for its interrupt.
     pub irq_work: ListVar,
     /// `async_cb_running` (v7.0 and later): whose commands this CPU performs.

@@ -151,7 +151,7 @@ impl Kernel {
     }
 
     /// The key that a callback is called with: an array's index, or what the pointer into the element shows.
-    async fn callback_key(&self, cx: Cx<'_>, act: &Act) -> u64 {
+    pub(crate) async fn callback_key(&self, cx: Cx<'_>, act: &Act) -> u64 {
         let Some(e) = act.value else { return 0 };
         let map = &self.maps[act.map];
         if map.kind.is_array() || !self.progs[act.func].code.reads_key {

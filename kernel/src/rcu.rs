@@ -12,11 +12,14 @@ use timerace_core::{CtxKind, Cx, Label, Nanos, Ptr, Word, site};
 
 /// In words of callbacks: the pointer is an element of a hash map (`htab_elem_free_rcu`).
 pub(crate) const TAG_HTAB_ELEM: u64 = 1 << 33;
+/// ... of a resizable one, which goes back to its CPU's cache (`bpf_mem_cache_free_rcu`).
+pub(crate) const TAG_RHTAB_ELEM: u64 = 1 << 37;
 /// In words of work: the pointer is a `bpf_work` whose function is to run.
 pub(crate) const TAG_WQ_WORK: u64 = 1 << 35;
 /// ... whose `delete_work` is to run.
 pub(crate) const TAG_WQ_DELETE: u64 = 1 << 36;
-const TAGS: u64 = TAG_HTAB_ELEM | TAG_WQ_WORK | TAG_WQ_DELETE | crate::objects::TAG_ELEM;
+const TAGS: u64 =
+    TAG_HTAB_ELEM | TAG_RHTAB_ELEM | TAG_WQ_WORK | TAG_WQ_DELETE | crate::objects::TAG_ELEM;
 /// Words of callbacks and of work that are no pointers: kind above this bit, index below.
 const KIND_SHIFT: u32 = 16;
 /// `__bpf_prog_put_rcu`
@@ -129,6 +132,9 @@ impl Kernel {
         let Some(p) = pointer(item) else {
             return self.rcu_callback_of(cx, cpu, item).await;
         };
+        if item & TAG_RHTAB_ELEM != 0 {
+            return self.rhtab_elem_reusable(cx, cpu, Elem(p)).await;
+        }
         if trace && item & TAG_HTAB_ELEM != 0 {
             return self.free_to_slab(cx, Elem(p)).await;
         }

@@ -33,10 +33,19 @@ pub(crate) fn map_free_work(map: usize) -> u64 {
 }
 
 impl Kernel {
-    /// `queue_work()` onto this CPU's lane.
+    /// `queue_work()` onto this CPU's lane, under the lock of its pool, which is an object of its own where an NMI can find
+    /// it held.
     pub(crate) async fn queue_work(&self, cx: Cx<'_>, site: &'static Site, item: u64) {
-        let list = self.cpu(cx).work;
+        let (list, lock) = (self.cpu(cx).work, self.cpu(cx).pool_lock);
+        if let Some(lock) = lock {
+            cx.irq_save(site!("local_irq_save(flags)", Mask, quiet)).await;
+            cx.lock(site!("raw_spin_lock(&pool->lock)", Lock), lock).await;
+        }
         cx.step(site).writes(list.obj()).run(move |m| m.push_back(list, item)).await;
+        if let Some(lock) = lock {
+            cx.unlock(site!("raw_spin_unlock(&pool->lock)", Lock), lock).await;
+            cx.irq_restore(site!("local_irq_restore(flags)", Mask, quiet)).await;
+        }
     }
 
     /// A kworker.
@@ -44,6 +53,9 @@ impl Kernel {
         let (list, busy) = (self.cpus[cpu].work, self.cpus[cpu].worker_busy);
         loop {
             let mut step = cx.step(site!("process_one_work(worker, work)", Wakeup));
+            if let Some(lock) = self.cpus[cpu].pool_lock {
+                step = step.when(lock.obj(), Rel::Eq, 0);
+            }
             step = step.when(list.obj(), Rel::Ne, 0).writes(list.obj()).idle().asleep();
             step = if second { step.when(busy.obj(), Rel::Ne, 0) } else { step.writes(busy.obj()) };
             let current = self.cpus[cpu].current_work.map(|c| c[usize::from(second)]);

@@ -106,3 +106,13 @@ fn random_schedules_find_nothing_new() {
         random_runs_agree(&w, 1_000);
     }
 }
+
+/// With a list for each CPU (BPF_F_NO_COMMON_LRU) the number of elements is rounded up, so that all have the same number.
+#[test]
+fn lists_of_their_own_have_the_same_number_of_elements() {
+    let mut w = world(kernel("v6.12"), 2, MapKind::LruHash, 3);
+    w.maps[0].flags.no_common_lru = true;
+    task(&mut w, "user", 1, vec![call(update(0)), call(update(1))]);
+    w.tasks[0].body.ops.push(Op { at: LineId(7), ..call(Call::MapKeys(MapRef::Map(MapId(0)))) });
+    assert_eq!(keys(&w), [0, 1]);
+}

@@ -62,6 +62,7 @@ pub const HISTORY: &[Row] = &[
     row("R28", "r28-", "", "B B B B B B B F F F F"),
     row("R29", "r29-", "bpf-wq", "N N N N F F F F F F F"),
     row("R30", "r30-", "", "B B B B B B B B B B F"),
+    row("D3", "d3-", "", "B B B F F F F F F F F"),
     row("D4", "d4-", "", "B B B F F F F F F F F"),
     row("D5", "d5-", "", "F F F F F F F F F F F"),
     row("D5d", "d5d-", "", "B B B B F F F F F F F"),
@@ -72,7 +73,9 @@ pub const HISTORY: &[Row] = &[
     row("H4", "h4-", "mem-alloc-dtor", "N N N N N N N N N N B"),
     row("H5", "h5-", "lock-free", "N N N N N N N N N N B"),
     row("H6", "h6-", "lock-free", "N N N N N N N N N N B"),
+    row("H7", "h7-", "cancel-async", "N N N N N N N N N N F"),
     row("H8", "h8-", "lock-free", "N N N N N N N N N N B"),
+    row("H9", "h9-", "lock-free", "N N N N N N N N N N B"),
     row("H11", "h11-", "bpf-wq", "N N N N B B B B B B B"),
     row("H12", "h12-", "", "B B B B B B B B B B B"),
 ];
@@ -105,6 +108,8 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference { id: "R18", kernels: LOCKED, program: 'B' },
     Difference { id: "R19", kernels: LOCKED, program: 'B' },
     Difference { id: "H8", kernels: LOCKED, program: 'B' },
+    // Timers with a lock put the program in an NMI as well.
+    Difference { id: "H9", kernels: LOCKED, program: 'B' },
     // Fresh elements with garbage in them: R01.
     Difference { id: "H2", kernels: &["v5.15"], program: 'B' },
     // What H4 needs is R17 as long as nobody looks at the timer.

@@ -1,11 +1,13 @@
 //! A built-in scenario on a kernel, searched as `timerace test` does it.
 
+use timerace_core::bounded::explore_bounded;
 use timerace_core::detect::Class;
 use timerace_core::dpor::{Observer, Options, View, explore};
 use timerace_core::exec::Exec;
 use timerace_core::policy::{Limits, Replay};
 use timerace_core::record::{Record, record};
 use timerace_kernel::{BootError, KernelVersion};
+use timerace_scenarios::ast::Preemptions;
 use timerace_scenarios::judge::{Judge, Judged};
 use timerace_scenarios::library::Entry;
 use timerace_scenarios::{load, lower};
@@ -99,7 +101,10 @@ pub fn search_on(entry: &Entry, kernel: KernelVersion, all: bool) -> Option<Answ
         ..Options::default()
     };
     let mut watching = Watching { judge: &mut judge, timed_out: false };
-    let found = explore(&mut exec, &options, &mut watching);
+    let found = match scenario.explore.preemptions() {
+        Preemptions::AtMost(n) => explore_bounded(&mut exec, n, &options, &mut watching),
+        Preemptions::All => explore(&mut exec, &options, &mut watching),
+    };
     let timed_out = watching.timed_out;
     let mut classes: Vec<Class> = found.findings.iter().map(|f| f.class).collect();
     classes.dedup();

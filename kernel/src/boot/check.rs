@@ -104,7 +104,8 @@ fn maps(w: &World) -> Result {
 /// are explored only.
 pub(super) fn used(w: &World, maps: &[Map], progs: &[Prog], timed: bool) -> Result {
     for (i, m) in w.maps.iter().enumerate() {
-        let known = matches!(m.kind, MapKind::Hash | MapKind::LruHash | MapKind::Array);
+        let known =
+            matches!(m.kind, MapKind::Hash | MapKind::LruHash | MapKind::Array | MapKind::Rhash);
         let created = need::is_created(w, i);
         if maps[i].create_ret < 0 && !created {
             let (what, errno) = (format!("map `{}`", m.name), maps[i].create_ret);
@@ -227,7 +228,7 @@ fn call_problem(call: &Call, who: Who) -> bool {
             who == Who::Source || in_task(&e.map)
         }
         Call::ProgRun(_) => who == Who::Program,
-        Call::CopyFromUser => who != Who::Program,
+        Call::CopyFromUser | Call::ForEachElem(..) => who != Who::Program,
         Call::Pin(inner, _) => who != Who::Task || call_problem(inner, who),
         _ => who != Who::Task,
     }

@@ -36,11 +36,14 @@ fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, flags: &Flags, i: us
     let integer =
         |f: &crate::world::FieldDef| matches!(f.kind, FieldKind::Signed | FieldKind::Unsigned);
     let cpus = usize::from(w.machine.cpus);
-    let hash = matches!(d.kind, MapKind::Hash | MapKind::LruHash);
+    let rhash = d.kind == MapKind::Rhash;
+    let hash = rhash || matches!(d.kind, MapKind::Hash | MapKind::LruHash);
     let lru = d.kind == MapKind::LruHash;
     let dynamic = hash && d.flags.no_prealloc && !lru;
     let max = d.max_entries as usize;
     let count = match d.kind {
+        // Each CPU's own list has the same number of elements, at least one.
+        MapKind::LruHash if d.flags.no_common_lru => max.next_multiple_of(cpus),
         MapKind::Array | MapKind::LruHash => max,
         // Each CPU has an element in reserve for replacements.
         MapKind::Hash if !dynamic => max + cpus,
@@ -83,6 +86,7 @@ fn map(s: &mut Setup, w: &World, ty: &Types, needs: &Needs, flags: &Flags, i: us
             false => Vec::new(),
         },
         slot_lock: (d.kind == MapKind::HashOfMaps).then(|| bucket(s, n, 0)),
+        freeing: rhash.then(|| s.var(&format!("{n}.freeing_internal"), false)),
         inner: needs.inner[i],
         to_slab: dynamic && needs.to_slab,
         create_ret: super::verify::create_ret(w, d, flags),

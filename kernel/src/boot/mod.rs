@@ -104,6 +104,7 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
             || hotplug::is_needed(world)
             || nmi && !flags.lock_free,
         rcu_trace: nmi && flags.lock_free,
+        pool: nmi && needs.work,
         rq: world.progs.iter().any(ProgDef::is_sched_ext),
     };
     let cpus: Vec<CpuVars> =
@@ -183,6 +184,7 @@ struct Locks {
     base: bool,
     rq: bool,
     rcu_trace: bool,
+    pool: bool,
 }
 
 fn cpu_vars(s: &mut Setup, w: &World, cpu: u16, locks: Locks) -> CpuVars {
@@ -208,6 +210,9 @@ fn cpu_vars(s: &mut Setup, w: &World, cpu: u16, locks: Locks) -> CpuVars {
         rcu_trace_lock: locks
             .rcu_trace
             .then(|| s.lock_of("rtpcp->lock", &format!("rcu-tasks-trace lock.{cpu}"))),
+        pool_lock: locks
+            .pool
+            .then(|| s.lock_of("worker_pool.lock", &format!("worker_pool.{cpu}.lock"))),
         irq_work: s.list(&format!("raised_list.{cpu}")),
         async_cb_running: s.var(&format!("async_cb_running.{cpu}"), None),
         async_round: s.var(&format!("async round.{cpu}"), 0u64),

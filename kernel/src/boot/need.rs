@@ -184,7 +184,9 @@ pub(super) fn used_maps(w: &World, prog: usize) -> Vec<usize> {
         at += 1;
         each_op(&w.progs[b].body.ops, &mut |op| {
             let Some(call) = call_of(op) else { return };
-            if let Call::TimerSetCallback(_, f) | Call::WqSetCallback(_, f) = call
+            if let Call::TimerSetCallback(_, f)
+            | Call::WqSetCallback(_, f)
+            | Call::ForEachElem(_, f) = call
                 && !bodies.contains(&f.index())
             {
                 bodies.push(f.index());
@@ -223,6 +225,7 @@ fn map_of_call(call: &Call) -> Option<usize> {
         | Call::MapUpdate { elem: e, .. }
         | Call::MapDelete(e)
         | Call::MapLookupAndDelete(e) => Some(of(&e.map)),
+        Call::ForEachElem(m, _) => Some(of(m)),
         _ => None,
     }
 }
@@ -268,6 +271,7 @@ impl Needs {
         n.irq_work = flags.lock_free && (n.timers || frees);
         n.rcu_softirq = !flags.bpf_mem_alloc
             && w.maps.iter().any(|m| m.flags.no_prealloc && m.kind == MapKind::Hash);
+        n.rcu |= frees && w.maps.iter().any(|m| m.kind == MapKind::Rhash);
         n.rcu |= n.rcu_softirq || loads;
         let wq = has_wq(w);
         n.wq = wq;
@@ -310,7 +314,9 @@ fn keeps_pointers(w: &World) -> bool {
     for p in &w.progs {
         each_op(&p.body.ops, &mut |op| {
             if let Some(Call::TimerInit(o, _) | Call::TimerStart(o, ..)) = call_of(op) {
-                keeps |= matches!(o.value, ValueRef::Local(_));
+                // A callback's value is such a pointer, too.
+                let each = p.kind == ProgKind::ForEachCb && o.value == ValueRef::Value;
+                keeps |= each || matches!(o.value, ValueRef::Local(_));
             }
         });
     }
@@ -320,7 +326,8 @@ fn keeps_pointers(w: &World) -> bool {
 /// Whether a timer callback can cancel and free.
 fn callbacks_free(w: &World) -> bool {
     let mut frees = false;
-    for p in w.progs.iter().filter(|p| p.kind == ProgKind::TimerCb) {
+    let called = |p: &&ProgDef| matches!(p.kind, ProgKind::TimerCb | ProgKind::ForEachCb);
+    for p in w.progs.iter().filter(called) {
         each_op(&p.body.ops, &mut |op| frees |= call_of(op).is_some_and(changes_map));
     }
     frees
@@ -381,6 +388,7 @@ fn each_slot(call: &Call, f: &mut dyn FnMut(usize, i64)) {
         | Call::MapUpdate { elem: e, .. }
         | Call::MapDelete(e)
         | Call::MapLookupAndDelete(e) => visit(&e.map),
+        Call::ForEachElem(m, _) => visit(m),
         _ => {}
     }
 }

@@ -24,6 +24,9 @@ pub(super) fn create_ret(w: &World, m: &MapDef, flags: &Flags) -> i64 {
     if m.kind == MapKind::CgrpStorage && !flags.cgrp_storage {
         return EINVAL;
     }
+    if m.kind == MapKind::Rhash && !(flags.rhash && m.flags.no_prealloc) {
+        return EINVAL;
+    }
     let special = has(FieldKind::BpfTimer) || flags.bpf_wq && has(FieldKind::BpfWq);
     if !special {
         return 0;
@@ -33,15 +36,15 @@ pub(super) fn create_ret(w: &World, m: &MapDef, flags: &Flags) -> i64 {
         return EACCES;
     }
     match m.kind {
-        MapKind::Hash | MapKind::LruHash | MapKind::Array => 0,
+        MapKind::Hash | MapKind::LruHash | MapKind::Array | MapKind::Rhash => 0,
         _ => EOPNOTSUPP,
     }
 }
 
 /// What loading the program gives.
 pub(super) fn load_ret(w: &World, p: &ProgDef, flags: &Flags) -> i64 {
-    if matches!(p.kind, ProgKind::TimerCb | ProgKind::WqCb) {
-        // A subprogram: judged with each program that sets it.
+    if matches!(p.kind, ProgKind::TimerCb | ProgKind::WqCb | ProgKind::ForEachCb) {
+        // A subprogram: judged with each program that names it.
         return 0;
     }
     if p.kind == ProgKind::Netfilter && !flags.netfilter_progs {
@@ -81,6 +84,12 @@ fn sleeps_where_it_must_not(w: &World, p: &ProgDef, flags: &Flags) -> bool {
     let sleepable = p.sleepable || p.kind == ProgKind::Syscall;
     let mut refused = !sleepable && sleeps(p);
     each_op(&p.body.ops, &mut |op| {
+        // A callback of a walk is judged as the program that walks.
+        if let OpKind::Call { call: Call::ForEachElem(_, f), .. } = &op.kind {
+            refused |= !sleepable && w.progs.get(f.index()).is_some_and(sleeps);
+        }
+    });
+    each_op(&p.body.ops, &mut |op| {
         if let OpKind::Call { call: Call::TimerSetCallback(_, f), .. } = &op.kind {
             let accepted = sleepable && !flags.callback_not_sleepable;
             refused |= !accepted && w.progs.get(f.index()).is_some_and(sleeps);
@@ -116,6 +125,10 @@ impl Verifier<'_> {
         let body = &p.body.ops;
         self.walk(body, &mut BTreeMap::new())?;
         let mut bad = false;
+        if p.kind == ProgKind::ForEachCb {
+            // It may stop the walk with 1.
+            return Ok(false);
+        }
         // "At async callback return the register R0 should have been 0."
         each_op(body, &mut |op| {
             bad |= matches!(op.kind, OpKind::Return(v) if v != Operand::Int(0))
@@ -180,6 +193,12 @@ impl Verifier<'_> {
                 return Err(EACCES);
             }
             _ => {}
+        }
+        if let Call::ForEachElem(_, f) = call {
+            if !self.callbacks.contains(&f.index()) {
+                self.callbacks.push(f.index());
+            }
+            return Ok(());
         }
         if let Call::WqInit(o, _) | Call::WqStart(o, _) = call {
             return self.work(o, known);

@@ -30,7 +30,7 @@ impl Kernel {
             cx.free(site!("kfree_nolock(cb)", Alloc), t.0).await;
             return EBUSY;
         }
-        // 6. The full barrier is no step of its own: memory is sequentially consistent.
+        // 6. The full barrier is no step of its own: the cmpxchg before it is one already under both memory models.
         // 7.
         if self.usercnt_after_publication(cx, e, t, map).await {
             return 0;

@@ -136,9 +136,12 @@ impl Kernel {
         let site = site!("this_cpu_write(async_cb_running, cb)", Memory);
         cx.write(site, running, Some(t.0)).await;
         // 4.
-        for (cmd, taken) in cmds {
+        for (n, (cmd, taken)) in cmds.into_iter().enumerate() {
             self.perform(cx, t, &taken).await;
-            self.bpf_async_refcount_put(cx, t).await;
+            // D6: who found the irq_work queued counted on a run of its own.
+            if n == 0 || !self.flags.one_put_per_run {
+                self.bpf_async_refcount_put(cx, t).await;
+            }
             let _k = cx.enter_leaf("kfree_nolock");
             cx.free(site!("kfree_nolock(cmd)", Alloc), cmd.0).await;
         }

@@ -65,8 +65,10 @@ impl Kernel {
             return 0;
         }
         self.publish(cx, e, t, map, false).await;
-        // 9.
-        cx.smp_mb(site!("smp_mb()", Atomic)).await;
+        // 9. Without a barrier in D3: smp_mb__before_atomic() orders nothing before a plain read, on x86 it is empty.
+        if !self.flags.uref_recheck_no_barrier {
+            cx.smp_mb(site!("smp_mb()", Atomic)).await;
+        }
         // 10.
         if self.recheck(cx, e, t, map).await {
             return 0;
@@ -127,7 +129,8 @@ impl Kernel {
                 true
             })
             .await;
-        if ok && self.maps[map].memcg_full && !self.flags.memcg_no_spin {
+        let spins = !self.flags.memcg_no_spin && !self.flags.kmalloc_nolock;
+        if ok && self.maps[map].memcg_full && spins {
             self.memcg_memory_event(cx).await;
         }
         ok.then_some(t)
@@ -135,7 +138,8 @@ impl Kernel {
 
     /// `memcg_memory_event(memcg, MEMCG_MAX)`: the charge is over the limit, which an atomic allocation may be; who watches
     /// the cgroup's file is told through a work item, whose worker is woken under the runqueue's lock. Without
-    /// 6d78b4473cdb; with it the allocation says that it must not spin, and no event is raised.
+    /// 6d78b4473cdb; with it the allocation says that it must not spin, and no event is raised. kmalloc_nolock()
+    /// (5fb750e8a9ae) never spins: where the charge does not fit, it fails.
     async fn memcg_memory_event(&self, cx: Cx<'_>) {
         let _f = cx.enter("memcg_memory_event");
         self.rq_lock(cx).await;

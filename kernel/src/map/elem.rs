@@ -114,7 +114,12 @@ impl Kernel {
 
     /// NO_PREALLOC: counted against `max_entries` (a replacement never fails for that), then kmalloc up to v6.0, from
     /// v6.1 the CPU's cache or fresh memory.
-    async fn alloc_elem(&self, cx: Cx<'_>, map: usize, replaces: bool) -> Result<Elem, i64> {
+    pub(super) async fn alloc_elem(
+        &self,
+        cx: Cx<'_>,
+        map: usize,
+        replaces: bool,
+    ) -> Result<Elem, i64> {
         let m = &self.maps[map];
         if let Some(count) = m.count {
             let max = i64::from(m.max_entries);
@@ -148,7 +153,7 @@ impl Kernel {
         }
     }
 
-    async fn dec_elem_count(&self, cx: Cx<'_>, map: usize) {
+    pub(super) async fn dec_elem_count(&self, cx: Cx<'_>, map: usize) {
         if let Some(count) = self.maps[map].count {
             cx.fetch_add(site!("dec_elem_count(htab)", Atomic), count, -1).await;
         }

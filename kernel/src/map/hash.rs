@@ -2,6 +2,7 @@
 
 use super::array::{BPF_EXIST, BPF_F_LOCK, BPF_NOEXIST};
 use super::{Bucket, absent};
+use crate::attach::Point;
 use crate::errno::{EEXIST, EINVAL, ENOENT};
 use crate::kernel::Kernel;
 use crate::objects::Elem;
@@ -27,6 +28,7 @@ impl Kernel {
 
     /// `lookup_elem_raw()`, under the lock.
     pub(crate) async fn lookup_elem_raw(&self, cx: Cx<'_>, map: usize, key: u64) -> Option<Elem> {
+        self.trace(cx, Point::LookupElemRaw).await;
         self.find_in(cx, map, key, site!("l_old = lookup_elem_raw(head, key)", Map)).await
     }
 

@@ -2,16 +2,19 @@
 
 mod array;
 mod elem;
+mod for_each;
 mod hash;
 mod life;
 mod lock;
 mod lru;
 mod lru_list;
 mod outer;
+mod rhash;
 mod uref;
 
 pub(crate) use lru_list::{FREE, INACTIVE, LOCAL_PENDING, LocalList, Lru, LruList, free_target};
 
+use crate::attach::Point;
 use crate::errno::ENOENT;
 use crate::kernel::Kernel;
 use crate::objects::{Elem, MapObj};
@@ -56,6 +59,8 @@ pub(crate) struct Map {
     pub slots: Vec<(u64, Var<u64>)>,
     /// HASH_OF_MAPS: the lock of its buckets, of which the model has one.
     pub slot_lock: Option<Bucket>,
+    /// RHASH: `freeing_internal`, the walk of the last user reference is under way.
+    pub freeing: Option<Var<bool>>,
     /// Whether it is, or may come to be, in the slot of an outer map.
     pub inner: bool,
     /// Whether its elements can go back to the slab. Searches try it where a program keeps a pointer to an element while
@@ -164,6 +169,7 @@ impl Kernel {
         match m.kind {
             MapKind::Array => self.array_update(cx, map, key, flags, value).await,
             MapKind::LruHash => self.lru_update(cx, map, key, flags, value).await,
+            MapKind::Rhash => self.rhtab_update(cx, map, key, flags, value).await,
             // The verifier keeps programs from it; a task's update of a slot does not come here.
             k if k.is_outer() => crate::errno::EINVAL,
             _ => self.htab_update(cx, map, key, flags, value).await,
@@ -179,6 +185,7 @@ impl Kernel {
         }
         match m.kind {
             MapKind::Array => array::delete(),
+            MapKind::Rhash => self.rhtab_delete(cx, map, key, false).await.ret,
             k if k.is_outer() => self.outer_delete(cx, map, key).await,
             _ => self.htab_delete(cx, map, key).await.ret,
         }
@@ -189,6 +196,9 @@ impl Kernel {
         let m = &self.maps[map];
         if m.buckets.is_empty() {
             return Outcome { ret: crate::errno::ENOTSUPP, ..Outcome::default() };
+        }
+        if m.kind == MapKind::Rhash {
+            return self.rhtab_delete(cx, map, key & m.key_mask, true).await;
         }
         self.htab_lookup_and_delete(cx, map, key & m.key_mask).await
     }
@@ -209,6 +219,7 @@ impl Kernel {
     /// `bpf_obj_free_fields()`, `check_and_free_fields()`: the timer and the work queue of an element.
     pub(crate) async fn free_fields(&self, cx: Cx<'_>, e: Elem, map: usize) {
         let m = &self.maps[map];
+        self.trace(cx, Point::FreeFields).await;
         if m.has_timer {
             self.bpf_timer_cancel_and_free(cx, e, map).await;
         }

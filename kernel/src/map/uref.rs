@@ -29,7 +29,8 @@ impl Kernel {
     }
 
     /// `array_map_free_timers()`, `htab_map_free_timers()`: every element that the map was allocated with, linked or not,
-    /// without any lock; without preallocation the chains under `rcu_read_lock`, also without the bucket lock.
+    /// without any lock; without preallocation the chains under `rcu_read_lock`, also without the bucket lock. Of a
+    /// resizable hash likewise, with new keys kept out meanwhile (`freeing_internal`).
     async fn map_release_uref(&self, cx: Cx<'_>, map: usize) {
         let _f = cx.enter_leaf("map_release_uref");
         let m = &self.maps[map];
@@ -39,11 +40,17 @@ impl Kernel {
             }
             return;
         }
+        if let Some(freeing) = m.freeing {
+            cx.write(site!("rhtab->freeing_internal = true", Memory), freeing, true).await;
+        }
         self.rcu_read_lock(cx).await;
         for b in &m.buckets {
             self.walk_bucket(cx, map, *b).await;
         }
         self.rcu_read_unlock(cx).await;
+        if let Some(freeing) = m.freeing {
+            cx.write(site!("rhtab->freeing_internal = false", Memory), freeing, false).await;
+        }
     }
 
     /// The walk of a chain, without the bucket lock. The next element is read from the current one when its turn comes. One
@@ -60,7 +67,8 @@ impl Kernel {
                 continue;
             }
             rest.remove(0);
-            if self.flags.bpf_mem_alloc {
+            // Elements of a resizable hash are not reused as long as a reader may stand on them.
+            if self.flags.bpf_mem_alloc && self.maps[map].freeing.is_none() {
                 let key = cx.read(site!("l->hash_node.next", Memory, quiet), e.key()).await;
                 let other = self.maps[map].bucket(key);
                 if other.chain != at.chain
@@ -73,7 +81,12 @@ impl Kernel {
     }
 
     /// The elements after `last` (all without one); `None` if it is not linked there.
-    async fn chain_after(&self, cx: Cx<'_>, b: Bucket, last: Option<u64>) -> Option<Vec<u64>> {
+    pub(super) async fn chain_after(
+        &self,
+        cx: Cx<'_>,
+        b: Bucket,
+        last: Option<u64>,
+    ) -> Option<Vec<u64>> {
         let chain = b.chain;
         let step = cx.step(site!("hlist_nulls_for_each_entry(l, ..)", Map)).reads(chain.obj());
         let walk = step.run(move |m| {

@@ -99,6 +99,12 @@ pub enum Fix {
     FreeWithoutCancel,
     /// 89edbdfc5d03
     LruRqspinlock,
+    /// BPF_MAP_TYPE_RHASH
+    Rhash,
+    /// D3, never merged
+    UrefRecheckNoBarrier,
+    /// D6, never merged
+    OnePutPerRun,
 }
 
 /// A row of the table of fixes.
@@ -131,7 +137,7 @@ const fn row(
 const NEVER: (u16, u16) = (u16::MAX, 0);
 
 /// All fixes, in the order of [`Fix`].
-pub const FIXES: [FixInfo; 47] = [
+pub const FIXES: [FixInfo; 50] = [
     row(
         Fix::TimerSlotZeroed,
         "5eaed6eedbe9",
@@ -460,6 +466,27 @@ pub const FIXES: [FixInfo; 47] = [
         "lru-rqspinlock",
         (7, 2),
         "taking a lock of LRU lists fails instead of waiting for what was interrupted",
+    ),
+    row(
+        Fix::Rhash,
+        "",
+        "rhash",
+        (7, 2),
+        "maps of type BPF_MAP_TYPE_RHASH, whose values may hold timers",
+    ),
+    row(
+        Fix::UrefRecheckNoBarrier,
+        "",
+        "D3",
+        NEVER,
+        "the first version of the fix for R06: init tests usercnt after publication, without a full barrier",
+    ),
+    row(
+        Fix::OnePutPerRun,
+        "",
+        "D6",
+        NEVER,
+        "the lock-free design of early January 2026: an irq_work that is queued already carries no second reference",
     ),
 ];
 

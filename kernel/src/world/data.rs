@@ -282,7 +282,7 @@ pub enum ElemInit {
     },
 }
 
-/// `BPF_PROG_TYPE_` without the prefix; the last two are callbacks, subprograms of every program that sets them.
+/// `BPF_PROG_TYPE_` without the prefix; the last three are callbacks, subprograms of every program that names them.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs)]
 pub enum ProgKind {
@@ -298,6 +298,8 @@ pub enum ProgKind {
     Other,
     TimerCb,
     WqCb,
+    /// Called by `bpf_for_each_map_elem()` for each element.
+    ForEachCb,
 }
 
 /// Where a program is attached.

@@ -232,6 +232,8 @@ pub enum Call {
     MapLookupAndDeleteBatch(MapRef),
     /// All keys, by `BPF_MAP_GET_NEXT_KEY`.
     MapKeys(MapRef),
+    /// `bpf_for_each_map_elem(map, callback)`: in programs.
+    ForEachElem(MapRef, ProgId),
     /// `bpf_copy_from_user`, which stands for every helper that may sleep: in programs.
     CopyFromUser,
     /// `BPF_PROG_TEST_RUN`, or a hit of the attach point.

@@ -36,7 +36,7 @@ pub enum Sched {
 }
 
 word_enum! {
-    /// Program type, `BPF_PROG_TYPE_` without the prefix; the last two are callbacks.
+    /// Program type, `BPF_PROG_TYPE_` without the prefix; the last three are callbacks.
     ProgKind {
         Syscall = "SYSCALL",
         Xdp = "XDP",
@@ -47,6 +47,7 @@ word_enum! {
         StructOps = "STRUCT_OPS",
         TimerCb = "TIMER_CB",
         WqCb = "WQ_CB",
+        ForEachCb = "FOR_EACH_CB",
     }
 }
 
@@ -54,7 +55,7 @@ impl ProgKind {
     /// Whether it is a subprogram of every program that sets it, and no program of its own.
     #[must_use]
     pub fn is_callback(self) -> bool {
-        matches!(self, ProgKind::TimerCb | ProgKind::WqCb)
+        matches!(self, ProgKind::TimerCb | ProgKind::WqCb | ProgKind::ForEachCb)
     }
 }
 

@@ -218,6 +218,13 @@ pub enum Call {
         /// Element.
         elem: Sp<ObjExpr>,
     },
+    /// `bpf_for_each_map_elem(M, "cb")`
+    ForEachMapElem {
+        /// The map, or the inner map in a slot.
+        map: Sp<ObjExpr>,
+        /// A `FOR_EACH_CB` program.
+        callback: Sp<String>,
+    },
     /// `bpf_copy_from_user()`: stands for every helper that may sleep.
     CopyFromUser,
     /// `prog_run("prog")`: `BPF_PROG_TEST_RUN`, or a hit of the attach point.

@@ -122,6 +122,9 @@ fn call_text(call: &Call) -> String {
         }
         Call::MapDelete { elem } => one("bpf_map_delete_elem", elem),
         Call::MapLookupAndDelete { elem } => one("bpf_map_lookup_and_delete_elem", elem),
+        Call::ForEachMapElem { map, callback } => {
+            format!("bpf_for_each_map_elem(\"{}\", {})", map.node, text(callback))
+        }
         Call::CopyFromUser => "bpf_copy_from_user()".to_string(),
         Call::ProgRun { prog } => format!("prog_run({})", text(prog)),
         Call::MapCreate { map } => one("bpf_map_create", map),

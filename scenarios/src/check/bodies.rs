@@ -277,7 +277,25 @@ impl<'w> Resolver<'w> {
                 self.elem(elem);
                 Ty::Int
             }
+            Call::ForEachMapElem { map, callback } => {
+                self.walked(map, callback);
+                Ty::Int
+            }
             other => self.process_call(other),
+        }
+    }
+
+    /// A walk over a map: the callback is called with its values.
+    fn walked(&mut self, map: &mut Sp<ObjExpr>, callback: &Sp<String>) {
+        let known = self.prog(callback);
+        let target = self.whole_map(map);
+        let Where::Prog { name, .. } = &self.place else { return };
+        if !known {
+            return;
+        }
+        self.world.sets.entry(name.clone()).or_default().insert(callback.node.clone());
+        if let Some(Target::Map(map) | Target::Slot { template: Some(map) }) = target {
+            self.world.owners.entry(callback.node.clone()).or_default().insert(map);
         }
     }
 
@@ -327,16 +345,17 @@ impl<'w> Resolver<'w> {
     }
 
     /// A map or the inner map in a slot.
-    pub(super) fn whole_map(&mut self, object: &mut Sp<ObjExpr>) {
+    pub(super) fn whole_map(&mut self, object: &mut Sp<ObjExpr>) -> Option<Target> {
         self.wants_map = true;
         let target = self.target(object);
         self.wants_map = false;
-        match target {
-            None | Some(Target::Map(_) | Target::Slot { .. }) => {}
-            Some(other) => {
+        match target? {
+            found @ (Target::Map(_) | Target::Slot { .. }) => Some(found),
+            other => {
                 let message =
                     format!("a map is wanted, `{}` is {}", show(object), other.describe());
                 self.diag(Diagnostic::error("E0315", object.span, message).label("no map"));
+                None
             }
         }
     }

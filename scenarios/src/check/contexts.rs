@@ -62,6 +62,7 @@ fn needs(step: &StepKind) -> Needs {
             | Call::WqInit { .. }
             | Call::WqSetCallback { .. }
             | Call::WqStart { .. }
+            | Call::ForEachMapElem { .. }
             | Call::CopyFromUser => Needs::Program,
             Call::MapLookup { .. }
             | Call::MapUpdate { .. }

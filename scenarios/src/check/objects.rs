@@ -128,7 +128,7 @@ impl Resolver<'_> {
         self.diag(
             Diagnostic::error("E0307", span, message)
                 .label(format!("this is {}", self.place.describe()))
-                .note("a TIMER_CB or WQ_CB program is called with its element's key and value"),
+                .note("a TIMER_CB, WQ_CB or FOR_EACH_CB program is called with its element's key and value"),
         );
         None
     }

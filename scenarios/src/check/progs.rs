@@ -44,6 +44,7 @@ fn check_call(call: &Call, world: &World, diags: &mut Vec<Diagnostic>) {
     match call {
         Call::TimerSetCallback { callback, .. } => want(world, callback, ProgKind::TimerCb, diags),
         Call::WqSetCallback { callback, .. } => want(world, callback, ProgKind::WqCb, diags),
+        Call::ForEachMapElem { callback, .. } => want(world, callback, ProgKind::ForEachCb, diags),
         Call::ProgRun { prog } => whole(world, prog, "run", diags),
         Call::ProgLoad { prog } => whole(world, prog, "loaded", diags),
         Call::LinkCreate { prog } => {
@@ -103,6 +104,7 @@ fn check_sleepable(prog: &Prog, excused: bool, diags: &mut Vec<Diagnostic>) {
     let kind = prog.kind.node;
     let why = match (sleepable.node, kind, prog.attach.as_ref().map(|attach| &attach.node)) {
         (true, ProgKind::TimerCb, _) => "a timer callback runs in softirq and cannot sleep",
+        (_, ProgKind::ForEachCb, _) => "this callback may sleep if the program that walks may",
         (false, ProgKind::WqCb, _) => "a work queue callback is always sleepable",
         (true, ProgKind::Tracing, Some(Attach::TpBtf(_))) => "a tracepoint cannot sleep",
         (true, ProgKind::Xdp | ProgKind::Tc | ProgKind::PerfEvent | ProgKind::Kprobe, _) => {

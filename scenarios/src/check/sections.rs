@@ -155,7 +155,9 @@ fn predicate(p: &mut Sp<Predicate>, resolver: &mut Resolver<'_>) {
             predicate(b, resolver);
         }
         Predicate::Within(_, inner) => predicate(inner, resolver),
-        Predicate::UrefZero(map) => resolver.whole_map(map),
+        Predicate::UrefZero(map) => {
+            resolver.whole_map(map);
+        }
         Predicate::Evicted(elem) => {
             resolver.wants_map = true;
             match resolver.target(elem) {

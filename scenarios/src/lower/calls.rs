@@ -59,6 +59,13 @@ impl Lowering<'_> {
             ast::Call::MapLookupAndDelete { elem } => {
                 Some(Call::MapLookupAndDelete(self.elem(scope, elem)?))
             }
+            ast::Call::ForEachMapElem { map, callback } => {
+                if let Ty::Pointer(value) = self.value_of(scope, map) {
+                    self.facts.callback_value(callback, value);
+                }
+                let prog = self.prog_named(callback);
+                Some(Call::ForEachElem(self.walked(scope, map)?, prog?))
+            }
             ast::Call::CopyFromUser => Some(Call::CopyFromUser),
             ast::Call::TimerInit { .. }
             | ast::Call::TimerSetCallback { .. }

@@ -83,6 +83,7 @@ fn call(call: &Call, f: &mut Look<'_>) {
         Call::MapLookup { elem } | Call::MapDelete { elem } | Call::MapLookupAndDelete { elem } => {
             elem
         }
+        Call::ForEachMapElem { map, .. } => map,
         Call::MapCreate { map } | Call::MapGetFdById { map } | Call::IterCreate { map } => map,
         Call::ObjPin { fd, .. } | Call::Dup { fd } | Call::Close { fd } => fd,
         Call::CopyFromUser

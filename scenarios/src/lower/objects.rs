@@ -97,6 +97,19 @@ impl Lowering<'_> {
         }
     }
 
+    /// A map that a program walks: `m`, or of an outer map whatever is in the slot.
+    pub(super) fn walked(&mut self, scope: &Scope<'_>, object: &Sp<ObjExpr>) -> Option<MapRef> {
+        let ObjBase::Map(name) = &object.base.node else {
+            return self.odd_object(object, "a map");
+        };
+        match (object.keys.as_slice(), scope.who) {
+            ([Sp { node: Key::Int(slot), .. }], Who::Prog(_)) => {
+                Some(MapRef::Slot(self.map_named(name, object.base.span)?, *slot))
+            }
+            _ => self.whole_map(object).map(MapRef::Map),
+        }
+    }
+
     /// An element, or the slot of an outer map.
     pub(super) fn elem(&mut self, scope: &Scope<'_>, object: &Sp<ObjExpr>) -> Option<ElemRef> {
         let name = match &object.base.node {

@@ -245,6 +245,7 @@ fn prog_kind(kind: ast::ProgKind) -> ProgKind {
         ast::ProgKind::StructOps => ProgKind::StructOps,
         ast::ProgKind::TimerCb => ProgKind::TimerCb,
         ast::ProgKind::WqCb => ProgKind::WqCb,
+        ast::ProgKind::ForEachCb => ProgKind::ForEachCb,
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) const CALLS: &[&str] = &[
     "bpf_map_update_elem",
     "bpf_map_delete_elem",
     "bpf_map_lookup_and_delete_elem",
+    "bpf_for_each_map_elem",
     "bpf_copy_from_user",
     "prog_run",
     "bpf_map_create",
@@ -70,6 +71,11 @@ impl Reader {
             | "bpf_map_update_elem"
             | "bpf_map_delete_elem"
             | "bpf_map_lookup_and_delete_elem" => self.map_call(form, args),
+            "bpf_for_each_map_elem" => {
+                let map = self.object(&args[0], "the map");
+                let callback = self.name(&args[1], "a callback");
+                Some(Call::ForEachMapElem { map: map?, callback: callback? })
+            }
             "bpf_copy_from_user" => Some(Call::CopyFromUser),
             _ => self.process_call(form, args),
         };

@@ -24,6 +24,7 @@ pub(super) const STEPS: &[Form] = &[
     args("bpf_map_update_elem", 2, 3, "bpf_map_update_elem(\"map[key]\", BPF_ANY)"),
     args("bpf_map_delete_elem", 1, 1, "bpf_map_delete_elem(\"map[key]\")"),
     args("bpf_map_lookup_and_delete_elem", 1, 1, "bpf_map_lookup_and_delete_elem(\"map[key]\")"),
+    args("bpf_for_each_map_elem", 2, 2, "bpf_for_each_map_elem(\"map\", \"cb\")"),
     args("let", 2, 2, "let(\"r\", call)"),
     args("if", 2, 3, "if(\"r == 0\", [ .. ], [ .. ])"),
     args("repeat", 2, 2, "repeat(3, [ .. ])"),
