@@ -249,7 +249,7 @@ impl Kernel {
         // 4. The text of the program must be there.
         let text = self.progs[callback.prog].obj.insns();
         cx.read(site!("callback_fn(map, key, value)", Call), text).await;
-        self.run_callback(cx, Act::callback(callback, map, Elem(whom.1))).await;
+        self.run_callback(cx, &mut Act::callback(callback, map, Elem(whom.1))).await;
         if let Some(v) = trace {
             cx.write(site!("rcu_read_unlock_trace()", Memory), v, false).await;
         }

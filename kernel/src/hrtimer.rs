@@ -244,11 +244,8 @@ pub(crate) fn enqueue(m: &mut Mem, b: ClockBase, t: Timer, e: Expiry, now: i64, 
         return;
     }
     let index = m.dense(t.0);
-    m.with_queue(b.queue, |q| {
-        // Only a freed timer that is still queued can be queued again; its place in the queue moves.
-        q.remove(index);
-        q.insert(t.0.to_word(), index, hard, soft);
-    });
+    // Only a freed timer that is still queued can be queued again; its place in the queue moves.
+    m.with_queue(b.queue, |q| q.insert(t.0.to_word(), index, hard, soft));
 }
 
 /// Soft and hard expiry. Relative times saturate, also those of 2^63 and more; a negative absolute time keeps its soft

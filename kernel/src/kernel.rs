@@ -164,6 +164,10 @@ impl Model for Kernel {
         self.static_name(p)
     }
 
+    fn timer_number(&self, name: u64) -> u32 {
+        self.names.number(name)
+    }
+
     fn line(&self, ctx: CtxId) -> Option<u32> {
         let at = self.lines.get(ctx.index())?.get();
         self.world.lines.get(at.index()).map(|at| at.line)

@@ -131,10 +131,10 @@ impl Kernel {
     }
 
     /// Runs a callback in the softirq of its timer.
-    pub(crate) async fn run_callback(&self, cx: Cx<'_>, mut act: Act) {
+    pub(crate) async fn run_callback(&self, cx: Cx<'_>, act: &mut Act) {
         let func = act.func;
         let p = &self.progs[func];
-        act.key = self.callback_key(cx, &act).await;
+        act.key = self.callback_key(cx, act).await;
         if let Some(v) = p.runs {
             let site = site!("runs++", Free, quiet);
             let n = cx.step(site).writes(v.obj()).run(move |m| m.update(v, |n: u64| n + 1)).await;
@@ -143,11 +143,11 @@ impl Kernel {
         if let Some(v) = self.callbacks_begun {
             cx.fetch_add(site!("callbacks++", Free, quiet), v, 1).await;
         }
-        self.note_callback(cx, &act);
+        self.note_callback(cx, act);
         let frame = FrameName::Body(p.code.name);
         let arg = Arg::Elem { map: act.map, key: act.key }.word();
         let _f = cx.enter_frame(frame, arg, false);
-        self.run_prog(cx, &p.code, &mut act).await;
+        self.run_prog(cx, &p.code, act).await;
     }
 
     /// The key that a callback is called with: an array's index, or what the pointer into the element shows.

@@ -13,11 +13,15 @@ pub(crate) struct TimerNames(RefCell<Names>);
 
 #[derive(Debug, Default)]
 struct Names {
-    ids: BTreeMap<u64, u32>,
     args: Vec<u64>,
-    /// The last answer for an element, by its dense number.
-    last: Vec<(u64, u32)>,
+    /// By map and key, for keys below [`DIRECT`]: the number plus one.
+    small: Vec<Vec<u32>>,
+    /// By argument: the others.
+    large: BTreeMap<u64, u32>,
 }
+
+/// Keys below this are looked up by index: those of arrays, and of most examples.
+const DIRECT: u64 = 1 << 22;
 
 impl Kernel {
     /// The names of the timers that [`timerace_core::result::Expiry::timer`] indexes: `timers[7]`.
@@ -36,26 +40,38 @@ impl Kernel {
         self.names.0.borrow().args.iter().map(|a| Arg::from_word(*a)).collect()
     }
 
-    /// The number of the timer in an element, named after its key now.
-    pub(crate) fn timer_id(&self, cx: Cx<'_>, map: usize, e: Elem) -> u32 {
-        if !self.timed {
-            return 0;
-        }
-        let (key, dense) = cx.machine().with_mem(|m| (m.peek(e.key().obj()), m.dense(e.0)));
-        let arg = Arg::Elem { map, key }.word();
-        let names = &mut *self.names.0.borrow_mut();
-        let dense = dense as usize;
-        if names.last.len() <= dense {
-            names.last.resize(dense + 1, (0, 0));
-        }
-        if names.last[dense].0 != arg {
-            let next = names.args.len() as u32;
-            let id = *names.ids.entry(arg).or_insert(next);
-            if id == next {
-                names.args.push(arg);
+    /// What the timer in an element is numbered by: its key now.
+    pub(crate) fn timer_word(&self, cx: Cx<'_>, map: usize, e: Elem) -> u64 {
+        let key = cx.machine().with_mem(|m| m.peek(e.key().obj()));
+        Arg::Elem { map, key }.word()
+    }
+}
+
+impl TimerNames {
+    /// The number of a timer, from [`Kernel::timer_word`].
+    pub fn number(&self, arg: u64) -> u32 {
+        let names = &mut *self.0.borrow_mut();
+        let next = names.args.len() as u32;
+        let id = match Arg::from_word(arg) {
+            Arg::Elem { map, key } if key < DIRECT => {
+                if names.small.len() <= map {
+                    names.small.resize(map + 1, Vec::new());
+                }
+                let of_map = &mut names.small[map];
+                if of_map.len() <= key as usize {
+                    of_map.resize(key as usize + 1, 0);
+                }
+                let place = &mut of_map[key as usize];
+                if *place == 0 {
+                    *place = next + 1;
+                }
+                *place - 1
             }
-            names.last[dense] = (arg, id);
+            _ => *names.large.entry(arg).or_insert(next),
+        };
+        if id == next {
+            names.args.push(arg);
         }
-        names.last[dense].1
+        id
     }
 }

@@ -155,11 +155,7 @@ impl Kernel {
         let now = self.cpus[cpu].now;
         cx.machine().with_mem(|m| {
             let now = m.peek(now.obj()) as i64;
-            let due = |b: &ClockBase| {
-                let q = m.peek_queue(b.queue);
-                q.first().is_some_and(|e| e.soft <= now.saturating_add(q.offset()))
-            };
-            self.queues_of(cpu).iter().any(due)
+            self.queues_of(cpu).iter().any(|b| m.peek_queue(b.queue).is_due(now))
         })
     }
 
@@ -202,9 +198,9 @@ pub(crate) fn pop_first(m: &mut Mem, b: ClockBase, now: Var<i64>) -> Option<Ptr>
 /// Timed: the first timer that is due, MONOTONIC before BOOTTIME.
 fn pop_due(m: &mut Mem, bases: &[ClockBase], now: i64) -> Option<Ptr> {
     for b in bases {
-        let q = m.queue(b.queue);
-        let due = q.first().is_some_and(|e| e.soft <= now.saturating_add(q.offset()));
-        if due && let Some(e) = m.with_queue(b.queue, timerace_core::queue::TimerQueue::pop) {
+        if m.queue(b.queue).is_due(now)
+            && let Some(e) = m.with_queue(b.queue, timerace_core::queue::TimerQueue::pop)
+        {
             let t = Ptr::from_word(e.timer);
             m.store(b.running, Some(t));
             m.count_expiry();

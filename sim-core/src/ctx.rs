@@ -27,18 +27,23 @@ pub struct Cx<'m> {
 pub struct Decl<'m> {
     pub(crate) cx: Cx<'m>,
     pub(crate) slot: RefMut<'m, Slot>,
+    /// A timed run asks a footprint only for what is written.
+    writes_only: bool,
 }
 
 impl<'m> Decl<'m> {
-    #[inline]
+    #[inline(always)]
     fn access(mut self, a: Access) -> Self {
-        // A timed run asks a footprint only for what is written; debug builds check it all the same.
-        if self.cx.machine.timed.get() && !cfg!(debug_assertions) {
-            if a.is_write() {
-                self.slot.fp.push(a);
-            }
-            return self;
+        if !self.writes_only {
+            return self.access_of_search(a);
         }
+        if a.is_write() {
+            self.slot.fp.push(a);
+        }
+        self
+    }
+
+    fn access_of_search(mut self, a: Access) -> Self {
         let life = self.cx.machine.mem.borrow().life[a.obj().index()];
         self.slot.fp.push(a);
         if let Some(base) = life.checked_sub(1) {
@@ -93,6 +98,9 @@ impl<'m> Decl<'m> {
         let cmp = if self.cx.machine.tso { self.as_seen(cmp) } else { cmp };
         self.slot.guard.cmps.push(cmp);
         let mut this = self;
+        if this.writes_only {
+            return this;
+        }
         for o in cmp.objs() {
             this = this.access(Access::read(o));
         }
@@ -122,10 +130,10 @@ impl<'m> Decl<'m> {
     /// The step enters or leaves a level of its CPU: it writes the CPU's word, under this rule.
     #[inline]
     pub fn on_cpu(mut self, rule: CpuRule) -> Self {
-        let own = self.cx.machine.own_of(self.cx.id);
         let slot = &mut *self.slot;
         slot.guard.cpu = rule;
-        if let Some(own) = own {
+        if let Some(own) = slot.own {
+            (slot.masks, slot.opens) = (true, true);
             match slot.fp.first_mut() {
                 Some(a) if a.obj() == own => *a = Access::write(own),
                 _ => slot.fp.insert(0, Access::write(own)),
@@ -185,6 +193,12 @@ impl<'m> Decl<'m> {
         self
     }
 
+    /// What the step changes in the word of its CPU only keeps more away.
+    fn closes(mut self) -> Self {
+        self.slot.opens = false;
+        self
+    }
+
     /// The context is a daemon that waits for work here, and `place` is all of its local state.
     pub(crate) fn resting(mut self, place: u32) -> Self {
         self.slot.status = Status::Idle;
@@ -199,9 +213,10 @@ impl<'m> Decl<'m> {
         self,
         act: F,
     ) -> StepFut<'m, F> {
-        let this = if self.cx.machine.tso { self.ordered() } else { self };
+        let mut this = if self.cx.machine.tso { self.ordered() } else { self };
         let (machine, ctx, drains) = (this.cx.machine, this.cx.id, this.slot.drains);
-        StepFut { machine, ctx, act: Some(act), declared: false, drains }
+        let begun = machine.timed.get() && machine.goes_on(ctx, &mut this.slot);
+        StepFut { machine, ctx, act: Some(act), begun, drains }
     }
 }
 
@@ -260,7 +275,7 @@ impl<'m> Cx<'m> {
         if !self.machine.is_timed() {
             return crate::Nanos(0);
         }
-        self.machine.clock.borrow().done_at()
+        self.machine.mem.borrow().clock.done_at()
     }
 
     /// The seed of the timed run.
@@ -296,7 +311,7 @@ impl<'m> Cx<'m> {
     /// Declares a step. Contexts on a CPU step under [`CpuRule::Run`] unless said otherwise.
     #[inline]
     pub fn step(self, label: impl Into<Label>) -> Decl<'m> {
-        let own = self.machine.own_of(self.id);
+        let writes_only = self.machine.writes_only.get();
         let mut slot = self.slot();
         let label = label.into();
         slot.status = Status::Waiting;
@@ -305,6 +320,7 @@ impl<'m> Cx<'m> {
         slot.gate = Gate::Open;
         slot.waiting = Waiting::Spin;
         slot.exclusive = false;
+        (slot.masks, slot.opens) = (false, false);
         slot.guard.empty.clear();
         slot.drains = false;
         slot.unordered = false;
@@ -313,11 +329,13 @@ impl<'m> Cx<'m> {
         slot.guard.cmps.clear();
         slot.guard.any = false;
         slot.guard.cpu = CpuRule::None;
-        if let Some(own) = own {
+        if let Some(own) = slot.own {
             slot.guard.cpu = CpuRule::Run;
-            slot.fp.push(Access::read(own));
+            if !writes_only {
+                slot.fp.push(Access::read(own));
+            }
         }
-        Decl { cx: self, slot }
+        Decl { cx: self, slot, writes_only }
     }
 
     // Variables.
@@ -329,7 +347,11 @@ impl<'m> Cx<'m> {
 
     /// WRITE_ONCE(), also smp_store_release(): through the store buffer if there is one.
     pub async fn write<T: Word>(self, label: impl Into<Label>, v: Var<T>, x: T) {
-        self.store(label, v, x, false).await;
+        if self.machine.tso {
+            return self.store(label, v, x, false).await;
+        }
+        let (raw, word): (Var<u64>, u64) = (Var::at(v.obj()), x.to_word());
+        self.step(label).writes(v.obj()).run(move |m| m.store(raw, word)).await;
     }
 
     /// xchg(): fully ordered; returns the old value.
@@ -403,20 +425,32 @@ impl<'m> Cx<'m> {
     /// Releases a lock.
     pub async fn unlock(self, label: impl Into<Label>, l: Var<Option<CtxId>>) {
         // A store with release semantics; not locked.
-        self.store(label, l, None, false).await;
+        if self.machine.tso {
+            self.store(label, l, None, false).await;
+        } else {
+            self.step(label).writes(l.obj()).run(move |m| m.store(l, None)).await;
+        }
         self.released(l.obj());
     }
 
     // Masks.
 
-    async fn mask(self, label: Label, mask: Mask) {
-        let Some(own) = self.machine.own_of(self.id) else { return };
-        let word: Var<u64> = Var::at(own);
+    /// `counts` changes the depths of the context's sections; whether the outermost one begins or ends. If so, the CPU's
+    /// word, and the depth of all sections together.
+    #[inline]
+    fn outermost(self, counts: impl FnOnce(&mut Slot) -> bool) -> Option<(Var<u64>, u16)> {
+        let s = &mut *self.slot();
+        let depth = |s: &Slot| s.preempt + s.irq + s.bh;
+        if counts(s) { s.own.map(|own| (Var::at(own), depth(s))) } else { None }
+    }
+
+    async fn mask(self, label: Label, mask: Mask, (word, depth): (Var<u64>, u16)) {
         let me = self.id;
         // Grace periods watch whether a CPU's stack is empty.
-        let nested = self.depth() > 1;
+        let nested = depth > 1;
         self.step(label)
             .on_cpu(CpuRule::Run)
+            .closes()
             .exclusive_if(nested)
             .run(move |m| {
                 m.update(word, |w| cpu::push(w, me, mask));
@@ -424,11 +458,9 @@ impl<'m> Cx<'m> {
             .await;
     }
 
-    async fn unmask(self, label: Label, mask: Mask) {
-        let Some(own) = self.machine.own_of(self.id) else { return };
-        let word: Var<u64> = Var::at(own);
+    async fn unmask(self, label: Label, mask: Mask, (word, depth): (Var<u64>, u16)) {
         let me = self.id;
-        let leave = self.depth() == 0;
+        let leave = depth == 0;
         self.step(label)
             .on_cpu(CpuRule::Run)
             .exclusive_if(!leave)
@@ -438,84 +470,73 @@ impl<'m> Cx<'m> {
             .await;
     }
 
-    fn depth(self) -> u16 {
-        let s = self.slot();
-        s.preempt + s.irq + s.bh
-    }
-
     /// local_irq_save(): no step when nested.
     pub async fn irq_save(self, label: impl Into<Label>) {
-        let outer = {
-            let mut s = self.slot();
+        let outer = self.outermost(|s| {
             s.irq += 1;
             s.irq == 1
-        };
-        if outer {
-            self.mask(label.into(), Mask::Irq).await;
+        });
+        if let Some(at) = outer {
+            self.mask(label.into(), Mask::Irq, at).await;
         }
     }
 
     /// local_irq_restore(). Without a matching save nothing happens.
     pub async fn irq_restore(self, label: impl Into<Label>) {
-        let outer = {
-            let mut s = self.slot();
+        let outer = self.outermost(|s| {
             let was = s.irq;
             s.irq = was.saturating_sub(1);
             was == 1
-        };
-        if outer {
-            self.unmask(label.into(), Mask::Irq).await;
+        });
+        if let Some(at) = outer {
+            self.unmask(label.into(), Mask::Irq, at).await;
         }
     }
 
     /// local_bh_disable().
     pub async fn bh_disable(self, label: impl Into<Label>) {
-        let outer = {
-            let mut s = self.slot();
+        let outer = self.outermost(|s| {
             s.bh += 1;
             s.bh == 1
-        };
-        if outer {
-            self.mask(label.into(), Mask::Bh).await;
+        });
+        if let Some(at) = outer {
+            self.mask(label.into(), Mask::Bh, at).await;
         }
     }
 
     /// local_bh_enable().
     pub async fn bh_enable(self, label: impl Into<Label>) {
-        let outer = {
-            let mut s = self.slot();
+        let outer = self.outermost(|s| {
             let was = s.bh;
             s.bh = was.saturating_sub(1);
             was == 1
-        };
-        if outer {
-            self.unmask(label.into(), Mask::Bh).await;
+        });
+        if let Some(at) = outer {
+            self.unmask(label.into(), Mask::Bh, at).await;
         }
     }
 
     /// preempt_disable(), also the entry of kernel code on a kernel that is not preemptible.
     pub async fn preempt_disable(self, label: impl Into<Label>) {
-        let (outer, on_stack) = {
-            let mut s = self.slot();
-            let depth = s.preempt + s.irq + s.bh;
+        let outer = self.outermost(|s| {
+            let on_stack = s.preempt + s.irq + s.bh > 0;
             s.preempt += 1;
-            (s.preempt == 1, depth > 0)
-        };
-        if outer && !on_stack {
-            self.mask(label.into(), Mask::Preempt).await;
+            !on_stack
+        });
+        if let Some(at) = outer {
+            self.mask(label.into(), Mask::Preempt, at).await;
         }
     }
 
     /// preempt_enable().
     pub async fn preempt_enable(self, label: impl Into<Label>) {
-        let outer = {
-            let mut s = self.slot();
+        let outer = self.outermost(|s| {
             let was = s.preempt;
             s.preempt = was.saturating_sub(1);
-            was == 1
-        };
-        if outer && self.depth() == 0 {
-            self.unmask(label.into(), Mask::Preempt).await;
+            was == 1 && s.preempt + s.irq + s.bh == 0
+        });
+        if let Some(at) = outer {
+            self.unmask(label.into(), Mask::Preempt, at).await;
         }
     }
 
@@ -558,7 +579,7 @@ impl<'m> Cx<'m> {
             _ => (CpuRule::SoftirqEntry, Mask::Bh),
         };
         let me = self.id;
-        let own = self.machine.own_of(self.id).expect("an interrupt has a CPU");
+        let own = self.slot().own.expect("an interrupt has a CPU");
         let word: Var<u64> = Var::at(own);
         let decl = declare(self.step(label).on_cpu(rule)).idle();
         decl.run(move |m: &mut Mem| {
@@ -590,7 +611,7 @@ impl<'m> Cx<'m> {
             _ => Mask::Bh,
         };
         let me = self.id;
-        let own = self.machine.own_of(self.id).expect("an interrupt has a CPU");
+        let own = self.slot().own.expect("an interrupt has a CPU");
         let word: Var<u64> = Var::at(own);
         let r = declare(self.step(label).on_cpu(CpuRule::Run))
             .run(move |m: &mut Mem| {
@@ -698,6 +719,7 @@ impl<'m> Cx<'m> {
     }
 
     /// Enters a function or body.
+    #[inline]
     pub fn enter_frame(self, name: FrameName, arg: u64, leaf: bool) -> Entered<'m> {
         let mut mem = self.machine.mem.borrow_mut();
         let taken = mem.taken;

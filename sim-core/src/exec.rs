@@ -4,6 +4,7 @@ use crate::detect::Class;
 use crate::ids::{CtxId, Obj};
 use crate::machine::{Body, CtxKind, Machine, Model};
 use crate::mem::{Holder, Place};
+use crate::ready::Ready;
 use crate::step::Status;
 use crate::{Cx, cpu};
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -28,6 +29,16 @@ pub struct Exec<'m, M> {
     epoch: u32,
     /// Contexts that have stepped in this execution.
     moved: Vec<CtxId>,
+    ready: Ready,
+    start: StateDigest,
+}
+
+/// The digest of the state at the start, from which that of any other follows by what has changed.
+#[derive(Default)]
+struct StateDigest {
+    sum: u64,
+    /// By object: its part of the sum.
+    parts: Vec<u64>,
 }
 
 impl<'m, M: Model> Exec<'m, M> {
@@ -41,12 +52,19 @@ impl<'m, M: Model> Exec<'m, M> {
             stamp: Vec::new(),
             epoch: 1,
             moved: Vec::new(),
+            ready: Ready::default(),
+            start: StateDigest::default(),
         };
         machine.reset_memory();
         machine.reset_slots();
         machine.mem.borrow_mut().frames.iter_mut().for_each(Vec::clear);
         for c in 0..machine.specs.len() {
             e.birth(CtxId(c as u16));
+        }
+        if !machine.timed.get() {
+            let mem = &*machine.mem.borrow();
+            e.start.parts = (0..mem.values.len() as u32).map(|o| mem.digest_of(Obj(o))).collect();
+            e.start.sum = e.start.parts.iter().fold(0, |sum, part| sum.wrapping_add(*part));
         }
         e
     }
@@ -87,6 +105,7 @@ impl<'m, M: Model> Exec<'m, M> {
 
     /// Back to the start. Daemons that are idle keep their futures: they are where they began.
     pub fn restart(&mut self) {
+        self.ready.following = false;
         let mut again: Vec<CtxId> = std::mem::take(&mut self.moved);
         // Contexts that did not move keep their slots too: what is local to them before their first step is in there.
         for c in &again {
@@ -120,9 +139,18 @@ impl<'m, M: Model> Exec<'m, M> {
             && slot.guard.holds(c, self.machine.own_of(c), &|o: Obj| values[o.index()])
     }
 
+    /// From now to the end of the execution it is kept up to date who can step: cheaper where [`Exec::ready`] is asked
+    /// before every step.
+    pub fn follow(&mut self) {
+        self.ready.follow(self.machine, &self.machine.mem.borrow().values);
+    }
+
     /// The contexts that can step, by number.
     pub fn ready(&self, out: &mut Vec<CtxId>) {
         out.clear();
+        if self.ready.following {
+            return self.ready.list(out);
+        }
         let values = &self.machine.mem.borrow().values;
         let all = (0..self.bodies.len() as u16).map(CtxId);
         out.extend(all.filter(|c| self.enabled_in(*c, values)));
@@ -197,6 +225,9 @@ impl<'m, M: Model> Exec<'m, M> {
             self.bodies[c.index()] = None;
             self.machine.slots[c.index()].borrow_mut().status = Status::Done;
         }
+        if self.ready.following {
+            self.ready.stepped(self.machine, &self.machine.mem.borrow().values, c);
+        }
     }
 
     /// What must be set back before the next execution; a timed run is the only one on its machine.
@@ -212,6 +243,9 @@ impl<'m, M: Model> Exec<'m, M> {
                 self.dirty.push(a.obj());
             }
             mem.last_writer.push((a.obj(), c));
+            if self.ready.following {
+                self.ready.written.push(a.obj());
+            }
         }
     }
 
@@ -229,6 +263,24 @@ impl<'m, M: Model> Exec<'m, M> {
     /// Whether the last step declared writes and made none, so that it counts as a read.
     pub fn changed_nothing(&self) -> bool {
         self.machine.mem.borrow().is_unchanged()
+    }
+
+    /// The digest of the state ([`crate::Mem::state_digest`]), from what has changed since the start.
+    pub fn state_digest(&self) -> u64 {
+        let mem = &*self.machine.mem.borrow();
+        let at_start = |o: Obj| self.start.parts.get(o.index()).copied().unwrap_or(0);
+        let mut sum = self.start.sum;
+        for o in &self.dirty {
+            sum = sum.wrapping_add(mem.digest_of(*o)).wrapping_sub(at_start(*o));
+            // Fields of a new object that nobody has written count from now on too.
+            for f in mem.fields(*o).filter(|_| at_start(*o) == 0) {
+                if self.stamp.get(f.index()) != Some(&self.epoch) {
+                    sum = sum.wrapping_add(mem.digest_of(f));
+                }
+            }
+        }
+        debug_assert_eq!(sum, mem.state_digest());
+        sum
     }
 
     /// Every object that has another value than at the start, with the rule that says whom the value names.

@@ -36,6 +36,7 @@ mod order;
 pub mod policy;
 pub mod queue;
 pub mod rcu;
+mod ready;
 pub mod record;
 pub mod result;
 pub mod sample;

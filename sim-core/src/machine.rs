@@ -8,7 +8,7 @@ use crate::mem::{
     Var, Word,
 };
 use crate::queue::TimerQueue;
-use crate::step::{Label, Slot, Status};
+use crate::step::{CostClass, Label, Slot, Status};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -37,6 +37,12 @@ pub trait Model {
     fn render_value(&self, mem: &Mem, obj: Obj, value: u64) -> Option<String> {
         let _ = (mem, obj, value);
         None
+    }
+
+    /// The number of a timer in the statistics of a timed run ([`crate::result::Expiry::timer`]), from the name that came
+    /// with the expiry ([`Mem::sample`]). Asked in the order in which expiries are handed on.
+    fn timer_number(&self, name: u64) -> u32 {
+        name as u32
     }
 
     /// The line of the scenario file that the context is at, if it is at one.
@@ -113,6 +119,8 @@ pub struct Setup {
     own: Vec<Obj>,
     orbits: Vec<Orbit>,
     watchers: std::collections::BTreeSet<CtxId>,
+    homebound: Vec<CtxId>,
+    between_expiries: Vec<CostClass>,
 }
 
 impl Setup {
@@ -126,6 +134,8 @@ impl Setup {
             own: Vec::new(),
             orbits: Vec::new(),
             watchers: std::collections::BTreeSet::new(),
+            homebound: Vec::new(),
+            between_expiries: Vec::new(),
         };
         for c in 0..cpus {
             let obj = s.object(&format!("cpu{c}"), cpu::IDLE, Kind::Plain, Holder::Cpu);
@@ -261,6 +271,19 @@ impl Setup {
         self.orbits.push(orbit);
     }
 
+    /// Timed runs: the context keeps to its CPU. While only such contexts step, those of different CPUs touch nothing in
+    /// common that one of them writes, and they give no other kind of context anything to do. The CPUs then need not wait
+    /// for each other.
+    pub fn keeps_to_its_cpu(&mut self, ctx: CtxId) {
+        self.homebound.push(ctx);
+    }
+
+    /// Timed runs: between the ends of two expiries of one CPU ([`Mem::expiry_over`]) lie at least steps of these classes. A run
+    /// with a limit on expiries then knows how long it cannot be reached.
+    pub fn between_expiries(&mut self, steps: &[CostClass]) {
+        self.between_expiries = steps.to_vec();
+    }
+
     /// The contexts so far.
     pub fn contexts(&self) -> &[CtxSpec] {
         &self.specs
@@ -288,7 +311,8 @@ impl Setup {
 
     /// The machine, as it is before the start of every execution.
     pub fn build(self) -> Machine {
-        let slots = self.specs.iter().map(|_| RefCell::new(Slot::new())).collect();
+        let own = |s: &CtxSpec| s.cpu.map(|c| self.own[c.index()]);
+        let slots = self.specs.iter().map(|s| RefCell::new(Slot::new(own(s)))).collect();
         let initial = Initial {
             values: self.mem.values.clone(),
             lists: self.mem.lists.clone(),
@@ -309,7 +333,9 @@ impl Setup {
             arena: RefCell::new(BTreeMap::new()),
             learning: Cell::new(false),
             timed: Cell::new(false),
-            clock: RefCell::default(),
+            writes_only: Cell::new(false),
+            homebound: self.homebound,
+            between_expiries: self.between_expiries,
         }
     }
 }
@@ -338,11 +364,14 @@ pub struct Machine {
     arena: RefCell<BTreeMap<(u16, u32, u32), u32>>,
     pub(crate) learning: Cell<bool>,
     pub(crate) timed: Cell<bool>,
+    /// Steps declare only what they write.
+    pub(crate) writes_only: Cell<bool>,
+    pub(crate) homebound: Vec<CtxId>,
+    pub(crate) between_expiries: Vec<CostClass>,
     /// Contexts have store buffers.
     pub(crate) tso: bool,
     /// Races of plain accesses are looked for.
     pub(crate) plain: bool,
-    pub(crate) clock: RefCell<crate::timed::Clock>,
 }
 
 fn add_alloc(mem: &mut Mem, ty: TypeId, owner: CtxId, seq: u32) -> Ptr {

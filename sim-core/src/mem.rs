@@ -238,10 +238,22 @@ pub(crate) struct Meta {
     pub holder: Holder,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct List {
     /// Items with the rolling digest up to and including each.
     items: VecDeque<(u64, u64)>,
+}
+
+impl Clone for List {
+    fn clone(&self) -> List {
+        List { items: self.items.clone() }
+    }
+
+    // Searches set lists back before each execution: nothing is allocated.
+    fn clone_from(&mut self, from: &List) {
+        self.items.clear();
+        self.items.extend(&from.items);
+    }
 }
 
 impl List {
@@ -310,7 +322,7 @@ pub struct Mem {
     /// Freed allocations that a timed run may hand out again, oldest first, per size class.
     pub(crate) quarantine: Option<Vec<VecDeque<u32>>>,
     /// Expiries of a timed run that nobody has looked at yet.
-    pub(crate) samples: Vec<crate::result::Expiry>,
+    pub(crate) samples: Vec<crate::timed::Sample>,
     /// What tracepoints said since somebody looked, where a timed run is traced.
     pub(crate) traced: Option<Vec<crate::timed::trace::Traced>>,
     /// Functions entered so far in the run.
@@ -331,6 +343,8 @@ pub struct Mem {
     pub(crate) races: Option<Box<crate::data_race::DataRaces>>,
     /// Before the start: no step has declared anything.
     pub(crate) filling: bool,
+    /// The clock of a timed run.
+    pub(crate) clock: crate::timed::Clock,
     #[cfg(debug_assertions)]
     pub(crate) declared: Vec<crate::step::Access>,
 }
@@ -353,7 +367,7 @@ impl Mem {
             now: Nanos(0),
             seed: 0,
             cur: CtxId(0),
-            label: crate::step::Slot::new().label,
+            label: crate::step::Slot::new(None).label,
             step_no: 0,
             unchanged: 0,
             taken: 0,
@@ -370,6 +384,7 @@ impl Mem {
             lockdep: crate::lockdep::Lockdep::default(),
             races: None,
             filling: false,
+            clock: crate::timed::Clock::default(),
             #[cfg(debug_assertions)]
             declared: Vec::new(),
         }
@@ -384,12 +399,22 @@ impl Mem {
     /// Reads a variable. A read of freed or fresh memory is a finding, and gives the last value.
     #[inline]
     pub fn load<T: Word>(&mut self, var: Var<T>) -> T {
-        self.check(var.obj, false);
-        let v = self.forwarded(var.obj).unwrap_or_else(|| self.values[var.obj.index()]);
-        if v == POISON {
-            self.report(Class::UninitRead, Some(var.obj));
+        let v = self.values[var.obj.index()];
+        let life = self.life[var.obj.index()];
+        let alive = life == 0 || self.values[life as usize - 1] == ALIVE;
+        if alive && v != POISON && self.buffers.is_none() && !cfg!(debug_assertions) {
+            return T::from_word(v);
         }
-        T::from_word(v)
+        T::from_word(self.load_with_care(var.obj))
+    }
+
+    fn load_with_care(&mut self, obj: Obj) -> u64 {
+        self.check(obj, false);
+        let v = self.forwarded(obj).unwrap_or_else(|| self.values[obj.index()]);
+        if v == POISON {
+            self.report(Class::UninitRead, Some(obj));
+        }
+        v
     }
 
     /// Writes a variable. A write to freed memory is a finding, and is performed.
@@ -444,10 +469,12 @@ impl Mem {
         self.expiries_over += 1;
     }
 
-    /// Notes an expiry of a timed run, which is over, for its statistics. Not shared state, never read by a step.
-    pub fn sample(&mut self, expiry: crate::result::Expiry) {
+    /// Notes an expiry of a timed run, which is over, for its statistics. Not shared state, never read by a step. `name` is
+    /// what the model numbers the timer by ([`crate::Model::timer_number`]).
+    #[inline]
+    pub fn sample(&mut self, expiry: crate::result::Expiry, name: u64) {
         self.expiry_over();
-        self.samples.push(expiry);
+        self.samples.push(crate::timed::Sample { expiry, name });
     }
 
     /// A tracepoint in this step says this, with so many spinlocks held. The text is made only if the run is traced.
@@ -484,6 +511,7 @@ impl Mem {
     }
 
     /// Reports a use of an object whose allocation is not alive.
+    #[inline]
     pub(crate) fn check_alive(&mut self, obj: Obj) {
         let life = self.life[obj.index()];
         if life != 0 && self.values[life as usize - 1] != ALIVE {
@@ -492,6 +520,7 @@ impl Mem {
     }
 
     /// Reports a finding at this step. `obj` is the object that it is about.
+    #[cold]
     pub fn report(&mut self, class: Class, obj: Option<Obj>) {
         let here = self.place();
         let alloc = obj.map_or(0, |o| self.meta[o.index()].alloc);
@@ -692,6 +721,7 @@ impl Mem {
 
     // Enter and leave.
 
+    #[inline]
     pub(crate) fn enter(&mut self, ctx: CtxId, mut frame: Frame, taken: u32) {
         self.calls = self.calls.wrapping_add(1);
         frame.id = self.calls;
@@ -720,9 +750,12 @@ impl Mem {
         }
     }
 
+    #[inline]
     pub(crate) fn leave(&mut self, ctx: CtxId, ret: Option<i64>, taken: u32) {
-        let Some(frame) = self.frames[ctx.index()].pop() else { return };
-        if self.marking {
+        let frames = &mut self.frames[ctx.index()];
+        if !self.marking {
+            frames.truncate(frames.len().saturating_sub(1));
+        } else if let Some(frame) = frames.pop() {
             let (name, arg, at) = (frame.name, frame.arg, self.step_no);
             self.marks.push(Mark { ctx, name, arg, ret: Some(ret.unwrap_or(0)), at, taken });
         }
@@ -748,35 +781,47 @@ impl Mem {
     /// Digest of all values. Allocations are named by who made them, so that it does not depend on the order in which
     /// a search discovered them.
     pub fn state_digest(&self) -> u64 {
-        let mut sum = 0u64;
-        for (i, (v, m)) in self.values.iter().zip(&self.meta).enumerate() {
-            let key = match m.alloc.checked_sub(1) {
-                None => i as u64,
-                Some(a) => {
-                    let a = &self.allocs[a as usize];
-                    if self.values[a.base.index()] == NEVER {
-                        continue;
-                    }
-                    let field = i as u64 - u64::from(a.base.0);
-                    1 << 63 | u64::from(a.owner.0) << 40 | u64::from(a.seq) << 12 | field
+        let all = (0..self.values.len() as u32).map(Obj);
+        all.fold(0, |sum, o| sum.wrapping_add(self.digest_of(o)))
+    }
+
+    /// What an object adds to the digest of all values; 0 if its allocation was never made.
+    pub(crate) fn digest_of(&self, o: Obj) -> u64 {
+        let m = &self.meta[o.index()];
+        let key = match m.alloc.checked_sub(1) {
+            None => u64::from(o.0),
+            Some(a) => {
+                let a = &self.allocs[a as usize];
+                if self.values[a.base.index()] == NEVER {
+                    return 0;
                 }
-            };
-            let value = match m.kind {
-                Kind::Plain => self.canonical(*v),
-                Kind::List(l) => {
-                    let items = self.lists[l as usize].items.iter();
-                    items.fold(1, |h, e| roll(h, self.canonical(e.0)))
-                }
-                Kind::Queue(q) => {
-                    let entries = self.queues[q as usize].in_order();
-                    entries
-                        .iter()
-                        .fold(2, |h, e| roll(roll(h, self.canonical(e.timer)), e.expires as u64))
-                }
-            };
-            sum = sum.wrapping_add(roll(mix(key), value));
-        }
-        sum
+                let field = u64::from(o.0 - a.base.0);
+                1 << 63 | u64::from(a.owner.0) << 40 | u64::from(a.seq) << 12 | field
+            }
+        };
+        let value = match m.kind {
+            Kind::Plain => self.canonical(self.values[o.index()]),
+            Kind::List(l) => {
+                let items = self.lists[l as usize].items.iter();
+                items.fold(1, |h, e| roll(h, self.canonical(e.0)))
+            }
+            Kind::Queue(q) => {
+                let entries = self.queues[q as usize].in_order();
+                let one = |h, e: &crate::queue::Entry| {
+                    roll(roll(h, self.canonical(e.timer)), e.expires as u64)
+                };
+                entries.iter().fold(2, one)
+            }
+        };
+        roll(mix(key), value)
+    }
+
+    /// The fields of the allocation, if the object is what says whether it is alive.
+    pub(crate) fn fields(&self, o: Obj) -> impl Iterator<Item = Obj> + use<> {
+        let of = self.meta[o.index()].alloc.checked_sub(1).map(|a| &self.allocs[a as usize]);
+        let size =
+            of.filter(|a| a.base == o).map_or(0, |a| self.types[a.ty.0 as usize].fields.len());
+        (o.0 + 1..=o.0 + size as u32).map(Obj)
     }
 
     /// The word, with pointers replaced by the name of what they point to.

@@ -100,6 +100,7 @@ pub fn run_with<M: Model>(
 ) -> Ended {
     let mut ready = Vec::new();
     let mut last = None;
+    exec.follow();
     let ended = loop {
         exec.ready(&mut ready);
         if ready.is_empty() {
@@ -159,7 +160,8 @@ impl Random {
 }
 
 /// A number below `n`, evenly (Lemire 2019, without rejection: the bias is below 2^-32 for the sizes at hand).
-pub(crate) fn below(rng: &mut ChaCha8Rng, n: u64) -> u64 {
+#[inline(always)]
+pub(crate) fn below(rng: &mut impl Rng, n: u64) -> u64 {
     ((u128::from(rng.next_u64()) * u128::from(n)) >> 64) as u64
 }
 

@@ -204,8 +204,8 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Counts an execution that has ended.
-    pub fn count(&mut self, mem: &Mem, ended: &Ended, stuck: bool) {
+    /// Counts an execution that has ended, in a state with this digest.
+    pub fn count(&mut self, mem: &Mem, state: u64, ended: &Ended, stuck: bool) {
         self.steps += u64::from(mem.step_no);
         if mem.step_no > self.longest {
             (self.longest, self.longest_at) = (mem.step_no, self.schedules + 1);
@@ -217,7 +217,7 @@ impl Tally {
         }
         self.schedules += 1;
         self.stuck += u64::from(stuck);
-        self.states.insert(mem.state_digest());
+        self.states.insert(state);
     }
 
     /// Counts a finding; `picks` is the schedule of the first execution that shows it.

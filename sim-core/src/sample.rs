@@ -54,7 +54,7 @@ pub fn sample<M: Model>(
         tally.locks.note(machine, || recorded.picks.clone());
         let stuck = if ended == Ended::Complete { exec.stuck() } else { Vec::new() };
         let mem = machine.mem.borrow();
-        tally.count(&mem, &ended, !stuck.is_empty());
+        tally.count(&mem, exec.state_digest(), &ended, !stuck.is_empty());
         let taken = || recorded.picks.clone();
         let picks: Option<&dyn Fn() -> Vec<Pick>> = Some(&taken);
         observer.execution(&View { picks, ..View::linear(machine, &mem, &ended, &stuck) });

@@ -265,6 +265,20 @@ pub enum Rel {
     Ge,
 }
 
+impl Rel {
+    #[inline]
+    fn holds(self, l: u64, r: u64) -> bool {
+        match self {
+            Rel::Eq => l == r,
+            Rel::Ne => l != r,
+            Rel::Lt => (l as i64) < r as i64,
+            Rel::Le => l as i64 <= r as i64,
+            Rel::Gt => l as i64 > r as i64,
+            Rel::Ge => l as i64 >= r as i64,
+        }
+    }
+}
+
 /// A comparison in a guard.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Cmp {
@@ -283,7 +297,12 @@ impl Cmp {
     }
 
     /// Whether it holds, given the values of objects.
+    #[inline]
     pub fn holds(self, value: &impl Fn(Obj) -> u64) -> bool {
+        // By far the most.
+        if let (Term::Obj(o), Term::Const(r)) = (self.lhs, self.rhs) {
+            return self.rel.holds(value(o), r);
+        }
         let of = |t| match t {
             Term::Const(v) => v,
             Term::Obj(o) => value(o),
@@ -295,14 +314,16 @@ impl Cmp {
                 }
             }
         };
-        let (l, r) = (of(self.lhs), of(self.rhs));
-        match self.rel {
-            Rel::Eq => l == r,
-            Rel::Ne => l != r,
-            Rel::Lt => (l as i64) < r as i64,
-            Rel::Le => l as i64 <= r as i64,
-            Rel::Gt => l as i64 > r as i64,
-            Rel::Ge => l as i64 >= r as i64,
+        self.rel.holds(of(self.lhs), of(self.rhs))
+    }
+
+    /// Appends the objects that it reads.
+    #[inline]
+    pub(crate) fn add_objs(self, out: &mut Vec<Obj>) {
+        if let (Term::Obj(o), Term::Const(_)) = (self.lhs, self.rhs) {
+            out.push(o);
+        } else {
+            out.extend(self.objs());
         }
     }
 
@@ -332,6 +353,7 @@ pub struct Guard {
 
 impl Guard {
     /// Whether the step of context `me`, whose CPU's word is the object `own`, may happen with these values.
+    #[inline]
     pub fn holds(&self, me: CtxId, own: Option<Obj>, value: &impl Fn(Obj) -> u64) -> bool {
         if let Some(own) = own
             && !self.cpu.allows(value(own), me)
@@ -370,10 +392,10 @@ impl Guard {
         }
         if self.any {
             if !self.cmps.iter().any(|c| c.holds(value)) {
-                out.extend(self.cmps.iter().flat_map(|c| c.objs()));
+                self.cmps.iter().for_each(|c| c.add_objs(out));
             }
         } else if let Some(c) = self.cmps.iter().find(|c| !c.holds(value)) {
-            out.extend(c.objs());
+            c.add_objs(out);
         }
     }
 }
@@ -421,6 +443,9 @@ pub(crate) struct Slot {
     pub waiting: Waiting,
     /// Nobody else can touch what the step touches until the context has gone on.
     pub exclusive: bool,
+    /// The step writes the word of its CPU; and not only to keep more away.
+    pub masks: bool,
+    pub opens: bool,
     /// Number of alternatives among which the schedule chooses (1: none).
     pub alts: u8,
     /// Depths of preempt-off, irq-off and BH-off sections of this context.
@@ -441,6 +466,8 @@ pub(crate) struct Slot {
     pub taken: u32,
     /// Digest of everything that its steps have returned.
     pub learned: u64,
+    /// The word of the context's CPU.
+    pub own: Option<Obj>,
 }
 
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -458,7 +485,7 @@ pub(crate) enum Status {
 static NO_SITE: Site = Site { text: "", cost: CostClass::Free, quiet: true };
 
 impl Slot {
-    pub fn new() -> Slot {
+    pub fn new(own: Option<Obj>) -> Slot {
         Slot {
             status: Status::Unborn,
             label: Label { site: &NO_SITE, arg: 0 },
@@ -468,6 +495,8 @@ impl Slot {
             cost: Cost::Class(CostClass::Free),
             waiting: Waiting::Spin,
             exclusive: false,
+            masks: false,
+            opens: false,
             alts: 1,
             preempt: 0,
             irq: 0,
@@ -480,10 +509,12 @@ impl Slot {
             at_home: false,
             taken: 0,
             learned: 0,
+            own,
         }
     }
 
     /// The declared step begins.
+    #[inline]
     pub fn begin(&mut self, ctx: CtxId, alt: u8, mem: &mut Mem) {
         self.taken += 1;
         mem.cur = ctx;
@@ -547,7 +578,8 @@ pub struct StepFut<'m, F> {
     pub(crate) machine: &'m Machine,
     pub(crate) ctx: CtxId,
     pub(crate) act: Option<F>,
-    pub(crate) declared: bool,
+    /// It happens when it is polled: the scheduler has begun it, or it may happen right away.
+    pub(crate) begun: bool,
     pub(crate) drains: bool,
 }
 
@@ -556,13 +588,11 @@ impl<R: Learn, F: FnOnce(&mut Mem) -> R + Unpin + 'static> Future for StepFut<'_
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<R> {
         let this = self.get_mut();
-        if !this.declared {
-            this.declared = true;
-            if !this.machine.timed.get() || !this.machine.goes_on(this.ctx) {
-                return Poll::Pending;
-            }
+        if !this.begun {
+            this.begun = true;
+            return Poll::Pending;
         }
-        let act = this.act.take().expect("a step is polled once after its declaration");
+        let act = this.act.take().expect("a step happens once");
         let r = act(&mut this.machine.mem.borrow_mut());
         if this.machine.learning.get() {
             let mut slot = this.machine.slots[this.ctx.index()].borrow_mut();

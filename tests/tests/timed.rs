@@ -7,18 +7,25 @@ use timerace_kernel::{KernelVersion, World, boot};
 use timerace_scenarios::library::LIBRARY;
 use timerace_scenarios::{load, lower};
 
-fn run(world: &World, seed: u64, goes_on: bool) -> TimedRun {
-    watched(world, seed, goes_on, &mut Unwatched)
+fn watched(world: &World, seed: u64, goes_on: bool, watch: &mut impl Watch) -> TimedRun {
+    limited(world, seed, goes_on, None, 200_000, watch)
 }
 
-fn watched(world: &World, seed: u64, goes_on: bool, watch: &mut impl Watch) -> TimedRun {
+fn limited(
+    world: &World,
+    seed: u64,
+    goes_on: bool,
+    expiries: Option<u64>,
+    max_steps: u64,
+    watch: &mut impl Watch,
+) -> TimedRun {
     let (machine, kernel) = boot(world, true).expect("the library boots");
     let options = TimedOptions {
         seed,
         costs: Costs::default(),
         until: Some(Nanos(20_000_000)),
-        expiries: None,
-        max_steps: 200_000,
+        expiries,
+        max_steps,
         goes_on,
     };
     run_timed(&machine, &kernel, &options, watch).0
@@ -73,16 +80,37 @@ fn the_causes_of_lateness_add_up_to_it() {
     assert!(all.0 > 1_000 && all.1 > 1_000_000, "{all:?}");
 }
 
+/// All that a watcher is told of expiries, in its order.
+struct Everything(bool, Vec<(Expiry, Vec<(Cause, u64)>)>);
+
+impl Watch for Everything {
+    fn wants_causes(&self) -> bool {
+        self.0
+    }
+
+    fn expiry(&mut self, e: &Expiry, causes: &[(Cause, u64)]) {
+        self.1.push((*e, causes.to_vec()));
+    }
+}
+
 #[test]
 fn steps_that_nobody_can_see_between_may_happen_at_once() {
-    let mut steps = 0;
+    let (mut steps, mut expiries) = (0, 0);
     for (path, world) in worlds() {
-        for seed in 1..=5 {
-            let (at_once, one_by_one) = (run(&world, seed, true), run(&world, seed, false));
-            let key = |r: &TimedRun| (r.digest, r.steps, r.expiries, r.virtual_ns, r.ended);
-            assert_eq!(key(&at_once), key(&one_by_one), "{path} seed {seed}");
-            steps += at_once.steps;
+        for (seed, limit, max_steps) in [(1, None, 200_000), (2, Some(40), 200_000), (3, None, 777)]
+        {
+            let run = |goes_on, causes| {
+                let mut w = Everything(causes, Vec::new());
+                let r = limited(&world, seed, goes_on, limit, max_steps, &mut w);
+                (r, w.1)
+            };
+            for causes in [false, true] {
+                let (at_once, one_by_one) = (run(true, causes), run(false, causes));
+                assert_eq!(at_once, one_by_one, "{path} seed {seed}");
+                steps += at_once.0.steps;
+                expiries += at_once.1.len();
+            }
         }
     }
-    assert!(steps > 20_000, "{steps} steps show nothing");
+    assert!(steps > 20_000 && expiries > 1_000, "{steps} steps, {expiries} expiries show nothing");
 }

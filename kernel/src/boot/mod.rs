@@ -2,6 +2,7 @@
 
 mod check;
 mod contexts;
+mod homebound;
 mod hotplug;
 mod lru;
 mod maps;
@@ -166,6 +167,7 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
     kernel.contexts_of = setup.contexts_of_cpus().into_iter().map(Into::into).collect();
     kernel.held_bucket = kernel.roles.iter().map(|_| Cell::new(None)).collect();
     kernel.lines = kernel.roles.iter().map(|_| Cell::new(LineId(u32::MAX))).collect();
+    homebound::homebound(&mut setup, &kernel);
     maps::initial_state(&mut setup, &kernel);
     Ok((setup.build(), kernel))
 }

@@ -30,9 +30,10 @@ impl Kernel {
         // 3.
         self.callback_starts(cx, t, called.callback, self.maps[called.map].obj).await;
         let began = cx.now();
-        let timer = self.timer_id(cx, called.map, called.value);
+        let timer = if self.timed { self.timer_word(cx, called.map, called.value) } else { 0 };
         // 4., 5.
-        self.run_callback(cx, Act::callback(called.callback, called.map, called.value)).await;
+        let mut act = Act::callback(called.callback, called.map, called.value);
+        self.run_callback(cx, &mut act).await;
         // 6., 7.
         self.callback_ends(cx, &called, timer, (taken, began)).await;
         f.ret(0);
@@ -104,7 +105,7 @@ impl Kernel {
         &self,
         cx: Cx<'_>,
         called: &Called,
-        timer: u32,
+        timer: u64,
         (taken, began): (Nanos, Nanos),
     ) {
         let cpu = self.cpu(cx);
@@ -115,7 +116,7 @@ impl Kernel {
             return step.run(move |m| m.store(running, None)).await;
         }
         let sample = timerace_core::result::Expiry {
-            timer,
+            timer: 0,
             cpu: cx.cpu().unwrap_or_default(),
             armed: Nanos(called.armed),
             programmed: Nanos(u64::try_from(called.programmed).unwrap_or(0)),
@@ -130,12 +131,13 @@ impl Kernel {
             .run(move |m| {
                 m.store(running, None);
                 let (irq, softirq, exit) = (m.load(irq_at), m.load(pass), m.now());
-                m.sample(timerace_core::result::Expiry {
+                let expiry = timerace_core::result::Expiry {
                     irq: Some(Nanos(irq)),
                     softirq: Nanos(softirq as u64),
                     exit,
                     ..sample
-                });
+                };
+                m.sample(expiry, timer);
             })
             .await;
     }

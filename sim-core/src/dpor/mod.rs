@@ -519,9 +519,10 @@ impl<M: Model> Search<'_, '_, M> {
     fn judge(&mut self, ended: &Ended, observer: &mut dyn Observer) {
         let m = self.exec.machine();
         let stuck = self.exec.stuck();
+        let state = self.exec.state_digest();
         let t = &mut self.t.tally;
         let mem = m.mem.borrow();
-        t.count(&mem, ended, !stuck.is_empty());
+        t.count(&mem, state, ended, !stuck.is_empty());
         t.traces = t.traces.wrapping_add(mix(self.t.events.digest()));
         let keys = mem.finding_keys();
         let events = Some(&self.t.events);

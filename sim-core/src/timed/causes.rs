@@ -70,21 +70,22 @@ impl History {
         self.stretches.push_back((at, doing));
     }
 
-    /// The causes of an expiry's lateness, in the order of their first stretch. `own`: the context that ran the callback.
-    pub fn causes(&self, e: &Expiry, own: CtxId) -> Vec<(Cause, u64)> {
+    /// Appends the causes of an expiry's lateness, in the order of their first stretch. `own`: the context that ran the
+    /// callback.
+    pub fn causes(&self, e: &Expiry, own: CtxId, parts: &mut Vec<(Cause, u64)>) {
         let (due, end) = (e.programmed.0, e.callback.0);
-        let mut parts: Vec<(Cause, u64)> = Vec::new();
+        let begin = parts.len();
         let mut add = |cause: Cause, ns: u64| {
             if ns == 0 {
                 return;
             }
-            match parts.iter_mut().find(|p| p.0 == cause) {
+            match parts[begin..].iter_mut().find(|p| p.0 == cause) {
                 Some(p) => p.1 += ns,
                 None => parts.push((cause, ns)),
             }
         };
         if due >= end {
-            return parts;
+            return;
         }
         let from = due.max(e.armed.0.min(end));
         add(Cause::ArmedLate, from - due);
@@ -113,7 +114,6 @@ impl History {
             at = until;
         }
         add(Cause::Older, end - at);
-        parts
     }
 }
 
@@ -136,6 +136,12 @@ mod tests {
         }
     }
 
+    fn causes(h: &History, e: &Expiry, own: CtxId) -> Vec<(Cause, u64)> {
+        let mut parts = Vec::new();
+        h.causes(e, own, &mut parts);
+        parts
+    }
+
     fn doing(cause: Cause, ctx: u16) -> Doing {
         Doing { cause, ctx: Some(CtxId(ctx)) }
     }
@@ -150,7 +156,7 @@ mod tests {
         h.note(150, doing(Cause::Softirq(CtxId(3)), 3));
         h.note(180, doing(Cause::Softirq(CtxId(4)), 4));
         h.note(500, Doing { cause: Cause::Idle, ctx: None });
-        let parts = h.causes(&expiry(100, 0, 240, 260), CtxId(4));
+        let parts = causes(&h, &expiry(100, 0, 240, 260), CtxId(4));
         assert_eq!(
             parts,
             [
@@ -161,7 +167,7 @@ mod tests {
                 (Cause::ToCallback, 20)
             ]
         );
-        let late = h.causes(&expiry(100, 170, 240, 260), CtxId(4));
+        let late = causes(&h, &expiry(100, 170, 240, 260), CtxId(4));
         assert_eq!(late[0], (Cause::ArmedLate, 70));
         assert_eq!(late.iter().map(|p| p.1).sum::<u64>(), 160);
     }
@@ -173,7 +179,7 @@ mod tests {
             h.note(10 * i, doing(Cause::Softirq(CtxId((i % 2) as u16)), (i % 2) as u16));
         }
         let end = 30 * KEPT as u64;
-        let parts = h.causes(&expiry(5, 0, end, end), CtxId(7));
+        let parts = causes(&h, &expiry(5, 0, end, end), CtxId(7));
         assert_eq!(parts.iter().map(|p| p.1).sum::<u64>(), end - 5);
         assert_eq!(parts[0].0, Cause::Older);
     }

@@ -1,114 +1,171 @@
 //! What a step of a timed run needs at hand: its cost, the digest of its lane, and whether it may happen right away.
 //!
-//! The driver picks the lane whose next step comes first. A step that nobody else can see until its context has gone on
-//! (it masks interrupts, say, or reads what the lock that it holds protects: [`crate::ctx::Decl::exclusive`]) need not
-//! come back to the driver: the result is the same when it follows the step before it at once, as long as nothing comes
-//! in between on its own CPU. This saves the way out of and back into the context's nested functions. A test compares
-//! the digests with and without it.
+//! The driver picks the lane whose next step comes first. Three kinds of steps need not come back to it: the result is
+//! the same when they follow the step before them at once, as long as nothing comes in between on their own CPU. This
+//! saves the way out of and back into the context's nested functions. Tests compare the digests with and without it.
+//!
+//! 1. Steps that nobody else can see until their context has gone on: they mask interrupts, say, or read what the lock
+//!    that the context holds protects ([`crate::ctx::Decl::exclusive`]).
+//! 2. Steps that come before the next step of every other lane: the driver would pick them.
+//! 3. Steps of a context that keeps to its CPU ([`crate::machine::Setup::keeps_to_its_cpu`]), while all that can happen
+//!    are steps of such contexts: on different CPUs these touch nothing in common.
 
-use super::{Costs, Dist, NEVER, TimedOptions, later};
+use super::costs::Even;
+use super::draws::Draws;
+use super::watchers::Watchers;
+use super::{Costs, Dist, NEVER, TimedOptions};
 use crate::ids::{CtxId, Obj};
 use crate::machine::Machine;
 use crate::mem::Mem;
-use crate::step::{Access, Cost, CostClass, Gate, Slot, Status};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use crate::step::{COST_CLASSES, Cost, CostClass, Gate, Slot, Status};
 use sha2::{Digest, Sha256};
-
-/// Bytes of a lane's record that are digested at once.
-const RECORD: usize = 4 * 1024;
 
 /// The clock of a timed run; one without lanes when there is none.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     lanes: Vec<LaneClock>,
     costs: Costs,
-    /// By object, one bit: some context waits for a change of it.
-    watched: Vec<u64>,
+    even: [Even; COST_CLASSES],
+    pub watchers: Watchers,
+    /// Who waits for what the last step has written.
+    pub woken: Vec<CtxId>,
+    /// By context: its lane, and whether it is a daemon of a CPU.
+    homes: Vec<(usize, bool)>,
     /// The lane that steps.
     lane: usize,
     /// Its last step: when it began, and what it costs.
     pub at: u64,
     pub cost: u64,
-    /// Steps that begin before this may happen right away.
-    horizon: u64,
+    /// Steps that begin before this may happen right away: those that nobody else can see, and any.
+    unseen: u64,
+    any: u64,
+    /// What these are where no daemon enters the CPU.
+    limits: (u64, u64),
     /// The CPU's word was written: who may enter it must be found anew.
     pub masks: bool,
-    /// The last step wrote it: before another one may happen right away, it must be known when somebody could enter.
+    /// The last step may have let somebody in: before another one may happen right away, it must be known when.
     unmasked: bool,
+    /// What CPUs do is noted, so that a step that changes who has one comes to the driver. Whether this one was such.
+    pub notes: bool,
+    entered: bool,
     /// Steps of the run.
     pub steps: u64,
+    /// Where the run ends.
+    pub max_steps: u64,
+    pub max_expiries: u64,
 }
 
 #[derive(Debug)]
 struct LaneClock {
     own: Option<Obj>,
     daemons: Vec<CtxId>,
-    rng: ChaCha8Rng,
-    record: Vec<u8>,
-    hash: Sha256,
+    draws: Draws,
+    trail: Trail,
+}
+
+/// A digest of the steps of a lane: who, when. Each step is a bijection of the state, and different steps are different
+/// ones, so that two runs are told apart as well as 128 bits can.
+#[derive(Copy, Clone, Debug, Default)]
+struct Trail(u64, u64);
+
+impl Trail {
+    #[inline]
+    fn note(&mut self, at: u64, ctx: CtxId) {
+        let ctx = u64::from(ctx.0) + 1;
+        self.0 = (self.0.rotate_left(23) ^ at ^ ctx << 48).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let word = at.wrapping_add(ctx.wrapping_mul(0xd1b5_4a32_d192_ed03));
+        self.1 = (self.1.rotate_left(29) ^ word).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    }
 }
 
 impl Clock {
-    pub(super) fn new(options: &TimedOptions, lanes: &[super::Lane]) -> Clock {
-        let lane = |(l, lane): (usize, &super::Lane)| {
-            let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-            rng.set_stream(l as u64 + 1);
-            LaneClock {
-                own: lane.own,
-                daemons: lane.daemons.clone(),
-                rng,
-                record: Vec::with_capacity(RECORD),
-                hash: Sha256::new(),
-            }
+    pub(super) fn new(
+        options: &TimedOptions,
+        lanes: &[super::Lane],
+        homes: Vec<(usize, bool)>,
+    ) -> Clock {
+        let lane = |(l, lane): (usize, &super::Lane)| LaneClock {
+            own: lane.own,
+            daemons: lane.daemons.clone(),
+            draws: Draws::new(options.seed, l as u64 + 1),
+            trail: Trail::default(),
         };
         Clock {
             lanes: lanes.iter().enumerate().map(lane).collect(),
             costs: options.costs.clone(),
+            even: CostClass::ALL.map(|c| Even::of(options.costs.get(c))),
+            max_steps: options.max_steps,
+            max_expiries: options.expiries.unwrap_or(u64::MAX),
+            watchers: Watchers::new(homes.len()),
+            homes,
             ..Clock::default()
         }
     }
 
-    /// Some context waits for the object, or none does any more.
-    pub(super) fn watch(&mut self, obj: Obj, on: bool) {
-        let (word, bit) = (obj.index() / 64, 1u64 << (obj.index() % 64));
-        if self.watched.len() <= word {
-            self.watched.resize(word + 1, 0);
-        }
-        if on {
-            self.watched[word] |= bit;
-        } else {
-            self.watched[word] &= !bit;
-        }
-    }
-
-    /// Whether some context waits for the object.
-    pub(super) fn is_watched(&self, obj: Obj) -> bool {
-        self.watched.get(obj.index() / 64).is_some_and(|w| w & 1 << (obj.index() % 64) != 0)
-    }
-
-    /// A declared step of a lane begins: its cost and its alternative are drawn. Steps after it that begin before
-    /// `horizon` may follow right away.
+    /// A declared step of a lane begins: its cost and its alternative are drawn. Steps after it that begin before these
+    /// limits, those that nobody else can see and any, may follow right away if they come before `irq_at`.
     pub(super) fn begin(
         &mut self,
-        lane: usize,
         at: u64,
         ctx: CtxId,
         slot: &Slot,
-        horizon: u64,
+        irq_at: u64,
+        limits: (u64, u64),
     ) -> u8 {
+        self.limits = limits;
+        self.masks = slot.masks;
+        self.unmasked = slot.opens;
+        self.nobody_before(irq_at);
+        self.entered = slot.masks && !slot.exclusive;
+        self.note(at, ctx, slot.cost);
+        self.alternative(slot.alts)
+    }
+
+    /// A step of a lane begins: see [`Clock::wake`].
+    pub(super) fn wakes(&mut self, lane: usize, slot: &Slot) -> bool {
         self.lane = lane;
-        self.masks = false;
-        self.horizon = horizon;
-        self.note(at, ctx, slot.cost, slot.fp.as_slice());
-        self.unmasked = self.masks;
-        let rng = &mut self.lanes[lane].rng;
-        if slot.alts > 1 { crate::policy::below(rng, u64::from(slot.alts)) as u8 } else { 0 }
+        self.woken.clear();
+        self.wake(slot)
+    }
+
+    /// Collects who waits for what the step writes. Whether all of them are daemons of the CPU: then they matter only in
+    /// that one may enter it.
+    #[inline(always)]
+    fn wake(&mut self, slot: &Slot) -> bool {
+        let mut at_home = true;
+        for a in slot.fp.iter().filter(|a| a.is_write()) {
+            if self.watchers.is_watched(a.obj()) {
+                at_home &= self.wake_for(a.obj());
+            }
+        }
+        at_home
+    }
+
+    fn wake_for(&mut self, obj: Obj) -> bool {
+        let who = self.watchers.of(obj);
+        self.woken.extend_from_slice(who);
+        who.iter().all(|c| self.homes[c.index()] == (self.lane, true))
+    }
+
+    #[inline]
+    fn nobody_before(&mut self, entry: u64) {
+        self.unseen = self.limits.0.min(entry);
+        self.any = self.limits.1.min(entry);
+    }
+
+    #[inline(always)]
+    fn alternative(&mut self, alts: u8) -> u8 {
+        if alts <= 1 { 0 } else { self.drawn_alternative(alts) }
+    }
+
+    #[cold]
+    fn drawn_alternative(&mut self, alts: u8) -> u8 {
+        crate::policy::below(&mut self.lanes[self.lane].draws, u64::from(alts)) as u8
     }
 
     /// A draw of a cost that comes on top of a step's own.
     pub(super) fn draw(&mut self, lane: usize, class: CostClass) -> u64 {
-        self.costs.get(class).draw(&mut self.lanes[lane].rng)
+        self.costs.get(class).draw(&mut self.lanes[lane].draws)
     }
 
     /// When the work of the last step is done.
@@ -118,36 +175,36 @@ impl Clock {
 
     /// No step follows right away any more.
     pub(super) fn stop(&mut self) {
-        self.horizon = 0;
+        (self.unseen, self.any) = (0, 0);
     }
 
-    fn note(&mut self, at: u64, ctx: CtxId, cost: Cost, fp: &[Access]) {
+    #[inline(always)]
+    fn note(&mut self, at: u64, ctx: CtxId, cost: Cost) {
         let lane = &mut self.lanes[self.lane];
         self.at = at;
         self.cost = match cost {
-            Cost::Class(class) => self.costs.get(class).draw(&mut lane.rng),
-            Cost::Range(lo, hi) => Dist::Uniform(lo, hi).draw(&mut lane.rng),
+            Cost::Class(class) => match self.even[class as usize].draw(&mut lane.draws) {
+                Some(ns) => ns,
+                None => self.costs.get(class).draw(&mut lane.draws),
+            },
+            Cost::Range(lo, hi) => Dist::Uniform(lo, hi).draw(&mut lane.draws),
         };
-        // A step that writes its CPU's word has it as its first access.
-        self.masks |= lane.own.is_some()
-            && fp.first().is_some_and(|a| a.is_write() && Some(a.obj()) == lane.own);
         self.steps += 1;
-        let mut entry = [0; 10];
-        entry[..2].copy_from_slice(&ctx.0.to_le_bytes());
-        entry[2..].copy_from_slice(&at.to_le_bytes());
-        lane.record.extend_from_slice(&entry);
-        if lane.record.len() + 16 > RECORD {
-            lane.hash.update(&lane.record);
-            lane.record.clear();
-        }
+        lane.trail.note(at, ctx);
+    }
+
+    /// Whether a limit of the run is reached.
+    #[inline]
+    pub(super) fn is_over(&self, expiries: u64) -> bool {
+        expiries >= self.max_expiries || self.steps >= self.max_steps
     }
 
     /// SHA-256 over the digests of the lanes' steps.
-    pub(super) fn digest(&mut self) -> [u8; 32] {
+    pub(super) fn digest(&self) -> [u8; 32] {
         let mut all = Sha256::new();
-        for mut lane in self.lanes.drain(..) {
-            lane.hash.update(&lane.record);
-            all.update(lane.hash.finalize());
+        for Trail(a, b) in self.lanes.iter().map(|l| l.trail) {
+            all.update(a.to_le_bytes());
+            all.update(b.to_le_bytes());
         }
         all.finalize().into()
     }
@@ -155,44 +212,94 @@ impl Clock {
 
 impl Machine {
     /// In a timed run: whether the step that the context has just declared may happen right away. If so it has begun.
-    pub(crate) fn goes_on(&self, ctx: CtxId) -> bool {
-        let clock = &mut *self.clock.borrow_mut();
-        let mut slot = self.slots[ctx.index()].borrow_mut();
-        let at = later(clock.at, clock.cost);
-        if !slot.exclusive || at >= clock.horizon {
-            return false;
-        }
+    #[inline]
+    pub(crate) fn goes_on(&self, ctx: CtxId, slot: &mut Slot) -> bool {
         let mem = &mut *self.mem.borrow_mut();
-        if clock.unmasked {
-            clock.unmasked = false;
-            clock.horizon =
-                clock.horizon.min(self.first_entry(&clock.lanes[clock.lane].daemons, ctx, mem));
-            if at >= clock.horizon {
-                return false;
-            }
-        }
-        if slot.fp.iter().any(|a| a.is_write() && clock.is_watched(a.obj())) {
+        let at = mem.clock.at.saturating_add(mem.clock.cost);
+        let before = if slot.exclusive { mem.clock.unseen } else { mem.clock.any };
+        at < before && self.begins_at_once(ctx, slot, mem, at)
+    }
+
+    fn begins_at_once(&self, ctx: CtxId, slot: &mut Slot, mem: &mut Mem, at: u64) -> bool {
+        let values = &mem.values;
+        let clock = &mem.clock;
+        let plain = slot.status == Status::Waiting && slot.gate == Gate::Open;
+        let free =
+            slot.guard.cmps.is_empty() || slot.guard.holds(ctx, None, &|o: Obj| values[o.index()]);
+        // Where it is noted what CPUs do, a change of that comes to the driver.
+        let changes = clock.notes && (clock.entered || slot.masks && !slot.exclusive);
+        if !plain || !free || changes || !slot.guard.empty.is_empty() {
             return false;
         }
-        debug_assert!(slot.guard.cmps.is_empty() && slot.gate == Gate::Open && slot.alts == 1);
-        let masks = std::mem::take(&mut clock.masks);
-        clock.note(at, ctx, slot.cost, slot.fp.as_slice());
-        clock.unmasked = clock.masks;
-        clock.masks |= masks;
+        if clock.is_over(mem.expiries_over) {
+            return false;
+        }
+        if (clock.unmasked || !clock.woken.is_empty()) && !self.nobody_enters(ctx, slot, mem, at) {
+            return false;
+        }
+        // Whoever is on another CPU is woken by the driver.
+        let clock = &mut mem.clock;
+        if !clock.wake(slot) {
+            clock.woken.clear();
+            return false;
+        }
+        clock.unmasked = slot.opens;
+        clock.masks |= slot.masks || !clock.woken.is_empty();
+        clock.note(at, ctx, slot.cost);
+        let alt = clock.alternative(slot.alts);
         mem.now = crate::ids::Nanos(at);
-        slot.begin(ctx, 0, mem);
+        slot.begin(ctx, alt, mem);
         true
     }
 
-    /// When the first daemon of a CPU other than `me`, which is running, could enter it, were nothing masked.
-    fn first_entry(&self, daemons: &[CtxId], me: CtxId, mem: &Mem) -> u64 {
-        let gate = |c: &CtxId| {
+    /// After a step that may have let daemons in: whether none enters the CPU up to the step of `me` at `at`.
+    fn nobody_enters(&self, me: CtxId, slot: &Slot, mem: &mut Mem, at: u64) -> bool {
+        let mut woken = std::mem::take(&mut mem.clock.woken);
+        for c in woken.drain(..).filter(|c| *c != me) {
+            mem.clock.watchers.update(c, &self.slots[c.index()].borrow(), &mem.values);
+        }
+        mem.clock.woken = woken;
+        mem.clock.unmasked = false;
+        // In the end the driver looks again who may enter.
+        mem.clock.masks = true;
+        let (entry, _) = self.first_entry(mem, mem.clock.lane, Some(me), at);
+        mem.clock.nobody_before(entry);
+        at < if slot.exclusive { mem.clock.unseen } else { mem.clock.any }
+    }
+
+    /// Which daemon of a lane may enter its CPU first from `now` on, beside `me`, and when; `u64::MAX` if none may. Those that could but
+    /// for their conditions watch these.
+    pub(super) fn first_entry(
+        &self,
+        mem: &mut Mem,
+        lane: usize,
+        me: Option<CtxId>,
+        now: u64,
+    ) -> (u64, CtxId) {
+        let mut first = (NEVER, super::NOBODY);
+        let Some(own) = mem.clock.lanes[lane].own else { return first };
+        let word = mem.values[own.index()];
+        for i in 0..mem.clock.lanes[lane].daemons.len() {
+            let c = mem.clock.lanes[lane].daemons[i];
+            if Some(c) == me {
+                continue;
+            }
             let slot = self.slots[c.index()].borrow();
-            let idle = slot.status == Status::Idle;
-            let works = idle && slot.guard.holds(*c, None, &|o: Obj| mem.values[o.index()]);
-            if works { slot.gate.opens(mem) } else { NEVER }
-        };
-        daemons.iter().filter(|c| **c != me).map(gate).min().unwrap_or(NEVER)
+            // What the CPU's word keeps out is found anew when the word changes.
+            if slot.status != Status::Idle || !slot.guard.cpu.allows(word, c) {
+                continue;
+            }
+            let values = &mem.values;
+            if slot.guard.holds(c, None, &|o: Obj| values[o.index()]) {
+                let at = slot.gate.opens(mem).max(now);
+                if at < first.0 {
+                    first = (at, c);
+                }
+            } else if !mem.clock.watchers.is_blocked(c) {
+                mem.clock.watchers.update(c, &slot, &mem.values);
+            }
+        }
+        first
     }
 }
 
@@ -203,12 +310,8 @@ impl Gate {
             Gate::Open => 0,
             Gate::At(t) => t.0,
             Gate::Queues(from, to) => {
-                let due = |q: &crate::queue::TimerQueue| q.first().map(|e| q.due(e.expires));
-                mem.queues[from as usize..=to as usize]
-                    .iter()
-                    .filter_map(due)
-                    .min()
-                    .unwrap_or(NEVER)
+                let queues = &mem.queues[from as usize..=to as usize];
+                queues.iter().filter_map(|q| q.first_due()).min().unwrap_or(NEVER)
             }
         }
     }

@@ -5,7 +5,6 @@
 
 use crate::policy::below;
 use crate::step::{COST_CLASSES, CostClass};
-use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
 /// No draw is longer than this: 2^40 ns, about 18 minutes.
@@ -69,11 +68,19 @@ impl Dist {
     }
 
     /// A draw, in nanoseconds.
-    pub fn draw(&self, rng: &mut ChaCha8Rng) -> u64 {
+    #[inline]
+    pub fn draw(&self, rng: &mut impl Rng) -> u64 {
         match self {
             Dist::Const(n) => *n,
             Dist::Uniform(lo, hi) if lo >= hi => *lo,
             Dist::Uniform(lo, hi) => lo + below(rng, hi - lo + 1),
+            other => other.draw_shaped(rng),
+        }
+    }
+
+    fn draw_shaped(&self, rng: &mut impl Rng) -> u64 {
+        match self {
+            Dist::Const(n) | Dist::Uniform(n, _) => *n,
             Dist::Gamma { shift, shape, scale } => shift + whole(gamma(rng, *shape) * scale),
             Dist::LogNormal { shift, mu, sigma } => {
                 shift + whole(libm::exp(mu + sigma * normal(rng)))
@@ -85,6 +92,15 @@ impl Dist {
                 let (lo, hi) = (q[i.min(last)], q[(i + 1).min(last)]);
                 lo + ((u128::from(hi - lo) * u128::from(part)) >> 64) as u64
             }
+        }
+    }
+
+    /// No draw is shorter, in nanoseconds.
+    pub fn least(&self) -> u64 {
+        match self {
+            Dist::Const(n) | Dist::Uniform(n, _) => *n,
+            Dist::Gamma { shift, .. } | Dist::LogNormal { shift, .. } => *shift,
+            Dist::Empirical(q) => q.first().copied().unwrap_or(0),
         }
     }
 
@@ -112,18 +128,18 @@ fn whole(x: f64) -> u64 {
 }
 
 /// Evenly from (0, 1].
-fn unit(rng: &mut ChaCha8Rng) -> f64 {
+fn unit(rng: &mut impl Rng) -> f64 {
     ((rng.next_u64() >> 11) + 1) as f64 / (1u64 << 53) as f64
 }
 
 /// Standard normal (Box, Muller 1958).
-fn normal(rng: &mut ChaCha8Rng) -> f64 {
+fn normal(rng: &mut impl Rng) -> f64 {
     let (u, v) = (unit(rng), unit(rng));
     (-2.0 * libm::log(u)).sqrt() * libm::cos(std::f64::consts::TAU * v)
 }
 
 /// Gamma with scale 1 (Marsaglia, Tsang 2000).
-fn gamma(rng: &mut ChaCha8Rng, shape: f64) -> f64 {
+fn gamma(rng: &mut impl Rng, shape: f64) -> f64 {
     if shape < 1.0 {
         let u = unit(rng);
         return gamma(rng, shape + 1.0) * libm::pow(u, 1.0 / shape);
@@ -140,6 +156,34 @@ fn gamma(rng: &mut ChaCha8Rng, shape: f64) -> f64 {
         if libm::log(unit(rng)) < 0.5 * x * x + d - d * v + d * libm::log(v) {
             return d * v;
         }
+    }
+}
+
+/// A constant or an even distribution, ready to be drawn from.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct Even {
+    lo: u64,
+    /// How many values there are; 0: a constant, or (with `lo` at its greatest) neither.
+    n: u64,
+}
+
+impl Even {
+    pub fn of(dist: &Dist) -> Even {
+        match dist {
+            Dist::Const(lo) => Even { lo: *lo, n: 0 },
+            Dist::Uniform(lo, hi) if lo >= hi => Even { lo: *lo, n: 0 },
+            Dist::Uniform(lo, hi) => Even { lo: *lo, n: hi - lo + 1 },
+            _ => Even { lo: u64::MAX, n: 0 },
+        }
+    }
+
+    /// As [`Dist::draw`]; `None` for other distributions.
+    #[inline(always)]
+    pub fn draw(self, rng: &mut impl Rng) -> Option<u64> {
+        if self.n > 0 {
+            return Some(self.lo + below(rng, self.n));
+        }
+        (self.lo != u64::MAX).then_some(self.lo)
     }
 }
 
@@ -207,6 +251,7 @@ impl Default for Costs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand_chacha::ChaCha8Rng;
     use rand_chacha::rand_core::SeedableRng;
 
     fn draws(d: &Dist, n: usize) -> Vec<u64> {

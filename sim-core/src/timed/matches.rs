@@ -26,6 +26,17 @@ impl Matches {
         (at, lane as usize)
     }
 
+    /// When the first step of the other lanes comes.
+    #[inline]
+    pub fn others(&self, lane: usize) -> u64 {
+        let (mut n, mut first) = (self.winners.len() / 2 + lane, NEVER);
+        while n > 1 {
+            first = first.min(self.winners[n ^ 1].0);
+            n /= 2;
+        }
+        first
+    }
+
     /// A lane's next step comes at `at`: its matches are played again.
     pub fn play(&mut self, lane: usize, at: u64) {
         let mut n = self.winners.len() / 2 + lane;
@@ -58,6 +69,8 @@ mod tests {
                 let best = (0..n).min_by_key(|l| (times[*l], *l)).unwrap_or(0);
                 assert_eq!(m.first().0, times[best], "{n} lanes");
                 assert!(times[best] == NEVER || m.first().1 == best, "{n} lanes");
+                let others = (0..n).filter(|l| *l != lane).map(|l| times[l]).min();
+                assert_eq!(m.others(lane), others.unwrap_or(NEVER), "{n} lanes");
             }
         }
     }

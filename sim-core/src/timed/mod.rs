@@ -5,12 +5,16 @@
 //! and not masked, comes in between and prolongs it. A context that spins keeps its CPU until a step elsewhere makes its
 //! guard true. Nothing depends on the machine that simulates.
 
+mod ahead;
 pub mod causes;
 mod clock;
 pub mod costs;
+mod draws;
 mod holds;
 mod matches;
+mod samples;
 pub mod trace;
+mod watchers;
 
 pub use causes::Cause;
 use causes::{Doing, History};
@@ -25,7 +29,10 @@ use crate::result::Expiry;
 use crate::schedule::Pick;
 use crate::step::{CostClass, Gate, Status, Waiting};
 use crate::{Machine, cpu};
+use ahead::Ahead;
 use matches::Matches;
+pub(crate) use samples::Sample;
+use samples::Samples;
 
 /// How a timed run is made, and when it stops.
 #[derive(Clone, Debug)]
@@ -40,7 +47,8 @@ pub struct TimedOptions {
     pub expiries: Option<u64>,
     /// Bound on steps; reaching it is never a pass.
     pub max_steps: u64,
-    /// Steps that nobody else can see happen right after the one before them (the result is the same, only sooner).
+    /// Steps that make no difference to other CPUs happen right after the one before them (the result is the same, only
+    /// sooner).
     pub goes_on: bool,
 }
 
@@ -70,7 +78,7 @@ pub struct TimedRun {
     pub expiries: u64,
     /// Why it ended.
     pub ended: TimedEnd,
-    /// SHA-256 over every step (who, when), lane by lane: equal digests mean equal runs.
+    /// A digest of every step (who, when), lane by lane: equal digests mean equal runs.
     pub digest: [u8; 32],
 }
 
@@ -80,7 +88,14 @@ pub trait Watch {
     fn wants_causes(&self) -> bool {
         false
     }
-    /// After an expiry. `causes`: the parts of its lateness in nanoseconds, which add up to it; empty unless wanted.
+    /// Whether it wants to be told of every step, also of those that happen right after the one before
+    /// ([`TimedOptions::goes_on`]).
+    fn wants_steps(&self) -> bool {
+        false
+    }
+
+    /// An expiry, in the order in which callbacks end (ties: the lower CPU). `causes`: the parts of its lateness in
+    /// nanoseconds, which add up to it; empty unless wanted. Expiries come as the run goes on; it keeps few of them.
     fn expiry(&mut self, expiry: &Expiry, causes: &[(Cause, u64)]);
 
     /// From `at` on a CPU does this, if causes are wanted; `ctx` has it. The same may be said again.
@@ -113,6 +128,10 @@ pub trait Watch {
 impl<A: Watch, B: Watch> Watch for (A, B) {
     fn wants_causes(&self) -> bool {
         self.0.wants_causes() || self.1.wants_causes()
+    }
+
+    fn wants_steps(&self) -> bool {
+        self.0.wants_steps() || self.1.wants_steps()
     }
 
     fn expiry(&mut self, expiry: &Expiry, causes: &[(Cause, u64)]) {
@@ -202,19 +221,15 @@ struct Driver<'e, 'm, M, W> {
     lane_of: Vec<usize>,
     /// Nanoseconds that each context must still burn before its next step.
     left: Vec<u64>,
-    blocked: Vec<bool>,
     is_task: Vec<bool>,
-    /// By object: who waits for a change of it. By context: the objects that it is registered with.
-    watchers: Vec<Vec<CtxId>>,
-    watching: Vec<Vec<Obj>>,
     /// Steps may happen right away, see [`Clock`].
     goes_on: bool,
+    ahead: Ahead,
+    samples: Samples,
     /// What each CPU did lately, where causes are wanted.
     history: Vec<History>,
     woken: Vec<CtxId>,
-    to_block: Vec<CtxId>,
     matches: Matches,
-    blamed: Vec<Obj>,
 }
 
 /// Runs a machine that was booted for timed runs, from the start.
@@ -225,14 +240,16 @@ pub fn run_timed<'m, M: Model, W: Watch>(
     watch: &mut W,
 ) -> (TimedRun, Exec<'m, M>) {
     machine.timed.set(true);
-    *machine.clock.borrow_mut() = Clock::default();
     {
         let mut mem = machine.mem.borrow_mut();
+        mem.clock = Clock::default();
         mem.quarantine = Some(Vec::new());
         mem.samples.clear();
         mem.seed = options.seed;
+        machine.writes_only.set(!cfg!(debug_assertions) && !mem.marking);
     }
     let mut exec = Exec::new(machine, model);
+    machine.mem.borrow_mut().queues.iter_mut().for_each(|q| q.set_plain());
     let run = {
         let mut d = Driver::new(&mut exec, options, watch);
         d.start();
@@ -269,14 +286,23 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             l.daemons.sort_by_key(|c| std::cmp::Reverse(machine.specs[c.index()].kind));
         }
         let n = machine.specs.len();
-        *machine.clock.borrow_mut() = Clock::new(options, &lanes);
         let is_task = |c: usize| lanes[lane_of[c]].tasks.contains(&CtxId(c as u16));
+        let is_task: Vec<bool> = (0..n).map(is_task).collect();
+        let homes = lane_of.iter().zip(&is_task).map(|(l, task)| (*l, !task)).collect();
         let causes = watch.wants_causes();
+        let marking = {
+            let mem = &mut *machine.mem.borrow_mut();
+            mem.clock = Clock::new(options, &lanes, homes);
+            mem.clock.notes = causes;
+            mem.marking
+        };
         Driver {
-            is_task: (0..n).map(is_task).collect(),
+            is_task,
             matches: Matches::new(lanes.len()),
             // Marks are in the order of time, so steps must be too.
-            goes_on: options.goes_on && !machine.mem.borrow().marking && !causes,
+            goes_on: options.goes_on && !marking && !watch.wants_steps(),
+            ahead: Ahead::new(machine, options, lanes.len()),
+            samples: Samples::default(),
             history: vec![History::default(); if causes { machine.own.len() } else { 0 }],
             exec,
             machine,
@@ -285,12 +311,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             lanes,
             lane_of,
             left: vec![0; n],
-            blocked: vec![false; n],
-            watchers: Vec::new(),
-            watching: vec![Vec::new(); n],
             woken: Vec::new(),
-            to_block: Vec::new(),
-            blamed: Vec::new(),
         }
     }
 
@@ -306,7 +327,6 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
 
     fn run(&mut self) -> TimedRun {
         let until = self.options.until.map_or(END_OF_TIME - 1, |n| n.0);
-        let expiries = self.options.expiries.unwrap_or(u64::MAX);
         let mut last = 0;
         let ended = loop {
             let (at, l) = self.matches.first();
@@ -319,36 +339,36 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             }
             self.step(l, at);
             last = last.max(self.lanes[l].t);
-            if !self.woken.is_empty() {
-                self.wake_others(l, at);
-            }
-            if self.machine.clock.borrow().steps >= self.options.max_steps {
-                break TimedEnd::StepLimit;
-            }
             if !self.watch.go_on() {
                 break TimedEnd::Stopped;
             }
-            let mem = self.machine.mem.borrow();
-            if mem.expiries_over >= expiries {
-                break TimedEnd::Expiries;
-            }
-            if mem.samples.len() >= SAMPLES {
+            let mut mem = self.machine.mem.borrow_mut();
+            if !mem.clock.woken.is_empty() {
+                std::mem::swap(&mut self.woken, &mut mem.clock.woken);
                 drop(mem);
-                self.drain_samples();
+                self.wake_others(at);
+                mem = self.machine.mem.borrow_mut();
+            }
+            if mem.clock.is_over(mem.expiries_over) {
+                let steps = mem.clock.steps >= mem.clock.max_steps;
+                break if steps { TimedEnd::StepLimit } else { TimedEnd::Expiries };
+            }
+            drop(mem);
+            if self.samples.are_many() {
+                self.samples.hand_on(self.matches.first().0, self.exec.model(), self.watch);
             }
         };
-        self.drain_samples();
+        self.samples.hand_on(NEVER, self.exec.model(), self.watch);
         if ended == TimedEnd::Idle {
             self.exec.end();
         }
-        let clock = &mut *self.machine.clock.borrow_mut();
         let mem = self.machine.mem.borrow();
         TimedRun {
             virtual_ns: last,
-            steps: clock.steps,
+            steps: mem.clock.steps,
             expiries: mem.expiries_over,
             ended,
-            digest: clock.digest(),
+            digest: mem.clock.digest(),
         }
     }
 
@@ -357,25 +377,20 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         self.note_idle(lane, at);
         self.burn(lane, at);
         self.lanes[lane].t = at;
-        if !self.guard_holds(c) {
+        let Some(alt) = self.begin(lane, c, at) else {
             // It held when the step was planned, and another CPU was faster.
             self.block_if_disabled(c);
             self.refresh(lane);
             self.plan(lane);
             self.note(lane, at);
             return;
-        }
-        if self.lanes[lane].cur != Some(c) && self.is_task[c.index()] {
-            self.lanes[lane].cur = Some(c);
-            self.lanes[lane].since = at;
-        }
-        let alt = self.begin(lane, c, at);
+        };
         let mut begins = at;
         if std::mem::take(&mut self.lanes[lane].idle)
             && self.lanes[lane].own.is_some()
             && !self.is_task[c.index()]
         {
-            let clock = &mut *self.machine.clock.borrow_mut();
+            let clock = &mut self.machine.mem.borrow_mut().clock;
             let exit = clock.draw(lane, CostClass::IdleExit);
             clock.cost += exit;
             if let Some(h) = self.history.get_mut(lane) {
@@ -387,21 +402,20 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         self.watch.before(self.exec, Pick { ctx: c, alt });
         self.exec.step(c, alt);
         let masks = {
-            let clock = &mut *self.machine.clock.borrow_mut();
-            clock.stop();
-            self.lanes[lane].t = clock.at;
-            self.left[c.index()] = clock.cost;
-            clock.masks || !self.woken.is_empty()
+            let mem = &mut *self.machine.mem.borrow_mut();
+            mem.clock.stop();
+            self.lanes[lane].t = mem.clock.at;
+            self.left[c.index()] = mem.clock.cost;
+            self.samples.take(&mut mem.samples, self.history.get(lane), c);
+            mem.clock.masks | self.wake_own(lane, mem)
         };
+        self.ahead.stepped(c);
         self.watch.took(self.left[c.index()]);
         if self.went_home(lane, c) {
             // Nobody else has the CPU before the exit is done.
             let l = &mut self.lanes[lane];
             l.t = later(l.t, std::mem::take(&mut self.left[c.index()]));
             begins = l.t;
-        }
-        if self.blocked[c.index()] {
-            self.unblock(c);
         }
         if masks {
             self.refresh(lane);
@@ -411,7 +425,6 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             self.plan(lane);
         }
         if !self.history.is_empty() {
-            self.explain(lane, c);
             self.note(lane, begins);
         }
     }
@@ -422,31 +435,36 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         is_daemon && self.machine.slots[c.index()].borrow().status == Status::Idle
     }
 
-    /// Whether the conditions of the context's next step hold, its CPU's rule left aside.
-    fn guard_holds(&self, c: CtxId) -> bool {
+    /// The declared step begins: what it costs, and whom it will wake. `None` if its conditions (the rule of its CPU left
+    /// aside) do not hold.
+    fn begin(&mut self, lane: usize, c: CtxId, at: u64) -> Option<u8> {
         let slot = self.machine.slots[c.index()].borrow();
-        let values = &self.machine.mem.borrow().values;
-        slot.guard.cmps.is_empty() || slot.guard.holds(c, None, &|o: Obj| values[o.index()])
-    }
-
-    /// The declared step begins: what it costs, and whom it will wake.
-    fn begin(&mut self, lane: usize, c: CtxId, at: u64) -> u8 {
-        let slot = self.machine.slots[c.index()].borrow();
-        let clock = &mut *self.machine.clock.borrow_mut();
-        self.machine.mem.borrow_mut().now = Nanos(at);
-        for a in slot.fp.iter().filter(|a| a.is_write()) {
-            if clock.is_watched(a.obj()) {
-                self.woken.extend(&self.watchers[a.obj().index()]);
+        let mem = &mut *self.machine.mem.borrow_mut();
+        if !slot.guard.cmps.is_empty() {
+            let values = &mem.values;
+            if !slot.guard.holds(c, None, &|o: Obj| values[o.index()]) {
+                return None;
             }
         }
-        let l = &self.lanes[lane];
-        let mut horizon = 0;
-        if self.goes_on && self.woken.is_empty() {
-            let slice = if l.tasks.len() > 1 { self.slice_end(lane) } else { NEVER };
-            let until = self.options.until.map_or(NEVER, |n| n.0.saturating_add(1));
-            horizon = l.irq_at.min(slice).min(until);
+        let is_task = self.is_task[c.index()];
+        let l = &mut self.lanes[lane];
+        if is_task && l.cur != Some(c) {
+            (l.cur, l.since) = (Some(c), at);
         }
-        clock.begin(lane, at, c, &slot, horizon)
+        mem.now = Nanos(at);
+        mem.clock.watchers.forget(c);
+        let at_home = mem.clock.wakes(lane, &slot);
+        let mut limits = (0, 0);
+        // What a task does while it goes on is noted step by step.
+        if self.goes_on && at_home && (self.history.is_empty() || !is_task) {
+            let alone = self.ahead.until(self.machine, mem, c, at);
+            let l = &self.lanes[lane];
+            let slice = if l.tasks.len() > 1 { self.slice_end(lane) } else { NEVER };
+            let until = self.options.until.map_or(END_OF_TIME, |n| n.0.saturating_add(1));
+            let unseen = slice.min(until).min(self.ahead.unlimited);
+            limits = (unseen, unseen.min(alone.max(self.matches.others(lane))));
+        }
+        Some(mem.clock.begin(at, c, &slot, self.lanes[lane].irq_at, limits))
     }
 
     /// The common case: the context that has the CPU to itself can go on.
@@ -471,27 +489,6 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
 
     fn slice_end(&self, lane: usize) -> u64 {
         self.lanes[lane].since.saturating_add(self.options.costs.slice_ns)
-    }
-
-    fn drain_samples(&mut self) {
-        let mut mem = self.machine.mem.borrow_mut();
-        let mut samples = std::mem::take(&mut mem.samples);
-        drop(mem);
-        for s in &samples {
-            self.watch.expiry(s, &[]);
-        }
-        samples.clear();
-        self.machine.mem.borrow_mut().samples = samples;
-    }
-
-    /// Expiries that the last step of `own` has noted, with their causes.
-    fn explain(&mut self, lane: usize, own: CtxId) {
-        let samples = std::mem::take(&mut self.machine.mem.borrow_mut().samples);
-        if let Some(h) = self.history.get(lane) {
-            for e in &samples {
-                self.watch.expiry(e, &h.causes(e, own));
-            }
-        }
     }
 
     /// Notes what the CPU does from `at` on, where causes are wanted.
@@ -530,7 +527,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
 
     fn doing(&self, lane: usize, x: CtxId) -> Cause {
         let mem = self.machine.mem.borrow();
-        if self.blocked[x.index()] && self.spins(x) {
+        if mem.clock.watchers.is_blocked(x) && self.spins(x) {
             return Cause::Spin(x, mem.blamed(x));
         }
         let word = self.lanes[lane].own.map_or(cpu::IDLE, |o| mem.values[o.index()]);
@@ -555,88 +552,68 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         }
     }
 
-    /// Registers a context that cannot step with the objects that keep it from it: one that fails of a conjunction. A
-    /// daemon that waits for the first timer of a queue watches the queue, because its head may change.
+    /// A context that cannot step watches what keeps it from it.
     fn block_if_disabled(&mut self, c: CtxId) {
-        let slot = self.machine.slots[c.index()].borrow();
-        if self.blocked[c.index()] || !matches!(slot.status, Status::Idle | Status::Waiting) {
-            return;
+        let mem = &mut *self.machine.mem.borrow_mut();
+        if !mem.clock.watchers.is_blocked(c) {
+            let slot = self.machine.slots[c.index()].borrow();
+            mem.clock.watchers.update(c, &slot, &mem.values);
         }
-        let mut blamed = std::mem::take(&mut self.blamed);
-        blamed.clear();
-        if !slot.guard.cmps.is_empty() {
-            let values = &self.machine.mem.borrow().values;
-            // The CPU's own word is not waited for: whoever changes it plans the CPU again.
-            slot.guard.blame(c, None, &|o: Obj| values[o.index()], &mut blamed);
-            if blamed.is_empty() && matches!(slot.gate, Gate::Queues(..)) {
-                blamed.extend(slot.guard.cmps.iter().flat_map(|g| g.objs()));
-            }
-        }
-        drop(slot);
-        self.blocked[c.index()] = !blamed.is_empty();
-        for o in &blamed {
-            if self.watchers.len() <= o.index() {
-                self.watchers.resize(o.index() + 1, Vec::new());
-            }
-            let w = &mut self.watchers[o.index()];
-            if !w.contains(&c) {
-                w.push(c);
-                self.watching[c.index()].push(*o);
-                self.machine.clock.borrow_mut().watch(*o, true);
-            }
-        }
-        self.blamed = blamed;
     }
 
-    /// Contexts that watch what the last step of `lane` wrote: what keeps them, and when they can step, is found anew.
-    fn wake_others(&mut self, lane: usize, now: u64) {
+    /// Contexts of the lane that watch what its last step wrote: what keeps them is found anew. Whether there is anybody
+    /// who does.
+    fn wake_own(&mut self, lane: usize, mem: &mut crate::Mem) -> bool {
+        if mem.clock.woken.is_empty() {
+            return false;
+        }
+        let mut woken = std::mem::take(&mut mem.clock.woken);
+        woken.retain(|c| {
+            if self.lane_of[c.index()] != lane {
+                return true;
+            }
+            let slot = self.machine.slots[c.index()].borrow();
+            mem.clock.watchers.update(*c, &slot, &mem.values);
+            self.ahead.stepped(*c);
+            false
+        });
+        mem.clock.woken = woken;
+        true
+    }
+
+    /// The same for those of other lanes: also when they can step is found anew.
+    fn wake_others(&mut self, now: u64) {
         let mut woken = std::mem::take(&mut self.woken);
         for c in woken.drain(..) {
             let l = self.lane_of[c.index()];
-            if l == lane && self.watches_one(c) {
-                continue; // planned with the step that woke it, and it watches the same object still
-            }
-            self.unblock(c);
-            self.block_if_disabled(c);
+            let blocked = {
+                let mem = &mut *self.machine.mem.borrow_mut();
+                let slot = self.machine.slots[c.index()].borrow();
+                mem.clock.watchers.update(c, &slot, &mem.values);
+                mem.clock.watchers.is_blocked(c)
+            };
+            self.ahead.stepped(c);
             let at = now.max(self.lanes[l].t);
             // Whoever comes only later finds the new value there.
-            let spun =
-                l != lane && self.spins(c) && later(self.lanes[l].t, self.left[c.index()]) <= now;
+            let spun = self.spins(c) && later(self.lanes[l].t, self.left[c.index()]) <= now;
             self.note_idle(l, at);
-            if l != lane && self.lanes[l].next > at {
+            if self.lanes[l].next > at {
                 // What is seen from now on happens from now on.
                 self.burn(l, at);
                 self.lanes[l].t = at;
             }
-            if spun && !self.blocked[c.index()] {
-                let mut clock = self.machine.clock.borrow_mut();
-                self.left[c.index()] += clock.draw(l, CostClass::Handover);
+            if spun && !blocked {
+                let mut mem = self.machine.mem.borrow_mut();
+                self.left[c.index()] += mem.clock.draw(l, CostClass::Handover);
             }
             // What another CPU does to an idle one finds it idle.
-            let idle = l != lane && self.lanes[l].idle && self.lanes[l].idle_from <= at;
+            let idle = self.lanes[l].idle && self.lanes[l].idle_from <= at;
             self.refresh(l);
             self.plan(l);
             self.lanes[l].idle |= idle;
             self.note(l, at);
         }
         self.woken = woken;
-    }
-
-    /// Whether the context is an idle daemon whose guard is about one object.
-    fn watches_one(&self, c: CtxId) -> bool {
-        let slot = self.machine.slots[c.index()].borrow();
-        slot.status == Status::Idle && slot.guard.cmps.len() == 1
-    }
-
-    fn unblock(&mut self, c: CtxId) {
-        self.blocked[c.index()] = false;
-        for o in self.watching[c.index()].drain(..) {
-            let w = &mut self.watchers[o.index()];
-            w.retain(|x| *x != c);
-            if w.is_empty() {
-                self.machine.clock.borrow_mut().watch(o, false);
-            }
-        }
     }
 
     /// When and whose the next step of a lane is. [`Driver::refresh`] comes first if who may enter may have changed.
@@ -691,29 +668,9 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
     fn refresh(&mut self, lane: usize) {
         let l = &mut self.lanes[lane];
         let Some(own) = l.own else { return };
-        let mem = self.machine.mem.borrow();
-        let word = mem.values[own.index()];
-        l.top = cpu::top(word);
-        (l.irq_at, l.irq) = (NEVER, NOBODY);
-        for c in &l.daemons {
-            let slot = self.machine.slots[c.index()].borrow();
-            // What the CPU's word keeps out is found anew when the word changes.
-            if slot.status != Status::Idle || !slot.guard.cpu.allows(word, *c) {
-                continue;
-            }
-            if slot.guard.holds(*c, None, &|o: Obj| mem.values[o.index()]) {
-                let at = slot.gate.opens(&mem).max(l.t);
-                if at < l.irq_at {
-                    (l.irq_at, l.irq) = (at, *c);
-                }
-            } else if !self.blocked[c.index()] {
-                self.to_block.push(*c);
-            }
-        }
-        drop(mem);
-        while let Some(c) = self.to_block.pop() {
-            self.block_if_disabled(c);
-        }
+        let mem = &mut *self.machine.mem.borrow_mut();
+        l.top = cpu::top(mem.values[own.index()]);
+        (l.irq_at, l.irq) = self.machine.first_entry(mem, lane, None, l.t);
     }
 
     /// When the context could take its next step if it keeps the CPU; `None` while its guard is false.
@@ -740,8 +697,9 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         let from = except.and_then(position).map_or(0, |i| i + 1);
         for i in 0..tasks {
             let c = self.lanes[lane].tasks[(from + i) % tasks];
-            let enabled = self.exec.enabled(c);
-            if !enabled {
+            let blocked = self.machine.mem.borrow().clock.watchers.is_blocked(c);
+            let enabled = !blocked && self.exec.enabled(c);
+            if !enabled && !blocked {
                 self.block_if_disabled(c);
             }
             if enabled || spinners && self.spins(c) {
@@ -766,8 +724,6 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
 }
 
 const NOBODY: CtxId = CtxId(u16::MAX);
-/// Expiries that are kept before the watcher sees them.
-const SAMPLES: usize = 512;
 
 impl Lane {
     fn new(own: Option<Obj>) -> Lane {

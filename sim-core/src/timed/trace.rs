@@ -297,6 +297,10 @@ impl<F: FnMut(&TraceEvent)> Watch for Tracer<'_, F> {
         true
     }
 
+    fn wants_steps(&self) -> bool {
+        true
+    }
+
     fn expiry(&mut self, _: &Expiry, _: &[(Cause, u64)]) {}
 
     fn before<M: Model>(&mut self, exec: &Exec<'_, M>, pick: Pick) {
