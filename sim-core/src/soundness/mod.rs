@@ -139,7 +139,7 @@ fn of_states(outcomes: &BTreeSet<Outcome>) -> (BTreeSet<Outcome>, BTreeSet<Class
 fn classes_of(r: &Exploration) -> BTreeSet<Class> {
     // Orders of locks are no outcome: see `locks_of`.
     let all = r.findings.iter().map(|f| f.class).filter(|c| *c != Class::LockOrder);
-    all.map(|c| if c == Class::SelfDeadlock { Class::Deadlock } else { c }).collect()
+    all.map(|c| if c.is_stuck() { Class::Deadlock } else { c }).collect()
 }
 
 /// Which locks were taken under which, how each was taken, and whether that makes a circle.
