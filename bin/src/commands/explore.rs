@@ -119,6 +119,19 @@ pub fn expectations(
             Some(false) => "FAIL",
             None => "?",
         };
+        if j.ok.is_some() && j.known_bug.is_none() && !j.limits.is_empty() {
+            for l in &j.limits {
+                let (word, at) = match l.ok {
+                    true => ("ok", String::new()),
+                    false => ("FAIL", format!("  ({}:{})", s.source.name, j.line)),
+                };
+                let _ = writeln!(out, "{word:<6}{}{at}", l.words);
+            }
+            if let Some(repeat) = repeat(i).filter(|_| j.ok == Some(false)) {
+                let _ = writeln!(out, "      repeat: {repeat}");
+            }
+            continue;
+        }
         let _ = write!(out, "{word:<6}{}", j.name);
         if let Some(d) = &j.detail {
             let _ = write!(out, ": {d}");

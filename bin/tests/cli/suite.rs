@@ -131,7 +131,7 @@ fn limits_are_measured_in_time() {
     // The seventh names a lock that nobody takes: what was not tried does not hold.
     assert_eq!(oks, [yes, no, yes, no, yes, no, no, yes, no, yes], "{}", r.out);
     let text = timerace(&dir, &["run", "limits.ron", "--kernel", "v6.8"]);
-    assert!(text.out.contains("hold of L: 20"), "{}", text.out);
+    assert!(text.out.contains("FAIL  hold of L: max 20."), "{}", text.out);
     assert!(text.out.contains("the limit was not tried"), "{}", text.out);
     assert!(
         text.out.contains("repeat: timerace run limits.ron --kernel v6.8 --seed 1"),

@@ -310,3 +310,26 @@ fn a_line_per_expiry_and_the_histogram_of_rtla() {
         assert_eq!(timerace(&dir, &wrong).code, 2, "{wrong:?}");
     }
 }
+
+#[test]
+fn limits_are_told_beside_what_was_measured() {
+    let dir = Dir::new("limits");
+    let expect = r#"stop: expiries(20),
+    expect: [
+        latency(of: "timers[0]", p50: "900us", max: "1us"),
+        drift(of: "timers[0]", max: "1s"),
+    ],"#;
+    let text = BUSY.replace("stop: expiries(20),", expect);
+    let file = dir.file("limits.ron", text.as_bytes()).display().to_string();
+    let r = timerace(&dir, &["run", &file]);
+    assert_eq!(r.code, 1, "{}{}", r.out, r.err);
+    let line = |begin: &str| {
+        let found = r.out.lines().find(|l| l.starts_with(begin));
+        found.unwrap_or_else(|| panic!("{begin}: {}", r.out)).to_string()
+    };
+    assert!(line("ok    latency of timers[0]: p50 ").ends_with(" us <= 900 us"), "{}", r.out);
+    let broken = line("FAIL  latency of timers[0]: max ");
+    assert!(broken.contains(" us > 1 us  (") && broken.contains("limits.ron:"), "{broken}");
+    assert!(line("ok    drift of timers[0]: max ").ends_with(" us <= 1000000 us"), "{}", r.out);
+    assert!(r.out.contains("      repeat: timerace run "), "{}", r.out);
+}

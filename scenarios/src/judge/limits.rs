@@ -91,6 +91,48 @@ pub(super) fn judge(limits: &LatencyLimits, late: &dyn Measured) -> Option<Strin
     Some(broken.join(", "))
 }
 
+/// A figure beside its limit, for people, and whether it is within it: `latency of timers[0]: p99 9.1 us <= 20 us`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limited {
+    /// The line.
+    pub words: String,
+    /// The figure is within the limit.
+    pub ok: bool,
+}
+
+impl Limited {
+    pub(super) fn new(what: &str, found: u64, limit: &Duration) -> Limited {
+        let most = limit.max_ns;
+        let ok = found <= most;
+        let than = if ok { "<=" } else { ">" };
+        let tenths = found / 100 + u64::from(found % 100 >= 50);
+        // Never as if it were within a limit that it breaks.
+        let found = match found.abs_diff(most) < 100 {
+            true => format!("{}.{:03}", found / 1000, found % 1000),
+            false => format!("{}.{}", tenths / 10, tenths % 10),
+        };
+        let most = match most % 1000 {
+            0 => (most / 1000).to_string(),
+            part => format!("{}.{part:03}", most / 1000),
+        };
+        Limited { words: format!("{what} {found} us {than} {most} us"), ok }
+    }
+}
+
+/// The figures of all limits on how late callbacks are.
+pub(super) fn shown(limits: &LatencyLimits, late: &dyn Measured) -> Vec<Limited> {
+    let of = limits.of.to_string();
+    let words = [("p50", (50, 100)), ("p99", (99, 100)), ("p99.9", (999, 1000)), ("max", (1, 1))];
+    let values = [limits.p50, limits.p99, limits.p999, limits.max];
+    let mut all = Vec::new();
+    for ((word, share), limit) in words.into_iter().zip(values) {
+        let Some(limit) = limit else { continue };
+        let what = format!("latency of {of}: {word}");
+        all.extend(late.late_ns(&of, share).map(|ns| Limited::new(&what, ns, &limit)));
+    }
+    all
+}
+
 /// What is wrong with a figure that has a limit; empty: nothing.
 pub(super) fn over(what: &str, found: u64, limit: &Duration) -> String {
     if found <= limit.max_ns {

@@ -41,7 +41,7 @@ mod results;
 mod run;
 
 pub use finals::FinalState;
-pub use limits::{Measured, Samples};
+pub use limits::{Limited, Measured, Samples};
 pub use results::{Judged, Kind, exit_code, verdict};
 
 use timerace_core::dpor::{Observer, View};

@@ -4,7 +4,7 @@ use timerace_core::Class;
 use timerace_core::result::{Bound, Exploration, Verdict};
 use timerace_core::schedule::Schedule;
 
-use super::limits::{Measured, judge, over};
+use super::limits::{Limited, Measured, judge, over, shown};
 use super::plan::{Asked, Item};
 use super::predicate::Pred;
 use super::{Judge, Tally};
@@ -31,6 +31,8 @@ pub struct Judged {
     pub witness: Option<Schedule>,
     /// What kind of failure it is where no finding says so.
     pub kind: Kind,
+    /// What was measured in timed runs, beside its limits.
+    pub limits: Vec<Limited>,
 }
 
 /// What an expectation is about.
@@ -204,10 +206,11 @@ impl Judge<'_> {
             let known = self.of_timed(item, tally, Some(measured));
             // What is measured is decided by the runs that were made; whether something can happen is not.
             let decided = !matches!(item.kind(), Kind::Behaviour);
-            match item.known_bug.is_some() && known.ok == Some(true) && !decided {
+            let judged = match item.known_bug.is_some() && known.ok == Some(true) && !decided {
                 true => finish(item, Known::unasked("it did not show in these runs")),
                 false => finish(item, known),
-            }
+            };
+            Judged { limits: limits_of(&item.asked, measured), ..judged }
         };
         self.plan.items.iter().zip(&self.tallies).map(judged).collect()
     }
@@ -294,6 +297,20 @@ fn counted(count: &Count, search: &Exploration) -> Known {
     Known::is(wrong.is_empty(), wrong.join(", "))
 }
 
+/// The figures that an expectation has limits for.
+fn limits_of(asked: &Asked<'_>, measured: &dyn Measured) -> Vec<Limited> {
+    let one = |what: &str, of: &str, found: Option<u64>, most| {
+        let what = format!("{what} of {of}: max");
+        found.map(|ns| Limited::new(&what, ns, most)).into_iter().collect()
+    };
+    match asked {
+        Asked::Latency(limits) => shown(limits, measured),
+        Asked::Drift(of, max) => one("drift", of, measured.drift_ns(of), max),
+        Asked::Hold(lock, max) => one("hold", lock, measured.held_ns(lock), max),
+        _ => Vec::new(),
+    }
+}
+
 impl Item<'_> {
     fn kind(&self) -> Kind {
         match self.asked {
@@ -325,5 +342,6 @@ fn finish(item: &Item<'_>, known: Known) -> Judged {
         classes: item.classes.clone(),
         witness: None,
         kind: item.kind(),
+        limits: Vec::new(),
     }
 }
