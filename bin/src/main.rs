@@ -1,6 +1,7 @@
 //! `timerace`: the command line. It reads arguments, prints, and exits; the work is in the other crates.
 
 mod args;
+mod clock;
 mod commands;
 mod examples;
 mod fail;

@@ -1,6 +1,7 @@
 //! A search with everything that is said about it: shared by `explore`, `test` and `demo`.
 
 use crate::args::{PolicyArg, Preemptions, SearchArgs};
+use crate::clock::Clock;
 use crate::fail::Fail;
 use crate::finals::Finals;
 use crate::interrupt;
@@ -18,9 +19,11 @@ use timerace_core::policy::{Pct, Random, Replay};
 use timerace_core::record::{Record, record, record_after};
 use timerace_core::result::{Bound, Exploration, Verdict};
 use timerace_core::sample::sample;
+use timerace_core::schedule::Pick;
+use timerace_core::timing::Times;
 use timerace_kernel::Kernel;
-use timerace_kernel::world::Memory;
-use timerace_reports::cover::Scope;
+use timerace_kernel::world::{Memory, Timing};
+use timerace_reports::cover::{Missed, Scope};
 use timerace_reports::estimate;
 use timerace_reports::json::{ExpectationResult, ExploreResult, FindingLine, INTERRUPTED};
 use timerace_scenarios::ast::{PolicyKind, Preemptions as Declared};
@@ -64,6 +67,7 @@ impl Progress for Silent {
 
 struct Watching<'w, 'e, 'p> {
     judge: &'w mut Judge<'e>,
+    clock: Option<Clock>,
     progress: &'w Mutex<&'p mut (dyn Progress + Send)>,
 }
 
@@ -72,7 +76,14 @@ impl Observer for Watching<'_, '_, '_> {
         self.judge.needs_marks()
     }
     fn needs_traces(&self) -> bool {
-        self.judge.needs_traces()
+        // Durations belong to traces.
+        self.judge.needs_traces() || self.clock.is_some()
+    }
+    fn respects_durations(&self) -> bool {
+        self.clock.is_some()
+    }
+    fn possible(&mut self, schedule: &[Pick]) -> bool {
+        self.clock.as_mut().is_none_or(|c| c.possible(schedule))
     }
     fn execution(&mut self, view: &View<'_>) {
         self.judge.execution(view);
@@ -99,21 +110,24 @@ struct Crew<'a> {
 
 impl Team for Crew<'_> {
     type Model = Kernel;
-    type Seen = judge::Seen;
+    type Seen = (judge::Seen, Missed);
 
     fn boot(&self) -> (Machine, Kernel) {
         self.session.boot(false).unwrap_or_else(|_| unreachable!("it was booted before"))
     }
 
-    fn observe(&self, model: &Kernel, search: &mut dyn FnMut(&mut dyn Observer)) -> judge::Seen {
+    fn observe(&self, model: &Kernel, search: &mut dyn FnMut(&mut dyn Observer)) -> Self::Seen {
         let s = self.session;
         let end = Finals(model);
         let mut judge = Judge::new(&s.scenario, &s.source.text, &s.world, Some(&end));
         if self.narrowed {
             judge.narrowed();
         }
-        search(&mut Watching { judge: &mut judge, progress: &self.progress });
-        judge.seen()
+        let clock = Clock::of(s).unwrap_or_else(|_| unreachable!("it was booted before"));
+        let mut watching = Watching { judge: &mut judge, clock, progress: &self.progress };
+        search(&mut watching);
+        let missed = watching.clock.map_or(Missed::default(), |c| c.missed);
+        (judge.seen(), missed)
     }
 }
 
@@ -143,23 +157,36 @@ pub fn search(
     };
     let narrowed = args.preemptions.is_some();
     let crew = Crew { session: s, narrowed, progress: Mutex::new(progress) };
-    let mut exploration = explore(&crew, args, threads, &mut exec, &mut judge, &options);
+    let mut missed = Missed::default();
+    let mut exploration =
+        explore(&crew, args, threads, &mut exec, &mut judge, &options, &mut missed)?;
     if judge.needs_the_rest(&exploration) && !interrupt::asked() {
         options.keep_going = true;
         judge = judge_of(s, args, &end);
-        exploration = explore(&crew, args, threads, &mut exec, &mut judge, &options);
+        missed = Missed::default();
+        exploration = explore(&crew, args, threads, &mut exec, &mut judge, &options, &mut missed)?;
     }
     if interrupt::asked() {
         exploration.complete = false;
         exploration.bounds.push(Bound { name: INTERRUPTED, value: None, hit: true });
     }
+    let before = exploration.findings.clone();
     simplify(&mut exec, &mut exploration, options.limits);
+    if let Some(mut clock) = Clock::of(s)? {
+        // What is left out may be what takes the time.
+        for (f, before) in exploration.findings.iter_mut().zip(before) {
+            if !clock.possible(&f.schedule.picks) {
+                f.schedule = before.schedule;
+            }
+        }
+    }
     let records = records(s, &exploration, &options)?;
     let within = within(s, args, &exploration);
     let judged = judge.results(&exploration);
     let bounds_hit = judge.bounds_hit(&exploration);
     let window_entered = judge.has_window().then(|| judge.window_entered());
     let mut scope = scope(s, &within, window_entered);
+    scope.missed = missed;
     if exploration.policy == "pct" {
         scope.pct = Some(estimate::Pct { contexts: contexts as u32, depth: PCT_DEPTH });
     }
@@ -196,12 +223,22 @@ fn explore(
     exec: &mut Exec<'_, Kernel>,
     judge: &mut Judge<'_>,
     options: &Options,
-) -> Exploration {
+    missed: &mut Missed,
+) -> Result<Exploration, Fail> {
     let s = crew.session;
     let policy = args.policy.unwrap_or_else(|| policy_of(s));
     let symmetry = judge.is_symmetric();
-    let mut watching = Watching { judge, progress: &crew.progress };
-    match (policy, preemptions(s, args)) {
+    let clock = Clock::of(s)?;
+    let bounded = policy == PolicyArg::Exhaustive && preemptions(s, args).is_some();
+    if bounded && clock.is_some() {
+        return Err(Fail::usage(format!(
+            "error: {}: a bound on preemptions merges schedules, of which `timing: Respect` asks each; leave out one of \
+             them",
+            s.source.name
+        )));
+    }
+    let mut watching = Watching { judge, clock, progress: &crew.progress };
+    let exploration = match (policy, preemptions(s, args)) {
         (PolicyArg::Random, _) => {
             let mut p = Random::new(args.seed);
             sample(exec, "random", &mut p, options, &mut watching)
@@ -213,10 +250,15 @@ fn explore(
         (PolicyArg::Exhaustive, Some(n)) => explore_bounded(exec, n, options, &mut watching),
         (PolicyArg::Exhaustive, None) => {
             let (e, seen) = exhaustive::explore(crew, threads, symmetry, options);
-            seen.iter().for_each(|s| judge.absorb(s));
+            for (seen, more) in &seen {
+                watching.judge.absorb(seen);
+                missed.absorb(*more);
+            }
             e
         }
-    }
+    };
+    missed.absorb(watching.clock.map_or(Missed::default(), |c| c.missed));
+    Ok(exploration)
 }
 
 fn policy_of(s: &Session) -> PolicyArg {
@@ -277,7 +319,10 @@ fn scope(s: &Session, within: &BTreeMap<String, u64>, window_entered: Option<u64
         programs: w.progs.len() as u32,
         map_entries: w.maps.iter().map(|m| m.init.len() as u32).sum(),
         irqs: Some(w.irqs),
-        timing: "untimed order, every delay possible".to_string(),
+        timing: match w.timing {
+            Timing::Ignore => "untimed order, every delay possible".to_string(),
+            Timing::Respect => format!("durations of the scenario and {} costs", s.costs.name),
+        },
         memory: match w.machine.memory {
             Memory::Sc => "sequential; LKMM reordering is not modelled".to_string(),
             Memory::Tso => "total store order; LKMM reordering is not modelled".to_string(),
@@ -287,24 +332,26 @@ fn scope(s: &Session, within: &BTreeMap<String, u64>, window_entered: Option<u64
             .map(str::to_string)
             .to_vec(),
         pct: None,
+        missed: Missed::default(),
         window_entered,
     }
 }
 
-/// Looks for the nearest schedule that passes, if there is a finding.
-pub fn explain(s: &Session, rec: &mut Record) -> Result<(), Fail> {
-    if rec.findings.is_empty() {
-        return Ok(());
-    }
+/// Looks for the nearest schedule that passes, and for what durations say of the way to a finding, by index.
+pub fn explain(s: &Session, rec: &mut Record, finding: usize) -> Result<(), Fail> {
+    let Some(f) = rec.findings.get(finding) else { return Ok(()) };
+    let steps = (f.at.step as usize).min(rec.schedule.picks.len());
     let (machine, model) = s.boot(false)?;
-    rec.passing = nearest_passing(&mut Exec::new(&machine, &model), &rec.schedule, s.limits());
+    let mut exec = Exec::new(&machine, &model);
+    rec.passing = nearest_passing(&mut exec, &rec.schedule, s.limits());
+    rec.times = Some(Times::of(&mut exec, &rec.schedule.picks[..steps], &s.costs));
     Ok(())
 }
 
 impl Searched {
     /// Looks for the nearest schedule that passes, for each finding.
     pub fn explain(&mut self, s: &Session) -> Result<(), Fail> {
-        self.records.iter_mut().try_for_each(|(rec, _)| explain(s, rec))
+        self.records.iter_mut().try_for_each(|(rec, i)| explain(s, rec, *i))
     }
 
     /// The expectations as results name them.

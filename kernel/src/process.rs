@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use timerace_core::mem::FrameName;
 use timerace_core::mix::roll;
 use timerace_core::step::{Gate, Rel};
-use timerace_core::{Cx, Var, site};
+use timerace_core::{Cx, Nanos, Var, site};
 
 /// A thread of a process of its own, or the task that takes the steps listed for a CPU.
 #[derive(Debug)]
@@ -246,6 +246,17 @@ impl Kernel {
     /// Steps that only tasks can take; the others are raw steps. 0, or -ETIMEDOUT of a wait for callbacks that did not come.
     async fn task_step(&self, cx: Cx<'_>, p: &mut Process, op: &crate::world::Op) -> i64 {
         match &op.kind {
+            // Explored runs have no clock: the step that falls asleep takes as long as the sleep.
+            OpKind::Sleep(ns) if !self.timed => {
+                self.may_sleep(cx).await;
+                let step = cx.step(site!("sleep", Free)).takes(ns.min, ns.max);
+                step.asleep().run(|_| ()).await;
+            }
+            OpKind::SleepUntilTime(ns) if !self.timed => {
+                self.may_sleep(cx).await;
+                let step = cx.step(site!("sleep", Free)).gate(Gate::At(Nanos(ns.min)));
+                step.takes(0, ns.max - ns.min).asleep().run(|_| ()).await;
+            }
             OpKind::Sleep(ns) => {
                 self.may_sleep(cx).await;
                 let until = cx.done_at().plus(crate::time::draw(cx, *ns));
@@ -253,7 +264,7 @@ impl Kernel {
             }
             OpKind::SleepUntilTime(ns) => {
                 self.may_sleep(cx).await;
-                let at = timerace_core::Nanos(crate::time::draw(cx, *ns));
+                let at = Nanos(crate::time::draw(cx, *ns));
                 cx.step(site!("sleep", Free)).asleep().gate(Gate::At(at)).run(|_| ()).await;
             }
             // A step of CLOCK_REALTIME moves no bpf_timer: relative timers are on the monotonic base.

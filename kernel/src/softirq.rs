@@ -36,6 +36,7 @@ impl Kernel {
                             .writes(b.queue.obj())
                             .writes(b.running.obj())
                             .writes(now.obj())
+                            .gate(Gate::Queues(b.queue.index(), b.queue.index()))
                     },
                     move |m| pop_first(m, b, now),
                 )

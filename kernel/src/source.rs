@@ -37,13 +37,23 @@ pub(crate) enum Does {
 /// The longest time after which an event "at any moment" comes in a timed run.
 const ANYTIME_NS: u64 = 1_000_000;
 
+/// When a source may come at the earliest in an exploration that respects durations. It is the same each time, as an idle
+/// context is not started anew; so of what comes again and again only that it comes is known.
+fn explored_gate(when: When) -> Gate {
+    match when {
+        When::At(ns) if ns.min == ns.max => Gate::At(Nanos(ns.min)),
+        When::At(ns) => Gate::NotBefore(Nanos(ns.min)),
+        When::Anytime | When::Every(_) | When::Poisson(_) => Gate::NotBefore(Nanos(0)),
+    }
+}
+
 impl Kernel {
     /// A source, in a context of its own.
     pub(crate) async fn source(&self, cx: Cx<'_>, cpu: usize, source: usize) {
         let s = &self.sources[cpu][source];
         let mut due = self.first_time(cx, s.when);
         loop {
-            let gate = if self.timed { Gate::At(due) } else { Gate::Open };
+            let gate = if self.timed { Gate::At(due) } else { explored_gate(s.when) };
             let once = matches!(s.when, When::Anytime | When::At(_));
             let limit = if once || !self.timed { s.limit } else { u64::MAX >> 1 };
             self.come(cx, s, limit, gate).await;

@@ -37,7 +37,6 @@ fn machines_that_are_not_modelled() {
     };
     assert!(with(rt).contains("this softirq on PREEMPT_RT"));
     assert!(with(|w| w.machine.high_res = false).contains("high_res"));
-    assert!(with(|w| w.timing = Timing::Respect).contains("Respect"));
     let trie = |w: &mut World| {
         w.maps[0].kind = MapKind::LpmTrie;
         w.types[0].fields.remove(0);

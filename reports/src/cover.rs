@@ -3,7 +3,7 @@
 //! A search can only speak of the model: "no bug in any schedule of this model", never more. What was cut off and what
 //! the model leaves out stands beside it every time.
 
-use crate::estimate::{Pct, sample_lines};
+use crate::estimate::{Pct, sample_lines, span};
 use crate::num::{count, grouped};
 use std::fmt::Write as _;
 use timerace_core::result::{Bound, Engine, Exploration};
@@ -31,8 +31,41 @@ pub struct Scope {
     pub not_covered: Vec<String>,
     /// What probabilistic concurrency testing was asked for, if it was.
     pub pct: Option<Pct>,
+    /// What was found in schedules that durations do not allow.
+    pub missed: Missed,
     /// Schedules in which the window of the race was entered; `None`: the scenario names none.
     pub window_entered: Option<u64>,
+}
+
+/// Findings in schedules that durations do not allow.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
+pub struct Missed {
+    /// Schedules with a finding.
+    pub failing: u64,
+    /// The smallest delay of one step that makes one of them possible, in nanoseconds; `None`: no such delay does.
+    pub delay_ns: Option<u64>,
+}
+
+impl Missed {
+    /// Adds what another part of the search missed.
+    pub fn absorb(&mut self, other: Missed) {
+        self.failing += other.failing;
+        self.delay_ns = [self.delay_ns, other.delay_ns].into_iter().flatten().min();
+    }
+}
+
+fn missed_text(m: &Missed) -> String {
+    match (m.failing, m.delay_ns) {
+        (0, _) => String::new(),
+        (n, Some(ns)) => format!(
+            " A bug is in {} of them: the nearest needs one step to be delayed by {}.",
+            grouped(n),
+            span(ns)
+        ),
+        (n, None) => {
+            format!(" A bug is in {} of them: no delay of one step is enough.", grouped(n))
+        }
+    }
 }
 
 /// How far a search came.
@@ -55,6 +88,10 @@ pub fn cover(e: &Exploration, scope: &Scope) -> String {
         let _ = writeln!(out, "Not covered: {}.", scope.not_covered.join(", "));
     }
     out.push_str(&sample_lines(e, scope.pct));
+    if e.impossible > 0 {
+        let n = count(e.impossible, "schedule", "schedules");
+        let _ = writeln!(out, "Durations do not allow {n} more.{}", missed_text(&scope.missed));
+    }
     if let Some(n) = scope.window_entered {
         let of = grouped(e.schedules);
         let _ = writeln!(out, "Window entered in {} of {of} schedules.", grouped(n));

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use timerace_core::nearest::Passing;
 use timerace_core::record::{FindingRecord, Record};
 use timerace_core::result::{Exploration, Layer, Verdict};
+use timerace_core::timing::Times;
 
 /// The schema of all results.
 pub const SCHEMA: u32 = 1;
@@ -70,6 +71,8 @@ pub struct FindingLine {
     pub order: Option<String>,
     /// The nearest schedule that passes.
     pub passing: Option<Passing>,
+    /// The smallest delay of one step that makes it happen with these durations, in nanoseconds: 0 if it happens without.
+    pub delay_ns: Option<u64>,
 }
 
 impl FindingLine {
@@ -87,6 +90,7 @@ impl FindingLine {
             object: finding.object.clone(),
             order: missing(&Facts::new(rec), finding).map(|m| m.text),
             passing: rec.passing.clone(),
+            delay_ns: rec.times.as_ref().and_then(Times::delay_needed),
         }
     }
 
@@ -103,6 +107,7 @@ impl FindingLine {
             "object": self.object,
             "order": self.order,
             "passing": self.passing.as_ref().map(passing_json),
+            "delay_ns": self.delay_ns,
         })
     }
 }
@@ -248,6 +253,7 @@ pub fn explore(r: &ExploreResult) -> Value {
         "complete": e.complete,
         "engine": e.engine.name(),
         "schedules": e.schedules,
+        "impossible": e.impossible,
         "failing": e.failing,
         "steps": e.steps,
         "findings": findings(&r.findings),

@@ -2,6 +2,7 @@
 //! picture, and the command that shows it again. The order of its parts is that of KASAN's reports, which kernel people
 //! read without thinking; its first words are our own, so that nobody files it as a report of a real kernel.
 
+use crate::estimate::span;
 use crate::facts::{Facts, blamed, is_part, other_side};
 use crate::interleaving::{Detail, interleaving};
 use crate::marks::edge_text;
@@ -12,6 +13,7 @@ use crate::passing::changes_text;
 use crate::race_text::{WIDTH, race_text};
 use std::fmt::Write as _;
 use timerace_core::record::{FindingRecord, Record, Side, StepRecord};
+use timerace_core::timing::Times;
 use timerace_core::{Class, CtxId};
 
 /// Width of the rules: that of the kernel's own reports.
@@ -273,6 +275,9 @@ fn closing(facts: &Facts<'_>, f: &FindingRecord) -> String {
         if let Some(ns) = window.filter(|ns| *ns > 0) {
             let _ = writeln!(out, "Window: {} us.", us(ns));
         }
+        if let Some(text) = rec.times.as_ref().map(|t| window_text(facts, f, t, m.since)) {
+            let _ = writeln!(out, "{}", wrapped(&text, 8));
+        }
     }
     if f.class == Class::Leak {
         let _ = writeln!(out, "{}", wrapped(&why_leaked(facts, f), 6));
@@ -289,6 +294,30 @@ fn closing(facts: &Facts<'_>, f: &FindingRecord) -> String {
         count(rec.interrupts.into(), "interrupt", "interrupts"),
     );
     out
+}
+
+/// How long the window of an explored race can be open, and whether durations let the race happen in it.
+fn window_text(
+    facts: &Facts<'_>,
+    f: &FindingRecord,
+    times: &Times,
+    since: Option<usize>,
+) -> String {
+    let no = |i: usize| facts.rec.steps[i].no;
+    let ends = since.zip(facts.locate(f, &f.at)).filter(|(a, b)| a != b);
+    match times.delay_needed() {
+        Some(0) => match ends.map(|(a, b)| times.widest(no(a), no(b))) {
+            Some(Some(ns)) => {
+                format!("Window: at most {}; no extra delay is needed for the bug.", span(ns))
+            }
+            _ => "Window: of any length; no extra delay is needed for the bug.".to_string(),
+        },
+        Some(ns) => format!(
+            "Window: too short with these durations; one step must be delayed by {}.",
+            span(ns)
+        ),
+        None => "Window: too short with these durations, also with one step delayed.".to_string(),
+    }
 }
 
 pub(crate) fn why_leaked(facts: &Facts<'_>, f: &FindingRecord) -> String {

@@ -17,6 +17,7 @@ use crate::exec::Exec;
 use crate::lockdep::circle::conclude;
 use crate::machine::{Machine, Model};
 use crate::result::{Exploration, Tally};
+use crate::schedule::Pick;
 use crate::states::States;
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -260,6 +261,12 @@ impl Observer for Cancelled<'_> {
     }
     fn needs_traces(&self) -> bool {
         self.observer.needs_traces()
+    }
+    fn respects_durations(&self) -> bool {
+        self.observer.respects_durations()
+    }
+    fn possible(&mut self, schedule: &[Pick]) -> bool {
+        self.observer.possible(schedule)
     }
     fn execution(&mut self, view: &View<'_>) {
         self.observer.execution(view);

@@ -46,6 +46,7 @@ mod soundness;
 pub mod states;
 pub mod step;
 pub mod timed;
+pub mod timing;
 pub mod tso;
 
 pub use ctx::Cx;

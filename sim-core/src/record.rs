@@ -13,6 +13,7 @@ use crate::result::Expiry;
 use crate::schedule::{Pick, Schedule, Taken, short_text};
 use crate::step::Access;
 use crate::timed::{TimedOptions, Watch, run_timed};
+use crate::timing::Times;
 
 /// A function on the call stack of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,6 +191,8 @@ pub struct Record {
     pub state: u64,
     /// The nearest schedule without a finding, where one was searched and found.
     pub passing: Option<Passing>,
+    /// What durations say about it, where that was asked.
+    pub times: Option<Times>,
 }
 
 /// A mark with names.
@@ -442,6 +445,7 @@ impl Recorder {
             ended,
             state: m.mem.borrow().state_digest(),
             passing: None,
+            times: None,
         }
     }
 }

@@ -110,6 +110,8 @@ pub struct Exploration {
     pub failing: u64,
     /// Executions given up because all that could step was known to be covered elsewhere.
     pub blocked: u64,
+    /// Inequivalent schedules that were left out because durations do not allow them.
+    pub impossible: u64,
     /// Schedules whose end left a context stuck.
     pub stuck: u64,
     /// Steps of all executions.
@@ -189,6 +191,7 @@ pub(crate) struct Tally {
     pub schedules: u64,
     pub failing: u64,
     pub blocked: u64,
+    pub impossible: u64,
     stuck: u64,
     pub steps: u64,
     longest: u32,
@@ -240,6 +243,7 @@ impl Tally {
         self.schedules += other.schedules;
         self.failing += other.failing;
         self.blocked += other.blocked;
+        self.impossible += other.impossible;
         self.stuck += other.stuck;
         self.steps += other.steps;
         self.longest = self.longest.max(other.longest);
@@ -311,6 +315,7 @@ impl Tally {
             schedules: self.schedules,
             failing: self.failing,
             blocked: self.blocked,
+            impossible: self.impossible,
             stuck: self.stuck,
             steps: self.steps,
             longest: self.longest,

@@ -48,9 +48,13 @@ pub fn sample<M: Model>(
         mem.lockdep.forget();
     }
     let executions = options.max_schedules.unwrap_or(DEFAULT_EXECUTIONS);
-    while tally.schedules < executions && !tally.stopped && observer.go_on() {
+    while tally.schedules + tally.impossible < executions && !tally.stopped && observer.go_on() {
         exec.restart();
         let ended = run(exec, &mut recorded, options.limits);
+        if observer.respects_durations() && !observer.possible(&recorded.picks) {
+            tally.impossible += 1;
+            continue;
+        }
         tally.locks.note(machine, || recorded.picks.clone());
         let stuck = if ended == Ended::Complete { exec.stuck() } else { Vec::new() };
         let mem = machine.mem.borrow();

@@ -400,7 +400,8 @@ impl Guard {
     }
 }
 
-/// When a timed run lets the step happen at the earliest. Exploration ignores it.
+/// When a timed run lets the step happen at the earliest. Exploration ignores it, unless it respects durations
+/// ([`crate::timing`]).
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
 pub enum Gate {
     /// At once.
@@ -408,6 +409,8 @@ pub enum Gate {
     Open,
     /// From this instant on.
     At(Nanos),
+    /// The same, of which [`crate::timing`] does not know how much later it may be.
+    NotBefore(Nanos),
     /// When the first timer of one of these queues (indices of the machine's timer queues: from, to) is due.
     Queues(u32, u32),
 }

@@ -38,7 +38,7 @@ pub fn replay(
     let (mut rec, saved) = given(&s, schedule)?;
     print(common, &s, &rec, show);
     if let Some(dir) = &common.out {
-        explain(&s, &mut rec)?;
+        explain(&s, &mut rec, 0)?;
         write(common, &s, &rec, dir)?;
     }
     fits(&s, &rec, saved.as_ref())?;
@@ -68,7 +68,7 @@ pub fn fitting(s: &Session, schedule: &str) -> Result<Record, Fail> {
 pub fn played(s: &Session, saved: &SavedSchedule) -> Result<Record, Fail> {
     let mut rec = recorded(s, saved)?;
     fits(s, &rec, Some(saved))?;
-    explain(s, &mut rec)?;
+    explain(s, &mut rec, 0)?;
     Ok(rec)
 }
 

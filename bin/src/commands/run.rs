@@ -286,6 +286,7 @@ fn distinct(found: &[timerace_core::Finding], kernel: &str) -> Vec<FindingLine> 
             object: None,
             order: None,
             passing: None,
+            delay_ns: None,
         });
     }
     lines

@@ -95,11 +95,11 @@ fn recorded(s: &Session, wanted: &Wanted, shown: &Shown) -> Result<(Record, usiz
     let (machine, model) = s.boot(false)?;
     let mut exec = Exec::new(&machine, &model);
     let mut rec = record(&mut exec, &mut Replay::new(&shown.schedule), s.limits());
-    explain(s, &mut rec)?;
     let same = |f: &timerace_core::record::FindingRecord| {
         f.class == wanted.class && f.functions == wanted.functions
     };
     let finding = rec.findings.iter().position(same).expect("the schedule shows the finding");
+    explain(s, &mut rec, finding)?;
     Ok((rec, finding))
 }
 

@@ -1,6 +1,7 @@
 //! `timerace verify`: whether a certificate says the truth.
 
 use crate::args::{Cli, Command, Common, SearchArgs};
+use crate::clock::{Clock, Timely};
 use crate::fail::{Fail, code};
 use crate::output;
 use crate::saved::fragments_of;
@@ -129,7 +130,7 @@ fn recounted(
         let ok = all.complete.then_some((all.failing > 0) == bugs && all.states >= e.states);
         return Ok((said(ok, &format!("{} states without symmetry", all.states)), ok));
     }
-    let all = explore_every_branch(&mut exec, &options, &mut Ignore);
+    let all = explore_every_branch(&mut exec, &options, &mut Timely(Clock::of(s)?));
     if e.engine == Engine::Layers {
         // It counts ways to states, not schedules: verdict and final states can be compared.
         let same = (all.failing > 0, all.final_states, all.state_digest)

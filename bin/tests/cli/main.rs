@@ -20,5 +20,6 @@ mod shrink;
 mod suite;
 mod support;
 mod sweep;
+mod timing;
 mod trace;
 mod words;

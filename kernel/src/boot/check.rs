@@ -8,7 +8,7 @@ use crate::map::Map;
 use crate::prog::Prog;
 use crate::world::{
     Attach, Call, Cond, ElemInit, Event, Fault, LineId, MapDef, MapKind, MapRef, ObjRef, Op,
-    OpKind, Operand, Place, Preempt, ProgKind, Timing, ValueRef, When, World,
+    OpKind, Operand, Place, Preempt, ProgKind, ValueRef, When, World,
 };
 
 /// The most members of a struct.
@@ -32,7 +32,7 @@ pub(super) fn locals(code: &Code, name: &str) -> Result {
 }
 
 /// Refuses what is not modelled.
-pub(super) fn check(w: &World, timed: bool) -> Result {
+pub(super) fn check(w: &World) -> Result {
     let nowhere = LineId(u32::MAX);
     if let Some(t) = w.types.iter().find(|t| t.fields.len() > MAX_FIELDS) {
         let (count, limit) = (t.fields.len(), MAX_FIELDS);
@@ -43,9 +43,6 @@ pub(super) fn check(w: &World, timed: bool) -> Result {
     }
     if w.machine.tick == Some(true) {
         return unsupported(w, "a periodic tick", nowhere);
-    }
-    if w.timing == Timing::Respect && !timed {
-        return unsupported(w, "timing: Respect in an exploration", nowhere);
     }
     maps(w)?;
     faults(w)?;

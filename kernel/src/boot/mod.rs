@@ -87,7 +87,7 @@ impl std::error::Error for BootError {}
 /// # Errors
 /// [`BootError`]: what is not modelled, what the kernel refuses, what is too large. Nothing is ever left out silently.
 pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> {
-    check::check(world, timed)?;
+    check::check(world)?;
     let flags = Flags::of(world.kernel, world.machine.preempt == Preempt::Rt);
     let needs = Needs::of(world, &flags, timed);
     let mut setup = Setup::new(world.machine.cpus);

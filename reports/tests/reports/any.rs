@@ -163,7 +163,7 @@ prop_compose! {
         Record {
             contexts, steps, findings, marks: Vec::new(), schedule: Schedule::default(),
             text: "1x4,2!tick".to_string(), switches: 1, preemptions: 0, interrupts: 2,
-            ended: Ended::Complete, state: 0, passing: None,
+            ended: Ended::Complete, state: 0, passing: None, times: None,
         }
     }
 }

@@ -47,6 +47,7 @@ impl Build {
                 ended: Ended::Complete,
                 state: 0,
                 passing: None,
+                times: None,
             },
             objects: BTreeMap::new(),
             values: BTreeMap::new(),

@@ -4,7 +4,7 @@ use crate::golden;
 use std::path::{Path, PathBuf};
 use timerace_core::lockdep::LockGraph;
 use timerace_core::result::{Bound, Engine, Exploration, Verdict};
-use timerace_reports::cover::{Scope, cover};
+use timerace_reports::cover::{Missed, Scope, cover};
 use timerace_reports::json::{
     self, ExpectationResult, ExploreResult, FindingLine, RunResult, TestCase,
 };
@@ -23,6 +23,7 @@ fn exploration() -> Exploration {
         schedules: 1284,
         failing: 0,
         blocked: 12,
+        impossible: 0,
         stuck: 0,
         steps: 20_114,
         longest: 19,
@@ -53,6 +54,7 @@ fn scope() -> Scope {
         within: Vec::new(),
         not_covered: ["NMI", "CPU hotplug"].map(str::to_string).to_vec(),
         pct: None,
+        missed: Missed::default(),
         window_entered: Some(203),
     }
 }
@@ -104,6 +106,7 @@ fn finding() -> FindingLine {
         object: Some("bpf_hrtimer #1".to_string()),
         order: None,
         passing: None,
+        delay_ns: None,
     }
 }
 

@@ -114,6 +114,16 @@ pub trait Observer {
     fn needs_traces(&self) -> bool {
         true
     }
+    /// Whether it says of schedules that durations do not allow them ([`crate::timing`]).
+    fn respects_durations(&self) -> bool {
+        false
+    }
+    /// Whether durations allow a schedule; if not, its trace is not counted and not shown. The same for every schedule of
+    /// a trace.
+    fn possible(&mut self, schedule: &[Pick]) -> bool {
+        let _ = schedule;
+        true
+    }
     /// A complete execution.
     fn execution(&mut self, view: &View<'_>);
     /// A complete execution that is shown again, for what the search as a whole has found in it. It is not to be counted.
@@ -293,7 +303,7 @@ impl Traces {
 
     /// How many executions it has begun.
     pub fn executions(&self) -> u64 {
-        self.tally.schedules + self.tally.blocked
+        self.tally.schedules + self.tally.blocked + self.tally.impossible
     }
 
     pub fn into_exploration<M: Model>(self, exec: &Exec<'_, M>, options: &Options) -> Exploration {
@@ -517,6 +527,13 @@ impl<M: Model> Search<'_, '_, M> {
     }
 
     fn judge(&mut self, ended: &Ended, observer: &mut dyn Observer) {
+        if observer.respects_durations() {
+            let picks: Vec<Pick> = self.t.events.picks().collect();
+            if !observer.possible(&picks) {
+                self.t.tally.impossible += 1;
+                return;
+            }
+        }
         let m = self.exec.machine();
         let stuck = self.exec.stuck();
         let state = self.exec.state_digest();

@@ -11,6 +11,7 @@ mod least;
 mod mutants;
 mod orbits;
 mod plain;
+mod timing;
 
 use brute::Brute;
 use common::{Oracle, Outcome, Program, Toy, boot, outcome};

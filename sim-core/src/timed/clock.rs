@@ -308,7 +308,7 @@ impl Gate {
     pub(crate) fn opens(self, mem: &Mem) -> u64 {
         match self {
             Gate::Open => 0,
-            Gate::At(t) => t.0,
+            Gate::At(t) | Gate::NotBefore(t) => t.0,
             Gate::Queues(from, to) => {
                 let queues = &mem.queues[from as usize..=to as usize];
                 queues.iter().filter_map(|q| q.first_due()).min().unwrap_or(NEVER)

@@ -95,6 +95,17 @@ impl Dist {
         }
     }
 
+    /// The least and the greatest draw, in nanoseconds; `None`: there is no greatest.
+    pub fn bounds(&self) -> (u64, Option<u64>) {
+        let greatest = match self {
+            Dist::Const(n) => Some(*n),
+            Dist::Uniform(lo, hi) => Some(*hi.max(lo)),
+            Dist::Gamma { .. } | Dist::LogNormal { .. } => None,
+            Dist::Empirical(q) => Some(q.last().copied().unwrap_or(0)),
+        };
+        (self.least(), greatest)
+    }
+
     /// No draw is shorter, in nanoseconds.
     pub fn least(&self) -> u64 {
         match self {
