@@ -57,7 +57,10 @@ fn explored(common: &Common, entry: &Entry, kernel: KernelVersion) -> Result<Exp
     let source = entry.open();
     let args = KernelArgs { kernel: Some(kernel.release().to_string()), ..KernelArgs::default() };
     let s = Session::of(common, source, &args, &[])?;
-    let found = search(&s, &SearchArgs::default(), common.jobs, &mut Silent)?;
+    let mut found = search(&s, &SearchArgs::default(), common.jobs, &mut Silent)?;
+    if common.out.is_some() {
+        found.explain(&s)?;
+    }
     Ok((s, found))
 }
 

@@ -96,6 +96,9 @@ fn explored(common: &Common, s: &mut Session, args: &TestArgs) -> Result<Outcome
     s.set_irqs(wanted.irqs);
     let s = &*s;
     let mut found = search(s, &wanted, 1, &mut Silent)?;
+    if common.out.is_some() {
+        found.explain(s)?;
+    }
     let e = &found.exploration;
     let mut classes: Vec<&str> = e.findings.iter().map(|f| f.class.name()).collect();
     classes.dedup();
