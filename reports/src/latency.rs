@@ -196,7 +196,7 @@ impl Histogram {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, Default)]
 struct PerCpu {
     all: Histogram,
     /// Samples per microsecond, for `hist.txt`.
@@ -216,15 +216,6 @@ struct Drift {
     most: Option<u64>,
 }
 
-/// What is behind counts, not where a run stands.
-impl PartialEq for Drift {
-    fn eq(&self, other: &Drift) -> bool {
-        self.most == other.most
-    }
-}
-
-impl Eq for Drift {}
-
 impl Drift {
     fn record(&mut self, e: &Expiry) {
         let armed = e.armed.0;
@@ -240,7 +231,7 @@ impl Drift {
 }
 
 /// The lateness of the expiries of a run: overall, per timer and per CPU.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Latencies {
     all: Histogram,
     timers: BTreeMap<u32, Histogram>,
@@ -266,34 +257,12 @@ impl Latencies {
         }
     }
 
-    /// Adds the expiries of another run.
-    pub fn merge(&mut self, other: &Latencies) {
-        self.all.merge(&other.all);
-        for (t, h) in &other.timers {
-            self.timers.entry(*t).or_default().merge(h);
-        }
-        for (t, d) in &other.drifts {
-            let ours = self.drifts.entry(*t).or_default();
-            (ours.most, ours.last) = (ours.most.max(d.most), None);
-        }
-        for (c, theirs) in &other.cpus {
-            let ours = self.cpus.entry(*c).or_default();
-            ours.all.merge(&theirs.all);
-            ours.over += theirs.over;
-            ours.index.resize(ours.index.len().max(theirs.index.len()), 0);
-            for (n, m) in ours.index.iter_mut().zip(&theirs.index) {
-                *n += m;
-            }
-        }
-    }
-
     /// All expiries.
     pub fn overall(&self) -> &Histogram {
         &self.all
     }
 
-    /// How far a timer fell behind, in nanoseconds: the most over the run, and over all runs that were merged. `None`: no
-    /// callback of it armed it again.
+    /// How far a timer fell behind, in nanoseconds: the most over the run. `None`: no callback of it armed it again.
     pub fn drift_ns(&self, timer: u32) -> Option<u64> {
         self.drifts.get(&timer).and_then(|d| d.most)
     }
@@ -308,14 +277,20 @@ impl Latencies {
         self.cpus.iter().map(|(c, p)| (*c, &p.all))
     }
 
-    /// The summaries by name, for results; a timer without a name is called by its number.
-    pub fn summaries(&self, names: &[String]) -> BTreeMap<String, Summary> {
+    /// Adds the expiries to those of other runs, by name: the index of a timer is the order of first expiries, and no two
+    /// runs need to have the same. A timer without a name is called by its number.
+    pub fn add_to(&self, by_name: &mut BTreeMap<String, Histogram>, names: &[String]) {
         let name = |t: u32| names.get(t as usize).cloned().unwrap_or_else(|| format!("timer {t}"));
-        let mut merged: BTreeMap<String, Histogram> = BTreeMap::new();
         for (t, h) in &self.timers {
-            merged.entry(name(*t)).or_default().merge(h);
+            by_name.entry(name(*t)).or_default().merge(h);
         }
-        merged.into_iter().map(|(n, h)| (n, h.summary())).collect()
+    }
+
+    /// The summaries by name, for results.
+    pub fn summaries(&self, names: &[String]) -> BTreeMap<String, Summary> {
+        let mut by_name = BTreeMap::new();
+        self.add_to(&mut by_name, names);
+        by_name.into_iter().map(|(n, h)| (n, h.summary())).collect()
     }
 
     /// `hist.txt`: the shape that `rtla timerlat hist` prints, a column per CPU, whole microseconds rounded down. Lines

@@ -2,9 +2,11 @@
 
 use crate::args::{Common, CompareArgs, Format, KernelArgs, Mode, SearchArgs};
 use crate::fail::{Fail, code};
+use crate::saved;
 use crate::search::{Silent, search};
 use crate::session::{Session, Source};
 use crate::{commands::run, output, parallel, settings};
+use clap::ValueEnum as _;
 use std::path::Path;
 use timerace_core::exec::Exec;
 use timerace_core::policy::Follow;
@@ -15,7 +17,7 @@ use timerace_kernel::versions::FIXES;
 use timerace_kernel::world::Stop;
 use timerace_reports::compare::{Comparison, Difference, Explored, Rule, Side, Timed, difference};
 use timerace_reports::json;
-use timerace_reports::latency::Latencies;
+use timerace_reports::latency::Histogram;
 use timerace_reports::rank_sum;
 use timerace_scenarios::grid::Settings;
 
@@ -53,11 +55,39 @@ pub fn compare(common: &Common, args: &CompareArgs) -> Result<u8, Fail> {
         rules: rules(sessions[0].kernel, sessions[1].kernel),
         seeds,
     };
+    if let Some(dir) = &common.out {
+        let words = words(&sessions[0], args);
+        saved::write(common, dir, saved::files(common, &sessions[0], comparison.json(), words))?;
+    }
     match common.format {
         Format::Json => output::print(&json::text(&comparison.json())),
         _ => output::print(&comparison.text()),
     }
     Ok(if cut_off { code::INCONCLUSIVE } else { code::OK })
+}
+
+/// The command, as the result keeps it.
+fn words(s: &Session, args: &CompareArgs) -> Vec<String> {
+    let mut words = vec!["compare".to_string()];
+    words.extend(args.what.iter().cloned());
+    let mut flag = |name: &str, value: String| words.extend([name.to_string(), value]);
+    if args.what.len() == 1 {
+        flag("--kernel", s.kernel.release().to_string());
+    }
+    args.with.iter().for_each(|f| flag("--with", f.clone()));
+    args.without.iter().for_each(|f| flag("--without", f.clone()));
+    args.set.iter().for_each(|(k, v)| flag("--set", format!("{k}={v}")));
+    args.versus.iter().for_each(|(k, v)| flag("--versus", format!("{k}={v}")));
+    if let Some((a, b)) = args.seeds {
+        flag("--seeds", format!("{a}..{b}"));
+    }
+    if let Some(mode) = args.mode.and_then(|m| m.to_possible_value()) {
+        flag("--mode", mode.get_name().to_string());
+    }
+    if let Some(n) = args.max_schedules {
+        flag("--max-schedules", n.to_string());
+    }
+    words
 }
 
 /// The kernels of both sides, and the file.
@@ -219,14 +249,14 @@ fn runs(
         [0, 1].iter().flat_map(|i| (from..=to).map(move |n| (*i, n))).collect();
     let done = parallel::map(&all, common.jobs, |(i, seed)| run::once(&sessions[*i], *seed));
     let mut sides =
-        [(Timed::default(), Latencies::default()), (Timed::default(), Latencies::default())];
+        [(Timed::default(), Histogram::default()), (Timed::default(), Histogram::default())];
     for ((i, _), t) in all.iter().zip(done) {
         let (t, (side, merged)) = (t?, &mut sides[*i]);
         side.bugs += u64::from(!t.findings.is_empty());
         side.by_seed.push(t.latencies.overall().summary());
-        merged.merge(&t.latencies);
+        merged.merge(t.latencies.overall());
     }
-    Ok(sides.map(|(side, merged)| Some(Timed { all: merged.overall().summary(), ..side })))
+    Ok(sides.map(|(side, merged)| Some(Timed { all: merged.summary(), ..side })))
 }
 
 /// The fixes that only one of two kernels has.

@@ -516,12 +516,14 @@ pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8,
     if runs.is_empty() {
         return Ok(code::INTERRUPTED);
     }
-    let mut merged = Latencies::default();
+    let mut late = Histogram::default();
+    let mut by_timer = BTreeMap::new();
     let mut findings: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     let mut codes = Vec::new();
     let mut first_failing = None;
     for (seed, t) in &runs {
-        merged.merge(&t.latencies);
+        late.merge(t.latencies.overall());
+        t.latencies.add_to(&mut by_timer, &t.names);
         for f in &t.findings {
             findings.entry(f.message.clone()).or_insert((0, *seed)).0 += 1;
         }
@@ -530,7 +532,6 @@ pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8,
         }
         codes.push(t.exit_code);
     }
-    let names = &runs[0].1.names;
     let watched_ns = runs.iter().map(|(_, t)| t.run.virtual_ns).sum();
     let rate = |hits| Rate { hits, watched_ns };
     if common.format == Format::Json {
@@ -541,7 +542,7 @@ pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8,
             })
             .collect();
         let latency: serde_json::Map<String, serde_json::Value> =
-            merged.summaries(names).into_iter().map(|(n, l)| (n, json::summary(&l))).collect();
+            by_timer.into_iter().map(|(n, h)| (n, json::summary(&h.summary()))).collect();
         let mut value = json!({
             "schema": 1, "scenario": s.scenario.name.node, "kernel": s.kernel_name(),
             "seeds": [from, to], "runs": runs.len(), "findings": list,
@@ -558,8 +559,8 @@ pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8,
         if partial {
             let _ = writeln!(out, "interrupted: {n} of {} seeds were run\n", seeds.len());
         }
-        if merged.overall().count() > 0 {
-            out.push_str(&merged.overall().terminal());
+        if late.count() > 0 {
+            out.push_str(&late.terminal());
         }
         for (m, (count, first)) in &findings {
             let _ = writeln!(out, "\nBUG   {m}  in {count} of {n} runs, first with seed {first}");

@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use timerace_kernel::KernelVersion;
 use timerace_kernel::world::Stop;
 use timerace_reports::json;
-use timerace_reports::latency::Latencies;
+use timerace_reports::latency::Histogram;
 use timerace_reports::origin;
 use timerace_reports::sweep::{Axis, Cell, Kind, Outcome, Sweep};
 use timerace_reports::sweep_svg::sweep_svg;
@@ -232,13 +232,13 @@ impl Plan<'_> {
     fn timed(&self, s: &Session) -> Result<(Outcome, Option<String>, u8), Fail> {
         let seed = self.wanted.search.seed;
         let (from, to) = self.wanted.seeds.unwrap_or((seed, seed));
-        let mut latencies = Latencies::default();
+        let mut late = Histogram::default();
         let mut class = None;
         let (mut runs, mut bugs) = (0, 0);
         let mut worst = code::OK;
         for seed in from..=to {
             let t = run::once(s, seed)?;
-            latencies.merge(&t.latencies);
+            late.merge(t.latencies.overall());
             runs += 1;
             bugs += u64::from(!t.findings.is_empty());
             class = class.or(t.findings.first().map(|f| f.class.clone()));
@@ -246,8 +246,7 @@ impl Plan<'_> {
                 worst = t.exit_code;
             }
         }
-        let late = latencies.overall().summary();
-        Ok((Outcome::Timed { runs, bugs, late }, class, worst))
+        Ok((Outcome::Timed { runs, bugs, late: late.summary() }, class, worst))
     }
 
     fn sweep(&self, first: &Session, cells: Vec<Cell>) -> Sweep {

@@ -73,6 +73,36 @@ fn settings_differ_by_more_than_the_noise_or_not() {
 }
 
 #[test]
+fn a_folder_keeps_the_result_and_the_command() {
+    let dir = Dir::new("compare-out");
+    let file = race("r07-cancel-free-uaf");
+    let kernels = ["compare", "v6.7..v6.7+0281b919e175", &file, "--seeds", "1..3"];
+    let settings = library().join("periodic-under-net-rx.ron").display().to_string();
+    let settings = ["compare", &settings, "--kernel", "v6.12", "--versus", "rx=20us..44us"];
+    for (folder, args) in [("kernels", &kernels[..]), ("settings", &settings[..])] {
+        let json = timerace(&dir, &[args, &["--format", "json"]].concat()).json();
+        let r = timerace(&dir, &[args, &["-o", folder]].concat());
+        assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+        assert!(r.err.contains(&format!("wrote {folder}")), "{}", r.err);
+        let text = std::fs::read(dir.0.join(folder).join("result.json")).unwrap();
+        let mut kept: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        // The command gives the same again.
+        let command = kept.as_object_mut().unwrap().remove("command").unwrap();
+        assert_eq!(kept, json);
+        let words: Vec<&str> =
+            command.as_array().unwrap().iter().flat_map(|w| w.as_str()).collect();
+        assert_eq!(timerace(&dir, &words).out, r.out, "{words:?}");
+        assert!(dir.0.join(folder).join("scenario.ron").exists());
+    }
+    // What is there and is no result is left as it is.
+    std::fs::create_dir(dir.0.join("mine")).unwrap();
+    std::fs::write(dir.0.join("mine/notes"), "keep").unwrap();
+    let r = timerace(&dir, &[&kernels[..], &["-o", "mine"]].concat());
+    assert!(r.code == 2 && r.err.contains("mine"), "{}{}", r.out, r.err);
+    assert_eq!(std::fs::read_to_string(dir.0.join("mine/notes")).unwrap(), "keep");
+}
+
+#[test]
 fn wrong_usage() {
     let dir = Dir::new("compare-usage");
     let file = race("r07-cancel-free-uaf");

@@ -15,6 +15,7 @@ mod params;
 mod pictures;
 mod races;
 mod report;
+mod seeds;
 mod selftests;
 mod shrink;
 mod suite;
