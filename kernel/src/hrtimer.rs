@@ -13,7 +13,7 @@
 //! counts as queued and is never run.
 
 use crate::kernel::Kernel;
-use crate::objects::{ClockBase, MIGRATION_BASE, Timer};
+use crate::objects::{Armed, ClockBase, MIGRATION_BASE, Timer};
 use crate::{promises, trace};
 use timerace_core::mem::Mem;
 use timerace_core::step::Rel;
@@ -237,8 +237,8 @@ pub(crate) fn dequeue(m: &mut Mem, b: ClockBase, t: Timer) -> bool {
 pub(crate) fn enqueue(m: &mut Mem, b: ClockBase, t: Timer, e: Expiry, now: i64, timed: bool) {
     let (soft, hard) = expiry(e, now);
     m.store(t.expires(), hard);
-    let at = m.now().0;
-    m.store(t.armed(), at);
+    let armed = Armed { at: m.now().0, abs: e.abs && timed };
+    m.store(t.armed(), armed);
     if hard == KTIME_MAX && (soft == KTIME_MAX || !timed) {
         m.store(t.parked(), true);
         return;

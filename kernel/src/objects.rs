@@ -32,6 +32,24 @@ pub(crate) const TIMER_FIELDS: &[&str] = &[
     "async_cmds",
 ];
 
+/// The last start of a timer, for statistics.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct Armed {
+    /// When, in nanoseconds of virtual time; below 2^63.
+    pub at: u64,
+    /// For an absolute time.
+    pub abs: bool,
+}
+
+impl Word for Armed {
+    fn to_word(self) -> u64 {
+        self.at | u64::from(self.abs) << 63
+    }
+    fn from_word(word: u64) -> Armed {
+        Armed { at: word & !(1 << 63), abs: word >> 63 != 0 }
+    }
+}
+
 impl Timer {
     /// `timer.base`: index of the clock base, or [`MIGRATION_BASE`].
     pub fn base(self) -> Var<u64> {
@@ -73,8 +91,8 @@ impl Timer {
     pub fn expires(self) -> Var<i64> {
         self.0.field(8)
     }
-    /// Ghost: when it was armed, in timed runs.
-    pub fn armed(self) -> Var<u64> {
+    /// Ghost: how it was armed, in timed runs.
+    pub fn armed(self) -> Var<Armed> {
         self.0.field(9)
     }
     /// `refcnt`: the map's reference, and those of operations in progress.

@@ -204,29 +204,35 @@ struct PerCpu {
     over: u64,
 }
 
-/// How far a periodic timer falls behind the times at which it would expire if each period were exact.
+/// How far a periodic timer falls behind its raster: the times at which it would expire if each period were exact.
 ///
 /// A timer whose callback arms it again with a relative start counts each period from that start: what the callback was
-/// late, and what it did before, is lost for ever, and adds up. A timer that is armed anywhere else begins anew.
+/// late, and what it did before, is lost for ever, and adds up. With `BPF_F_TIMER_ABS` the program names the next time
+/// of the raster itself: the timer is behind only as far as that time is over when it is armed, and this does not add up.
+/// A timer that is armed anywhere else begins anew.
 #[derive(Clone, Debug, Default)]
 struct Drift {
-    /// The last expiry: its programmed time, when its callback began and ended.
-    last: Option<(u64, u64, u64)>,
-    now: u64,
+    /// When the last callback began and ended.
+    last: Option<(u64, u64)>,
+    /// The time of the raster that the last expiry stands for.
+    raster: u64,
     most: Option<u64>,
 }
 
 impl Drift {
     fn record(&mut self, e: &Expiry) {
-        let armed = e.armed.0;
-        match self.last {
-            Some((due, from, to)) if (from..=to).contains(&armed) && e.programmed > e.armed => {
-                self.now = self.now.saturating_add(armed.saturating_sub(due));
-                self.most = self.most.max(Some(self.now));
-            }
-            _ => self.now = 0,
+        let (armed, programmed) = (e.armed.0, e.programmed.0);
+        let own = self.last.is_some_and(|(from, to)| (from..=to).contains(&armed));
+        // A relative start with 0 has no period.
+        self.raster = match own && !e.abs && programmed > armed {
+            true => self.raster.saturating_add(programmed - armed),
+            false => programmed,
+        };
+        if own && (e.abs || programmed > armed) {
+            let behind = programmed.max(armed).saturating_sub(self.raster);
+            self.most = self.most.max(Some(behind));
         }
-        self.last = Some((e.programmed.0, e.callback.0, e.exit.0));
+        self.last = Some((e.callback.0, e.exit.0));
     }
 }
 

@@ -156,6 +156,8 @@ pub struct Expiry {
     pub cpu: CpuId,
     /// When it was armed.
     pub armed: Nanos,
+    /// Armed for an absolute time, not for one that counts from when it was armed.
+    pub abs: bool,
     /// The programmed expiry.
     pub programmed: Nanos,
     /// When the hard interrupt that noticed it began, if one did.

@@ -92,6 +92,7 @@ fn ten_million_expiries_are_counted_in_bounded_memory() {
                 timer: (i % 8) as u32,
                 cpu: CpuId((i % 4) as u16),
                 armed: Nanos(due.saturating_sub(100_000)),
+                abs: false,
                 programmed: Nanos(due),
                 irq: Some(Nanos(due)),
                 softirq: callback,

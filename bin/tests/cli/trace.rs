@@ -333,3 +333,57 @@ fn limits_are_told_beside_what_was_measured() {
     assert!(line("ok    drift of timers[0]: max ").ends_with(" us <= 1000000 us"), "{}", r.out);
     assert!(r.out.contains("      repeat: timerace run "), "{}", r.out);
 }
+
+/// A timer that its callback arms again twice, at 100 us, at 200 us and at 300 us; the callback first works.
+fn drift(dir: &Dir, work: &str, [second, third]: [&str; 2]) -> String {
+    let text = format!(
+        r#"Scenario(schema: 1, name: "raster", machine: (cpus: 1),
+    vars: {{ "calls": int(0) }},
+    maps: {{ "m": ARRAY(max_entries: 1) }},
+    progs: {{
+        "start": (type: SYSCALL, body: [
+            bpf_timer_init("m[0]", CLOCK_MONOTONIC),
+            bpf_timer_set_callback("m[0]", "tick"),
+            bpf_timer_start("m[0]", "100us", [BPF_F_TIMER_ABS]),
+        ]),
+        "tick": (type: TIMER_CB, body: [
+            work("{work}"),
+            fetch_add("n", "calls", 1),
+            if("n == 0", [ bpf_timer_start({second}) ]),
+            if("n == 1", [ bpf_timer_start({third}) ]),
+        ]),
+    }},
+    tasks: {{ "user": (cpu: 0, body: [ prog_run("start") ]) }},
+    stop: time("1ms"),
+    expect: [ drift(of: "m[0]", max: "1s") ],
+)"#
+    );
+    let file = dir.file("raster.ron", text.as_bytes()).display().to_string();
+    let r = timerace(dir, &["run", &file]);
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    let line = r.out.lines().find(|l| l.starts_with("ok    drift of m[0]: max "));
+    let rest = line.and_then(|l| l.strip_prefix("ok    drift of m[0]: max "));
+    rest.and_then(|l| l.strip_suffix(" us <= 1000000 us"))
+        .unwrap_or_else(|| panic!("{}", r.out))
+        .to_string()
+}
+
+#[test]
+fn a_relative_start_drifts_and_an_absolute_one_when_it_comes_too_late() {
+    let dir = Dir::new("drift");
+    let absolute = ["200us", "300us"].map(|at| format!("\"m[0]\", \"{at}\", [BPF_F_TIMER_ABS]"));
+    let absolute = absolute.each_ref().map(String::as_str);
+    let relative = ["\"m[0]\", \"100us\""; 2];
+    let us = |work, starts| drift(&dir, work, starts).parse::<f64>().unwrap();
+    // The next absolute time does not depend on when it is asked for.
+    assert_eq!(drift(&dir, "50us", absolute), "0.0");
+    // Asked for when it is over already: the second at 230 us and more, the third at 360 us and more.
+    let late = us("130us", absolute);
+    assert!((60.0..80.0).contains(&late), "{late}");
+    // A relative start counts from the start itself: two times the work is lost.
+    let lost = us("50us", relative);
+    assert!((100.0..115.0).contains(&lost), "{lost}");
+    // The relative start goes on from the raster of the absolute one.
+    let mixed = us("50us", [absolute[0], relative[0]]);
+    assert!((50.0..60.0).contains(&mixed), "{mixed}");
+}

@@ -4,7 +4,7 @@ use super::need::{self, Needs};
 use crate::flags::Flags;
 use crate::kernel::Kernel;
 use crate::map::{Bucket, Map};
-use crate::objects::{Callback, ELEM_HEADER, Elem, MapObj, Timer, Types};
+use crate::objects::{Armed, Callback, ELEM_HEADER, Elem, MapObj, Timer, Types};
 use crate::promises;
 use crate::world::{Call, ElemInit, Fault, FieldKind, MapDef, MapKind, OpKind, World};
 use timerace_core::{Setup, Word};
@@ -204,7 +204,7 @@ fn initial_timer(s: &mut Setup, k: &Kernel, map: usize, e: Elem, state: &ElemIni
     s.init(t.cancelling(), 0);
     s.init(t.promise(), promises::NONE);
     s.init(t.expires(), 0);
-    s.init(t.armed(), 0);
+    s.init(t.armed(), Armed::default());
     s.init(t.refcnt(), 1);
     s.init(t.worker(), 0);
     s.init(t.worker_func(), crate::irq_work::ASYNC_WORKER);

@@ -2,7 +2,7 @@
 
 use crate::interp::Act;
 use crate::kernel::Kernel;
-use crate::objects::{Callback, Elem, MapObj, Timer};
+use crate::objects::{Armed, Callback, Elem, MapObj, Timer};
 use crate::promises;
 use timerace_core::{Cx, Nanos, Ptr, site};
 
@@ -11,8 +11,8 @@ struct Called {
     callback: Callback,
     map: usize,
     value: Elem,
-    /// Timed runs: when the timer was armed, and its expiry.
-    armed: u64,
+    /// Timed runs: how the timer was armed, and its expiry.
+    armed: Armed,
     programmed: i64,
 }
 
@@ -60,7 +60,11 @@ impl Kernel {
             .run(move |m| {
                 let value: Ptr = m.load(t.value());
                 // Times are for statistics; explored runs have none.
-                let times = if timed { (m.load(t.armed()), m.load(t.expires())) } else { (0, 0) };
+                let times = if timed {
+                    (m.load(t.armed()), m.load(t.expires()))
+                } else {
+                    Default::default()
+                };
                 let (func, map) = (m.load(t.callback_fn()), m.load(t.map()));
                 let owner = (map as usize).checked_sub(1).and_then(|i| promised.get(i));
                 if func == 0 {
@@ -118,7 +122,8 @@ impl Kernel {
         let sample = timerace_core::result::Expiry {
             timer: 0,
             cpu: cx.cpu().unwrap_or_default(),
-            armed: Nanos(called.armed),
+            armed: Nanos(called.armed.at),
+            abs: called.armed.abs,
             programmed: Nanos(u64::try_from(called.programmed).unwrap_or(0)),
             irq: None,
             softirq: began,

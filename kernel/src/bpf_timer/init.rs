@@ -2,7 +2,7 @@
 
 use crate::errno::{EBUSY, EINVAL, ENOMEM, EOPNOTSUPP, EPERM};
 use crate::kernel::Kernel;
-use crate::objects::{Elem, Timer};
+use crate::objects::{Armed, Elem, Timer};
 use crate::{promises, trace};
 use timerace_core::{CtxKind, Cx, site};
 
@@ -120,7 +120,7 @@ impl Kernel {
                 m.store(t.cancelling(), 0);
                 m.store(t.promise(), promises::NONE);
                 m.store(t.expires(), 0);
-                m.store(t.armed(), 0);
+                m.store(t.armed(), Armed::default());
                 m.store(t.refcnt(), 1);
                 m.store(t.worker(), 0);
                 m.store(t.worker_func(), crate::irq_work::ASYNC_WORKER);

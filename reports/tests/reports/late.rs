@@ -39,6 +39,7 @@ fn expiry(timer: u32, cpu: u16, late: u64, irq: bool) -> Expiry {
         timer,
         cpu: CpuId(cpu),
         armed: Nanos(50),
+        abs: false,
         programmed,
         irq: irq.then(|| programmed.plus(late / 2)),
         taken: at,
@@ -330,6 +331,7 @@ fn drift_is_what_a_timer_that_arms_itself_loses() {
         timer: 0,
         cpu: CpuId(0),
         armed: Nanos(armed),
+        abs: false,
         programmed: Nanos(due),
         irq: None,
         softirq: Nanos(due),
@@ -348,4 +350,13 @@ fn drift_is_what_a_timer_that_arms_itself_loses() {
     all.record(&expiry(9_000, 8_000, 10));
     all.record(&expiry(10_020, 9_020, 0));
     assert_eq!(all.drift_ns(0), Some(100));
+    // An absolute time: asked for in time, and 130 ns after it was over.
+    let absolute = |due, armed, late| Expiry { abs: true, ..expiry(due, armed, late) };
+    all.record(&absolute(11_000, 10_060, 0));
+    assert_eq!(all.drift_ns(0), Some(100));
+    all.record(&absolute(10_960, 11_090, 140));
+    assert_eq!(all.drift_ns(0), Some(130));
+    // It does not add up: the next relative start counts on from the time that was asked for.
+    all.record(&expiry(12_150, 11_150, 0));
+    assert_eq!(all.drift_ns(0), Some(190));
 }

@@ -46,6 +46,7 @@ fn run() -> (Record, Vec<Expiry>) {
         timer: 0,
         cpu: CpuId(0),
         armed: Nanos(5_000),
+        abs: false,
         programmed: Nanos(15_000),
         irq: Some(Nanos(15_000)),
         softirq: Nanos(28_000),

@@ -109,7 +109,7 @@ pub(super) const TOPICS: &[Topic] = topics! {
         "on": "Only for these kernels: \"has FIX\", \"lacks FIX\", \">= v6.8\", \"v6.1..v6.7\", joined by commas. Prefer has and lacks: they are right about stable kernels and about --with.",
         "known_bug": "Known to fail, with a reference: reported as XFAIL. When it holds that is a failure too, so that nobody forgets to take it away.",
         "latency": "Limits on how late callbacks are, from the programmed expiry to their begin. Of an element or of all of a map. Measured by `run`; a limit that no expiry tried does not hold.",
-        "drift": "A limit on how far a periodic timer falls behind the times at which it would expire if each period were exact. A callback that arms its timer again with a relative start loses what it was late, each time. Measured by `run`.",
+        "drift": "A limit on how far a periodic timer falls behind the times at which it would expire if each period were exact. A callback that arms its timer again with a relative start loses what it was late and what it did before, each time. With BPF_F_TIMER_ABS only a time counts that is over when the timer is armed for it. Measured by `run`.",
         "hold": "A limit on how long a lock is held, interruptions included: a variable (L), a lock of a map (flows.lru_lock, timers.bucket.lock: all of that name), or with its numbers one of them. Measured by `run`.",
         "count": "A complete search has exactly so many schedules, so many with a finding.",
     }

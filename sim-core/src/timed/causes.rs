@@ -127,6 +127,7 @@ mod tests {
             timer: 0,
             cpu: CpuId(0),
             armed: Nanos(armed),
+            abs: false,
             programmed: Nanos(due),
             irq: None,
             softirq: Nanos(taken),
