@@ -390,9 +390,13 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             && self.lanes[lane].own.is_some()
             && !self.is_task[c.index()]
         {
-            let clock = &mut self.machine.mem.borrow_mut().clock;
-            let exit = clock.draw(lane, CostClass::IdleExit);
-            clock.cost += exit;
+            let exit = {
+                let clock = &mut self.machine.mem.borrow_mut().clock;
+                let exit = clock.draw(lane, CostClass::IdleExit);
+                clock.cost += exit;
+                exit
+            };
+            // A tracer looks at the memory.
             if let Some(h) = self.history.get_mut(lane) {
                 h.note(at, Doing { cause: Cause::IdleExit, ctx: Some(c) });
                 self.watch.doing(CpuId(lane as u16), at, Some(c), Cause::IdleExit);
