@@ -63,7 +63,7 @@ pub fn kind(text: &str) -> Option<String> {
 
 impl Source {
     /// Reads a file and the fragments that it uses; `-` is standard input, whose fragments are relative to the working
-    /// directory.
+    /// directory. Where there is no such file, the name of a built-in scenario is that scenario.
     ///
     /// # Errors
     ///
@@ -76,6 +76,10 @@ impl Source {
             let text = load::text(bytes, "<stdin>")?;
             let shelf = Shelf::Disk(root_of(Path::new("")));
             return Ok(load_all("<stdin>", text, At::File(PathBuf::from("<stdin>")), &shelf));
+        }
+        if let Some(entry) = path.to_str().and_then(library::find).filter(|_| !path.exists()) {
+            let at = At::BuiltIn(entry.path.to_string());
+            return Ok(load_all(entry.name(), entry.source.to_string(), at, &Shelf::BuiltIn));
         }
         let text = load::read_file(path)?;
         let shelf = Shelf::Disk(root_of(path.parent().unwrap_or(Path::new(""))));

@@ -44,12 +44,12 @@ pub fn explore(
         files.push(("certificate.json".to_string(), certificate.into_bytes()));
     }
     files.extend(lock_order(&found).map(|t| ("lock-order.dot".to_string(), t.into_bytes())));
-    saved::write(common, &dir, files)?;
     if common.format == Format::Json {
         output::print(&json::text(&json::explore(&found.result(&s))));
     } else {
         output::print(&human(common, &s, args, &found, full));
     }
+    saved::write(common, &dir, files)?;
     Ok(found.exit_code())
 }
 

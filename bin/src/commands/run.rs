@@ -315,15 +315,15 @@ pub fn run(common: &Common, s: &Session, seed: u64, trace: bool) -> Result<u8, F
     to.timehist = (common.format == Format::Timehist).then(stdout);
     let t = once_into(s, seed, to)?;
     let result = result(s, seed, &t);
-    if let Some(out) = out {
-        saved::write_into(common, out, files(common, s, seed, &t)?)?;
-    }
     match common.format {
         _ if on_stdout => {}
         Format::Json => output::print(&json::text(&json::run(&result))),
         Format::Rtla => output::print(&t.latencies.hist_txt()),
         Format::Timehist => {}
         Format::Human | Format::Short => output::print(&human(common, s, seed, &t)),
+    }
+    if let Some(out) = out {
+        saved::write_into(common, out, files(common, s, seed, &t)?)?;
     }
     Ok(t.exit_code)
 }

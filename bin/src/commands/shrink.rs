@@ -179,13 +179,12 @@ impl Asked<'_> {
         let command = head.chain(small.arguments()).chain(tail).collect();
         let mut files = saved::files(common, small, result.clone(), command);
         files.extend(pictures::files(common, small, rec, Some(finding), ""));
-        saved::write(common, &dir, files)?;
         if common.format == Format::Json {
             output::print_json(&result);
         } else {
             let origin = small.origin().of_file(&path);
             output::print(&shrunk_text(shrinking, rec, finding, &origin));
         }
-        Ok(())
+        saved::write(common, &dir, files)
     }
 }

@@ -122,12 +122,12 @@ fn finish(common: &Common, first: &Session, sweep: &Sweep, words: Vec<String>) -
         ("sweep.csv".to_string(), sweep.csv().map_err(|e| fail(&e))?),
         ("sweep.svg".to_string(), sweep_svg(sweep, theme).into_bytes()),
     ];
-    saved::write(common, &dir, files)?;
     if common.format == Format::Json {
         output::print(&json::text(&value));
     } else {
         output::print(&sweep.text());
     }
+    saved::write(common, &dir, files)?;
     let has = |code: &u8| sweep.cells.iter().any(|c| c.exit_code == *code);
     Ok([code::FAILED, code::INCONCLUSIVE].into_iter().find(has).unwrap_or(code::OK))
 }

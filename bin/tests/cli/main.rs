@@ -17,6 +17,7 @@ mod races;
 mod report;
 mod seeds;
 mod selftests;
+mod sessions;
 mod shrink;
 mod suite;
 mod support;
