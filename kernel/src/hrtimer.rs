@@ -15,6 +15,7 @@
 use crate::kernel::Kernel;
 use crate::objects::{Armed, ClockBase, MIGRATION_BASE, Timer};
 use crate::{promises, trace};
+use timerace_core::Site;
 use timerace_core::mem::Mem;
 use timerace_core::step::Rel;
 use timerace_core::{Cx, Word, site};
@@ -40,8 +41,9 @@ const SWITCH: i64 = -2;
 const SWITCH_ARMED: i64 = -4;
 
 impl Kernel {
-    /// `lock_hrtimer_base()`, first half: which base the timer points to. The locked step checks it again.
-    async fn timer_base(&self, cx: Cx<'_>, t: Timer) -> usize {
+    /// Which base the timer points to: `lock_hrtimer_base()`, first half, or `hrtimer_active()` before a cancel. The locked
+    /// step checks it again.
+    async fn timer_base(&self, cx: Cx<'_>, t: Timer, site: &'static Site) -> usize {
         let v = t.base();
         if self.timed {
             // A step of its own matters to the order of steps only; a timed run has one order, and looks at once.
@@ -50,11 +52,8 @@ impl Kernel {
                 return (word as usize).min(self.bases.len() - 1);
             }
         }
-        let word = cx
-            .step(site!("base = READ_ONCE(timer->base)", Memory))
-            .when(v.obj(), Rel::Ne, MIGRATION_BASE)
-            .run(move |m| m.load(v))
-            .await;
+        let word =
+            cx.step(site).when(v.obj(), Rel::Ne, MIGRATION_BASE).run(move |m| m.load(v)).await;
         // A freed timer may hold anything in a mutant or an old kernel; a wrong base is then as good as any.
         (word as usize).min(self.bases.len() - 1)
     }
@@ -65,8 +64,9 @@ impl Kernel {
     /// one at that moment), the wait between two tries another, which keeps the CPU.
     pub(crate) async fn hrtimer_cancel(&self, cx: Cx<'_>, t: Timer, promise: u64) -> i64 {
         let f = cx.enter_leaf("hrtimer_cancel");
+        let active = site!("hrtimer_active(&t->timer)", Memory);
         loop {
-            let at = self.timer_base(cx, t).await;
+            let at = self.timer_base(cx, t, active).await;
             let ret = self.try_to_cancel(cx, t, at, promise).await;
             match ret {
                 MOVED => {}
@@ -88,8 +88,9 @@ impl Kernel {
     /// `hrtimer_try_to_cancel()`: 1 if it was queued, 0 if not, -1 while its function runs.
     pub(crate) async fn hrtimer_try_to_cancel(&self, cx: Cx<'_>, t: Timer, promise: u64) -> i64 {
         let f = cx.enter_leaf("hrtimer_try_to_cancel");
+        let active = site!("hrtimer_active(&t->timer)", Memory);
         loop {
-            let at = self.timer_base(cx, t).await;
+            let at = self.timer_base(cx, t, active).await;
             let ret = self.try_to_cancel(cx, t, at, promise).await;
             if ret != MOVED {
                 return f.ret(ret);
@@ -145,8 +146,9 @@ impl Kernel {
     /// through `migration_base`; enqueue. Locked sections are one step each.
     pub(crate) async fn hrtimer_start(&self, cx: Cx<'_>, t: Timer, e: Expiry) {
         let _f = cx.enter_leaf("hrtimer_start");
+        let base = site!("base = READ_ONCE(timer->base)", Memory);
         loop {
-            let at = self.timer_base(cx, t).await;
+            let at = self.timer_base(cx, t, base).await;
             let target = self.timer_target_cpu(cx).await * self.clocks + at % self.clocks;
             if self.cpus[self.bases[at].cpu].base_lock.is_some() {
                 if self.start_under_base_lock(cx, t, at, target, e).await == MOVED {

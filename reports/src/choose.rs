@@ -103,7 +103,11 @@ fn is_shown(t: &Touch) -> bool {
 /// (b): the object's life, and calls that work on it. Its fields are (f).
 fn keep_object(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
     let Some(object) = &subject.finding.object else { return };
-    for (i, s) in facts.rec.steps.iter().enumerate().filter(|(_, s)| !s.quiet) {
+    // What comes after the use of freed memory uses it as well, and says no more.
+    let freed = matches!(subject.finding.class, Class::UseAfterFree | Class::DoubleFree);
+    let last = subject.sides.last().filter(|_| freed).map_or(usize::MAX, |last| last + 1);
+    let steps = facts.rec.steps.iter().enumerate().take(last);
+    for (i, s) in steps.filter(|(_, s)| !s.quiet) {
         let part = |t: &&Touch| is_part(t, object);
         let born_or_freed = s.touches.iter().filter(part).any(is_life);
         let writes = s.touches.iter().filter(part).any(|t| t.write && !t.internal);

@@ -142,25 +142,6 @@ fn a_fix_that_is_missing_fails_a_scenario_that_asks_for_it() {
 }
 
 #[test]
-fn the_commands_of_the_walkthrough_end_well() {
-    let dir = Dir::new("walkthrough");
-    let root = library().join("../..");
-    let doc = std::fs::read_to_string(root.join("docs/adding-a-fix.md")).unwrap();
-    let commands: Vec<&str> = doc.lines().filter_map(|l| l.strip_prefix("$ timerace ")).collect();
-    assert!(commands.len() > 5, "{commands:?}");
-    for command in commands {
-        let path = |a: &str| match a.starts_with("scenarios/") {
-            true => root.join(a).display().to_string(),
-            false => a.to_string(),
-        };
-        let args: Vec<String> = command.split(' ').map(path).collect();
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let r = timerace(&dir, &args);
-        assert_eq!(r.code, 0, "{command}: {}{}", r.out, r.err);
-    }
-}
-
-#[test]
 fn a_sample_says_how_often_and_how_sure() {
     let dir = Dir::new("sample");
     let file = file("r07-cancel-free-uaf");
