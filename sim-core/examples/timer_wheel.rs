@@ -64,14 +64,26 @@ impl Wheel {
     async fn task(&self, cx: Cx<'_>) {
         let _f = cx.enter("shutdown");
         if self.waits_under_lock {
-            cx.lock(site!("spin_lock(&dev->lock)", Lock), self.lock).await;
+            self.lock_bh(cx).await;
             self.del_timer_sync(cx).await;
-            cx.unlock(site!("spin_unlock(&dev->lock)", Lock), self.lock).await;
+            self.unlock_bh(cx).await;
         } else {
             self.del_timer_sync(cx).await;
-            cx.lock(site!("spin_lock(&dev->lock)", Lock), self.lock).await;
-            cx.unlock(site!("spin_unlock(&dev->lock)", Lock), self.lock).await;
+            self.lock_bh(cx).await;
+            self.unlock_bh(cx).await;
         }
+    }
+
+    /// spin_lock_bh(): the handler takes the lock in a softirq, so a task must not be interrupted by one while it holds
+    /// it. With a plain lock the search would find that too, as lockdep does: LOCK_ORDER.
+    async fn lock_bh(&self, cx: Cx<'_>) {
+        cx.bh_disable(site!("local_bh_disable()", Mask)).await;
+        cx.lock(site!("spin_lock(&dev->lock)", Lock), self.lock).await;
+    }
+
+    async fn unlock_bh(&self, cx: Cx<'_>) {
+        cx.unlock(site!("spin_unlock(&dev->lock)", Lock), self.lock).await;
+        cx.bh_enable(site!("local_bh_enable()", Mask)).await;
     }
 
     /// Removes the timer from the wheel, then spins until its handler has ended.

@@ -94,14 +94,6 @@ fn a_mistake_points_into_the_file() {
 }
 
 #[test]
-fn the_readme_shows_what_the_demo_prints() {
-    let dir = Dir::new("readme");
-    let readme = include_str!("../../../README.md");
-    let out = timerace(&dir, &["demo"]).out;
-    assert!(readme.contains(out.trim_end()), "README.md and `timerace demo` differ:\n{out}");
-}
-
-#[test]
 fn a_newcomer_is_told_where_to_begin() {
     let dir = Dir::new("newcomer");
     let r = timerace(&dir, &[]);

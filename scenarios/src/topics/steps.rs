@@ -38,6 +38,11 @@ pub(super) const TOPICS: &[Topic] = &[
         "As bpf_timer_cancel, but does not wait for a running callback. Only kernels with the lock-free rewrite have it.",
     ),
     helper(
+        "bpf_for_each_map_elem",
+        "Calls a subprogram (of type FOR_EACH_CB) for each element of a map, in the order of the walk: `value` and `key` are \
+         that element's. The number of elements that it was called for. In programs only.",
+    ),
+    helper(
         "bpf_wq_init",
         "Gives the work queue item of an element its state. As bpf_timer_init, without a clock.",
     ),
