@@ -1,7 +1,7 @@
 //! Versions of the format: which are read, and how a file of an older one becomes one of the newest.
 //!
 //! An upgrade edits the text and does not print it anew, so comments, order and layout stay. There is one version so
-//! far; a new one brings an [`Upgrade`] in `UPGRADES`, and the two newest are read.
+//! far; a new one brings an `Upgrade` in `UPGRADES`, and the two newest are read.
 
 use crate::diag::Diagnostic;
 use crate::span::Span;

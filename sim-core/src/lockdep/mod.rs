@@ -4,7 +4,7 @@
 //! down as locks are taken: this class was waited for while that one was held; this one was taken in a hard interrupt, that
 //! one with interrupts on. A fact depends on what its context did and on nothing else, so the facts of a search are the same
 //! for every order in which it visits executions. They are judged when the search has ended: a circle among facts of one
-//! or of several executions is a finding ([`circle`]). It ends nothing and counts no schedule.
+//! or of several executions is a finding (`circle.rs`). It ends nothing and counts no schedule.
 //!
 //! As in lockdep, who does not wait for ever makes no order (a trylock, an rqspinlock), but what he waits for while he
 //! holds the lock does. Other than in lockdep: two locks of one class are a finding only if they were taken in both orders.
