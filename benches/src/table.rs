@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What takes longer is given up.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(20);
 
 const CHECKERS: [&str; 5] = ["timerace", "loom", "shuttle", "stateright", "spin"];
 
@@ -84,7 +84,7 @@ impl Rounds {
 
     fn cell(&self, first: bool, sampled: bool) -> String {
         let (Some(ns), Some(m)) = (self.ns(), self.done.first()) else {
-            return if self.too_long { "> 60 s".into() } else { "-".into() };
+            return if self.too_long { "> 20 s".into() } else { "-".into() };
         };
         let work = if m.states > 0 {
             format!("{} states", grouped(m.states))
