@@ -495,15 +495,9 @@ pub enum TraceArg {
 pub struct TestArgs {
     /// Scenario files, saved schedules, and folders of them.
     pub paths: Vec<PathBuf>,
-    /// A release, or a range such as v6.7..v6.9; repeat for more.
-    #[arg(long, value_name = "V", env = "TIMERACE_KERNEL", value_delimiter = ',')]
-    pub kernel: Vec<String>,
-    /// Add a fix, by its 12-digit commit id or its name.
-    #[arg(long, value_name = "FIX")]
-    pub with: Vec<String>,
-    /// Remove a fix.
-    #[arg(long, value_name = "FIX")]
-    pub without: Vec<String>,
+    /// The kernels.
+    #[command(flatten)]
+    pub kernels: KernelsArgs,
     /// Only scenarios whose name contains this; repeat for more.
     #[arg(short = 'k', value_name = "PATTERN")]
     pub pattern: Vec<String>,

@@ -46,7 +46,11 @@ pub fn run(common: &Common, cell: &Cell, args: &TestArgs) -> Result<Outcome, Fai
     };
     let kernel = match cell.kernel {
         Some(k) => KernelArgs::of(k),
-        None => KernelArgs { kernel: None, with: args.with.clone(), without: args.without.clone() },
+        None => KernelArgs {
+            kernel: None,
+            with: args.kernels.with.clone(),
+            without: args.kernels.without.clone(),
+        },
     };
     if cell.kernel.is_some()
         && let Some(why) = crate::session::lacks(&source, &kernel, &cell.set)?

@@ -49,7 +49,7 @@ struct Found {
 
 /// All cases, in the order of the files and of the kernels.
 pub fn cells(common: &Common, args: &TestArgs) -> Result<Vec<Cell>, Fail> {
-    let kernels = kernels(&args.kernel, args)?;
+    let kernels = kernels(&args.kernels.kernel, args)?;
     let config = &common.project.config;
     let configured: Vec<String> = config.kernels.iter().map(|k| k.node.clone()).collect();
     let configured = self::kernels(&configured, args)?;
@@ -94,7 +94,7 @@ pub fn cells(common: &Common, args: &TestArgs) -> Result<Vec<Cell>, Fail> {
                 false => format!("{name} ({})", grid::words(&cell)),
             };
             // A scenario that names its kernel means that one, unless the command line says otherwise.
-            let open = args.kernel.is_empty() && scenario.kernel.is_none();
+            let open = args.kernels.kernel.is_empty() && scenario.kernel.is_none();
             let kernels = if open { &configured } else { &kernels };
             cells.extend(kernels.iter().map(|kernel| Cell {
                 name: name.clone(),
@@ -129,7 +129,7 @@ fn matches(args: &TestArgs, name: &str) -> bool {
 
 /// The kernels that are named, with the fixes of the command line; one `None` if none is named.
 fn kernels(texts: &[String], args: &TestArgs) -> Result<Vec<Option<KernelVersion>>, Fail> {
-    let named = session::kernels(texts, &args.with, &args.without)?;
+    let named = session::kernels(texts, &args.kernels.with, &args.kernels.without)?;
     let mut kernels: Vec<Option<KernelVersion>> = Vec::new();
     for kernel in named.into_iter().map(Some) {
         if !kernels.contains(&kernel) {

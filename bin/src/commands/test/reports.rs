@@ -197,9 +197,9 @@ fn words(args: &TestArgs) -> Vec<String> {
     let paths = args.paths.iter().map(|p| p.display().to_string());
     let mut words: Vec<String> = std::iter::once("test".to_string()).chain(paths).collect();
     let flags = [
-        ("--kernel", &args.kernel),
-        ("--with", &args.with),
-        ("--without", &args.without),
+        ("--kernel", &args.kernels.kernel),
+        ("--with", &args.kernels.with),
+        ("--without", &args.kernels.without),
         ("-k", &args.pattern),
     ];
     words.extend(
