@@ -130,6 +130,7 @@ impl Model for Kernel {
     fn start<'m>(&'m self, cx: Cx<'m>) -> Body<'m> {
         // The last execution may have ended anywhere.
         self.held_bucket[cx.id().index()].set(None);
+        self.lines[cx.id().index()].set(LineId(u32::MAX));
         match self.roles[cx.id().index()] {
             Role::Task { task, part } => Box::pin(self.task(cx, task, part)),
             Role::Base(base) => Box::pin(self.explored_softirq(cx, base)),

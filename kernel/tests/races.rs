@@ -47,6 +47,26 @@ fn init_vs_close(k: KernelVersion) -> World {
     w
 }
 
+/// Executions follow each other on one machine: nothing of one shows in the next.
+#[test]
+fn a_recording_does_not_depend_on_the_one_before() {
+    use timerace_core::exec::Exec;
+    use timerace_core::policy::{Limits, Replay};
+    let mut w = init_vs_close(kernel("v6.6"));
+    w.lines.push(At { line: 7, ..At::default() });
+    let (machine, model) = timerace_kernel::boot(&w, false).unwrap();
+    let mut exec = Exec::new(&machine, &model);
+    let default = timerace_core::schedule::Schedule::default();
+    let mut lines = || {
+        let mut order = Replay::new(&default);
+        let rec = timerace_core::record::record(&mut exec, &mut order, Limits::default());
+        rec.steps.iter().map(|s| (s.text.clone(), s.line)).collect::<Vec<_>>()
+    };
+    let first = lines();
+    assert!(first.iter().any(|s| s.1.is_some()));
+    assert_eq!(lines(), first);
+}
+
 #[test]
 fn r06_a_timer_appears_after_the_last_user_reference() {
     let leak = "LEAK bpf_map_put_uref bpf_timer_init";

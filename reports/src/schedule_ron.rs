@@ -63,7 +63,7 @@ impl SavedSchedule {
             let spec = rec.contexts.get(s.ctx.index());
             SavedStep {
                 cpu: spec.map_or(0, |c| home(c).0),
-                ctx: spec.map_or_else(String::new, |_| name(&rec.contexts, s.ctx.index())),
+                ctx: spec.map_or_else(String::new, |c| short_token(c).to_string()),
                 text: s.text.clone(),
                 alt: s.alt,
             }
@@ -100,8 +100,7 @@ impl SavedSchedule {
     /// Names the first step whose context does not exist.
     pub fn picks(&self, contexts: &[CtxSpec]) -> Result<Schedule, String> {
         let find = |s: &SavedStep| {
-            (0..contexts.len())
-                .find(|i| home(&contexts[*i]).0 == s.cpu && name(contexts, *i) == s.ctx)
+            contexts.iter().position(|c| home(c).0 == s.cpu && short_token(c) == s.ctx)
         };
         let pick = |(i, s): (usize, &SavedStep)| {
             let ctx = find(s).ok_or_else(|| {
@@ -122,17 +121,6 @@ impl SavedSchedule {
         (0..n)
             .find(|i| self.steps.get(*i) != now.get(*i))
             .map(|i| (i as u32 + 1, text(self.steps.get(i)), text(now.get(i))))
-    }
-}
-
-/// The name of a context on its CPU. Helpers may share one there, such as those that watch for different kinds of RCU: from
-/// the second on they have a number, `qs-b#2`.
-fn name(contexts: &[CtxSpec], index: usize) -> String {
-    let spec = &contexts[index];
-    let alike = |c: &&CtxSpec| home(c) == home(spec) && short_token(c) == short_token(spec);
-    match contexts[..index].iter().filter(alike).count() {
-        0 => short_token(spec).to_string(),
-        n => format!("{}#{}", short_token(spec), n + 1),
     }
 }
 

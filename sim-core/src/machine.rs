@@ -80,7 +80,8 @@ pub enum CtxKind {
 pub struct CtxSpec {
     /// For readers: `cancel`, `HRTIMER softirq`.
     pub name: String,
-    /// In the text of schedules: `[a-z0-9_-]+`, unique on its CPU.
+    /// In the text of schedules: `[a-z0-9_-]+`, unique on its CPU. That of a helper ends with the number of the CPU under
+    /// which it stands there.
     pub token: String,
     /// Where it runs; `None` for helpers.
     pub cpu: Option<CpuId>,
@@ -233,12 +234,14 @@ impl Setup {
         r
     }
 
-    /// A context. Its number is the order of this call.
+    /// A context. Its number is the order of this call. Where its token is that of another one of its CPU, or not fit for
+    /// the text of schedules, it gets one that is.
     ///
     /// # Panics
     /// With more than [`cpu::MAX_CONTEXTS`] contexts; callers check the size of a scenario first.
-    pub fn context(&mut self, spec: CtxSpec) -> CtxId {
+    pub fn context(&mut self, mut spec: CtxSpec) -> CtxId {
         assert!(self.specs.len() < cpu::MAX_CONTEXTS, "too many contexts");
+        spec.token = crate::schedule::unique_token(&spec, &self.specs);
         self.specs.push(spec);
         self.mem.frames.push(Vec::with_capacity(8));
         CtxId(self.specs.len() as u16 - 1)

@@ -213,7 +213,7 @@ fn alternatives(ev: &Events) -> Vec<Idea> {
         picks[e].alt = alt;
         (picks, Named::Alternative(name(ev, e), alt))
     };
-    (0..ev.len()).map(other).collect()
+    (0..ev.len()).filter(|e| ev.alternatives(*e) > 1).map(other).collect()
 }
 
 fn name(ev: &Events, e: usize) -> Name {

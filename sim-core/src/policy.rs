@@ -323,6 +323,11 @@ impl Policy for Replay<'_> {
             let reason = format!("context {} cannot step there", pick.ctx.0);
             return Err(Diverged { step: self.at as u32, reason });
         }
+        let alternatives = (choice.alternatives)(pick.ctx);
+        if pick.alt >= alternatives {
+            let reason = format!("there is no alternative {}, of {alternatives}", pick.alt);
+            return Err(Diverged { step: self.at as u32, reason });
+        }
         Ok(*pick)
     }
 }

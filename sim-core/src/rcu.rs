@@ -9,6 +9,7 @@ use crate::ctx::Cx;
 use crate::ids::{CtxId, Obj};
 use crate::machine::{CtxKind, CtxSpec, Setup};
 use crate::mem::{Mem, Var};
+use crate::schedule::token_of;
 use crate::site;
 use crate::step::{Gate, Label, Rel};
 
@@ -24,20 +25,21 @@ pub struct GracePeriods {
 
 impl GracePeriods {
     /// Creates the watchers. A reader is an object that is 0 outside its section: the word of a preemptible task, or
-    /// that of a CPU, on which every section with preemption, softirqs or interrupts off is one. `name` is for people;
-    /// `home` is the number under which schedules name the watchers.
+    /// that of a CPU, on which every section with preemption, softirqs or interrupts off is one. `name` is for people; in
+    /// schedules the watchers are called `token` and the reader, on the CPU `home`: `1!qs-cpu0`.
     pub fn new(
         setup: &mut Setup,
         name: &str,
+        token: &str,
         home: u16,
         readers: &[(String, Obj)],
     ) -> GracePeriods {
         let first = setup.next_context();
         let mut waiting = Vec::new();
-        for (i, (reader, _)) in readers.iter().enumerate() {
+        for (reader, _) in readers {
             let me = setup.context(CtxSpec {
                 name: format!("{name}: quiescent state of {reader}"),
-                token: format!("qs-{}-{home}", letters(i)),
+                token: format!("{token}-{}-{home}", token_of(reader)),
                 cpu: None,
                 kind: CtxKind::Helper,
                 daemon: true,
@@ -98,7 +100,7 @@ impl GracePeriods {
     }
 }
 
-/// a, b, .. z, aa, ab ..: names without digits, because digits at the end name the CPU.
+/// a, b, .. z, aa, ab ..
 pub(crate) fn letters(i: usize) -> String {
     let letter = char::from(b'a' + (i % 26) as u8);
     if i < 26 { letter.to_string() } else { format!("{}{letter}", letters(i / 26 - 1)) }

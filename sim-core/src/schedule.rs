@@ -1,9 +1,10 @@
 //! Schedules: the answers given at the choice points of a run, and their short text.
 //!
 //! `1x4,2x7,1`: CPU1 for 4 steps, CPU2 for 7, CPU1 to its end. `2!tick` is an interrupt on CPU2, `0!gp` a grace period.
-//! Where a CPU has several contexts that could run, the name follows: `1:kworkerx3`. `1=2` takes the second alternative
-//! (counted from 0) of a step that has some; `1!enomem` is `1=1`. What follows the text is the default order
-//! ([`crate::policy::default_pick`]).
+//! Where a CPU has several contexts that could run, the name follows: `1:kworkerx3`. `1=2` takes an alternative (counted
+//! from 0) of one step that has some; `1!enomem` is `1=1`. What follows the text is the default order
+//! ([`crate::policy::default_pick`]). Names are unique on their CPU ([`crate::Setup::context`] sees to it), so each text
+//! means one schedule.
 
 use crate::ids::{CpuId, CtxId};
 use crate::machine::{CtxSpec, Machine};
@@ -94,11 +95,24 @@ impl ShortSchedule {
                 .filter(|c| (choice.idle)(*c) && on(c, *cpu) && named(c, n))
                 .collect(),
         };
-        candidates.first().copied().ok_or_else(|| match &token.target {
-            Target::Event(cpu, n) => format!("`{n}` cannot come on {cpu} there"),
-            Target::Named(cpu, n) => format!("`{n}` cannot step on {cpu} there"),
-            Target::Cpu(cpu) => format!("{cpu} cannot step there"),
+        candidates.first().copied().ok_or_else(|| {
+            let can = self.offers(choice);
+            match &token.target {
+                Target::Event(cpu, n) => format!("`{n}` cannot come on {cpu} there; {can}"),
+                Target::Named(cpu, n) => format!("`{n}` cannot step on {cpu} there; {can}"),
+                Target::Cpu(cpu) => format!("{cpu} cannot step there; {can}"),
+            }
         })
+    }
+
+    /// What could stand there instead.
+    fn offers(&self, choice: &Choice<'_>) -> String {
+        let token = |c: &CtxId| {
+            let spec = &self.specs[c.index()];
+            let sign = if (choice.idle)(*c) { '!' } else { ':' };
+            format!("{}{sign}{}", home(spec).0, short_token(spec))
+        };
+        format!("possible: {}", choice.ready.iter().map(token).collect::<Vec<_>>().join(", "))
     }
 
     fn on_cpu(&self, cpu: CpuId, choice: &Choice<'_>) -> Result<CtxId, String> {
@@ -110,7 +124,7 @@ impl ShortSchedule {
             .collect();
         match here.as_slice() {
             [one] => Ok(*one),
-            [] => Err(format!("nothing can step on {cpu} there")),
+            [] => Err(format!("nothing can step on {cpu} there; {}", self.offers(choice))),
             many => match self.recent.get(cpu.index()).copied().flatten() {
                 Some(r) if many.contains(&r) => Ok(r),
                 _ => {
@@ -138,9 +152,38 @@ pub fn home(spec: &CtxSpec) -> CpuId {
 /// The name of a context in the text, on its CPU.
 pub fn short_token(spec: &CtxSpec) -> &str {
     if spec.cpu.is_some() {
-        &spec.token
-    } else {
-        spec.token.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-')
+        return &spec.token;
+    }
+    let head = spec.token.trim_end_matches(|c: char| c.is_ascii_digit());
+    head.strip_suffix('-').unwrap_or(head)
+}
+
+/// A name as the text can hold it: lower case letters, digits, `_` and `-`.
+pub fn token_of(name: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    name.to_ascii_lowercase().chars().map(|c| if fits(c) { c } else { '-' }).collect()
+}
+
+/// The context's token, or if another one on its CPU has it, or could be taken for it with a count behind, one with a
+/// letter more.
+pub(crate) fn unique_token(spec: &CtxSpec, others: &[CtxSpec]) -> String {
+    let cpu = home(spec);
+    let counted = |a: &str, b: &str| {
+        let rest = a.strip_prefix(b).and_then(|r| r.strip_prefix('x'));
+        rest.is_some_and(|n| !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit()))
+    };
+    let short = short_token(spec);
+    let own = token_of(short);
+    let letters = (1..).map(|i| format!("{own}-{}", crate::rcu::letters(i)));
+    let free = |t: &String| {
+        let taken = |o: &str| o == t || counted(o, t) || counted(t, o);
+        !others.iter().filter(|o| home(o) == cpu).any(|o| taken(short_token(o)))
+    };
+    let token = std::iter::once(own.clone()).chain(letters).find(free).unwrap_or_default();
+    match spec.cpu {
+        None if token == short => spec.token.clone(),
+        None => format!("{token}-{}", cpu.0),
+        Some(_) => token,
     }
 }
 
@@ -157,7 +200,15 @@ fn parse_token(part: &str, machine: &Machine) -> Result<Token, String> {
         Some((r, a)) => (r, a.parse().map_err(|_| bad("expected a number after `=`"))?),
         None => (rest, 0),
     };
-    let (name, count) = split_count(rest).map_err(|e| bad(&e))?;
+    let known = |n: &str| machine.contexts().iter().any(|s| home(s) == cpu && short_token(s) == n);
+    // A name may end like a count: `0!net-rx0`.
+    let (name, count) = match rest.get(1..) {
+        Some(n) if !rest.starts_with('x') && known(n) => (rest, None),
+        _ => split_count(rest).map_err(|e| bad(&e))?,
+    };
+    if count.is_some() && alt != 0 {
+        return Err(bad("an alternative is that of one step: no count beside it"));
+    }
     let target = match name.chars().next() {
         None => Target::Cpu(cpu),
         Some(':') => Target::Named(cpu, name[1..].to_string()),
@@ -168,14 +219,12 @@ fn parse_token(part: &str, machine: &Machine) -> Result<Token, String> {
         Some('!') => Target::Event(cpu, name[1..].to_string()),
         Some(_) => return Err(bad("expected `xN`, `:name` or `!event` after the CPU")),
     };
-    if let Target::Named(c, n) | Target::Event(c, n) = &target {
-        let known = machine.contexts().iter().any(|s| home(s) == *c && short_token(s) == n);
-        if !known {
-            let mut names: Vec<&str> =
-                machine.contexts().iter().filter(|s| home(s) == *c).map(short_token).collect();
-            names.dedup();
-            return Err(bad(&format!("{c} has no `{n}`; it has {}", names.join(", "))));
-        }
+    if let Target::Named(c, n) | Target::Event(c, n) = &target
+        && !known(n)
+    {
+        let names: Vec<&str> =
+            machine.contexts().iter().filter(|s| home(s) == *c).map(short_token).collect();
+        return Err(bad(&format!("{c} has no `{n}`; it has {}", names.join(", "))));
     }
     Ok(Token { target, count, alt, text: part.to_string() })
 }
@@ -218,6 +267,8 @@ impl ShortSchedule {
             return Ok(Pick { ctx: default_pick(choice), alt: 0 });
         };
         let last = self.at + 1 == self.tokens.len();
+        // The alternative is that of the token's first step; only the last token goes on behind it.
+        let alt = if self.current.is_none() { token.alt } else { 0 };
         let ctx = match self.current {
             Some(c) if choice.ready.contains(&c) && !((choice.idle)(c) && self.left.is_none()) => c,
             Some(_) if self.left.is_none() => {
@@ -228,7 +279,8 @@ impl ShortSchedule {
             }
             Some(c) => {
                 let name = &self.specs[c.index()].name;
-                return Err(format!("`{}`: {name} cannot step any further", token.text));
+                let can = self.offers(choice);
+                return Err(format!("`{}`: {name} cannot step any further; {can}", token.text));
             }
             None => {
                 let c = self.resolve(&token, choice)?;
@@ -237,6 +289,11 @@ impl ShortSchedule {
                 c
             }
         };
+        let alternatives = (choice.alternatives)(ctx);
+        if alt >= alternatives {
+            let n = alternatives - 1;
+            return Err(format!("`{}`: the step has the alternatives 0 to {n}", token.text));
+        }
         if let Some(left) = &mut self.left {
             *left -= 1;
             if *left == 0 {
@@ -245,7 +302,7 @@ impl ShortSchedule {
                 self.left = None;
             }
         }
-        Ok(Pick { ctx, alt: token.alt })
+        Ok(Pick { ctx, alt })
     }
 }
 

@@ -16,7 +16,7 @@ use crate::ids::{CtxId, Obj};
 use crate::machine::{CtxKind, Machine, Model};
 use crate::mem::Kind;
 use crate::schedule::Pick;
-use crate::step::{Cost, Gate, Status};
+use crate::step::{Cost, Gate, Status, Waiting};
 use crate::timed::Costs;
 use std::collections::BTreeMap;
 
@@ -61,7 +61,8 @@ impl Times {
             events.happened(machine);
             timers.after(machine, events.len() - 1, events.fp(events.len() - 1));
         }
-        Times::from(machine, &events, &facts, &armed)
+        let left = Left::of(machine);
+        Times::from(machine, &events, &facts, &armed, &left)
     }
 
     fn from(
@@ -69,6 +70,7 @@ impl Times {
         ev: &Events,
         facts: &[Facts],
         armed: &[Option<(Option<usize>, u64)>],
+        left: &Left,
     ) -> Times {
         let start = ev.len();
         let mut t = Times { nodes: start + 1, edges: Vec::new(), upper: Vec::new() };
@@ -90,7 +92,7 @@ impl Times {
             if let Some((arm, ns)) = armed[e] {
                 t.edges.push((arm.unwrap_or(start), e, weight(ns)));
             }
-            if let Some(edge) = no_later(machine, ev, facts, e, before) {
+            if let Some(edge) = no_later(machine, ev, facts, left, e, before) {
                 t.upper.push(t.edges.len());
                 t.edges.push(edge);
             }
@@ -153,6 +155,24 @@ impl Times {
     }
 }
 
+/// Who is left at the end of the trace, spinning: without a step they keep others from their CPU.
+struct Left(Vec<CtxId>);
+
+impl Left {
+    fn of(machine: &Machine) -> Left {
+        let spins = |c: &CtxId| {
+            let slot = machine.slots[c.index()].borrow();
+            slot.status == Status::Waiting && slot.waiting == Waiting::Spin
+        };
+        Left((0..machine.contexts().len() as u16).map(CtxId).filter(spins).collect())
+    }
+
+    fn spins_beside(&self, machine: &Machine, ctx: CtxId) -> bool {
+        let cpu = |c: CtxId| machine.specs[c.index()].cpu;
+        cpu(ctx).is_some() && self.0.iter().any(|c| *c != ctx && cpu(*c) == cpu(ctx))
+    }
+}
+
 fn weight(ns: u64) -> Weight {
     Weight::try_from(ns).unwrap_or(Weight::MAX / 4).min(Weight::MAX / 1024)
 }
@@ -175,6 +195,7 @@ fn no_later(
     machine: &Machine,
     ev: &Events,
     facts: &[Facts],
+    left: &Left,
     e: usize,
     before: Option<usize>,
 ) -> Option<(usize, usize, Weight)> {
@@ -201,7 +222,7 @@ fn no_later(
         let same_cpu = spec.cpu.is_some() && machine.specs[ev.ctx(x).index()].cpu == spec.cpu;
         (earlier && wrote()) || (same_cpu && !ev.contains(ev.clock(x), e))
     });
-    (!waits).then_some((e, from, -weight(allowed)))
+    (!waits && !left.spins_beside(machine, ctx)).then_some((e, from, -weight(allowed)))
 }
 
 /// When timers were armed: by queue and timer, the step and how much later it expires at least.

@@ -103,13 +103,13 @@ impl Setup {
             .filter(|(_, s)| s.cpu.is_some())
             .collect();
         let mut b = Buffers::default();
-        for (i, (owner, spec)) in owners.iter().enumerate() {
+        for (owner, spec) in &owners {
             let name = |k: u32| format!("store buffer of {} [{k}]", spec.name);
             let all: Vec<Var<u64>> = (0..slots).map(|k| self.var_of(&name(k), 0, *owner)).collect();
             let home = spec.cpu.map_or(0, |c| c.0);
             let daemon = self.context(CtxSpec {
                 name: format!("store buffer of {}", spec.name),
-                token: format!("sb-{}-{home}", crate::rcu::letters(i)),
+                token: format!("sb-{}-{home}", spec.token),
                 cpu: None,
                 kind: CtxKind::Helper,
                 daemon: true,

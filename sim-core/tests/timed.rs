@@ -286,6 +286,24 @@ fn a_hang_ends_the_run_as_a_finding() {
     assert_eq!(classes, [timerace_core::Class::Deadlock]);
 }
 
+/// A task that ends with interrupts off takes its CPU with it: no other one gets it, and one that spins is stuck.
+#[test]
+fn a_cpu_that_is_left_with_interrupts_off_runs_nothing() {
+    let (machine, model) = boot(1, &[(0, vec![Do::IrqOff]), (0, vec![Do::SpinUntil(1)])]);
+    let options = TimedOptions {
+        seed: 1,
+        costs: Costs::default(),
+        until: None,
+        expiries: None,
+        max_steps: 1_000,
+        goes_on: true,
+    };
+    let (r, _) = run_timed(&machine, &model, &options, &mut Unwatched);
+    assert_eq!(r.ended, TimedEnd::Idle);
+    let classes: Vec<_> = machine.with_mem(|m| m.findings(&[]).iter().map(|f| f.class).collect());
+    assert_eq!(classes, [timerace_core::Class::Deadlock]);
+}
+
 #[test]
 fn the_same_seed_gives_the_same_digest() {
     let tasks =

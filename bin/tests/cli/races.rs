@@ -93,9 +93,16 @@ fn a_schedule_that_does_not_fit_ends_with_5() {
         assert!(r.code == 5 || r.code == 2, "{s}: {} {}", r.code, r.err);
         assert!(r.err.contains("error"), "{s}: {}", r.err);
     }
-    let r = timerace(&dir, &["replay", &file, "--kernel", "v6.7", "--schedule", "1x400"]);
-    assert_eq!(r.code, 5);
-    assert!(r.err.contains("cannot step"), "{}", r.err);
+    // It says where it left the path, and what could have come there.
+    for (s, words) in [
+        ("1x400", "cannot step any further; possible: "),
+        ("1x3,1=1", "step 4: `1=1`: the step has the alternatives 0 to 0"),
+        ("1x3,1!timer", "step 4: `timer` cannot come on CPU1 there; possible: "),
+    ] {
+        let r = timerace(&dir, &["replay", &file, "--kernel", "v6.7", "--schedule", s]);
+        assert_eq!(r.code, 5, "{s}: {}", r.err);
+        assert!(r.err.contains(words), "{s}: {}", r.err);
+    }
 }
 
 #[test]

@@ -113,7 +113,7 @@ impl Builder<'_> {
             .map(|(part, c)| self.s.var(&format!("{name}.to_cpu{c}"), first(part)));
         let handoff = handoff.collect();
         for (part, c) in cpus.iter().enumerate() {
-            let token = token_of(name);
+            let token = timerace_core::schedule::token_of(name);
             let cpu = Some(usize::from(*c));
             self.add(Role::Task { task, part }, name, &token, cpu, CtxKind::Task);
             self.reader(&format!("{name}.{c}"), raw, true);
@@ -232,28 +232,36 @@ impl Builder<'_> {
 
     /// Who waits for grace periods gets a watcher for each reader that there can be.
     fn grace_periods(&mut self, busy: &[bool]) {
-        let named = |s: &str, i: usize| format!("{s} of {i}");
+        // Contexts are named as schedules name them; one that is a reader of both kinds has two names.
+        let named = |kind: &str, i: usize| {
+            let spec = &self.s.contexts()[i];
+            let cpu = spec.cpu.map_or(String::new(), |c| format!("-{}", c.0));
+            format!("{kind}{}{cpu}", spec.token)
+        };
         let cpus = (0..busy.len()).filter(|c| busy[*c]);
         let mut readers: Vec<(String, Obj)> =
             cpus.map(|c| (format!("CPU{c}"), self.k.own[c])).collect();
         let words = self.k.rcu_words.iter().enumerate();
-        readers.extend(words.filter_map(|(i, v)| Some((named("context", i), (*v)?.obj()))));
+        readers.extend(words.filter_map(|(i, v)| Some((named("", i), (*v)?.obj()))));
         let mut trace = readers.clone();
         let words = self.k.trace_words.iter().enumerate();
-        trace.extend(words.filter_map(|(i, v)| Some((named("sleepable", i), (*v)?.obj()))));
+        trace.extend(words.filter_map(|(i, v)| Some((named("trace-", i), (*v)?.obj()))));
         for ctx in 0..self.k.roles.len() {
-            let (readers, cpu) = match self.k.roles[ctx] {
-                Role::Rcu { cpu, trace: false } => (&readers, cpu),
-                Role::Rcu { cpu, trace: true } => (&trace, cpu),
+            let spec = &self.s.contexts()[ctx];
+            let name = spec.name.clone();
+            let (readers, cpu, token) = match self.k.roles[ctx] {
+                Role::Rcu { cpu, trace: false } => (&readers, cpu, "qs".to_string()),
+                Role::Rcu { cpu, trace: true } => (&trace, cpu, "qs-trace".to_string()),
                 Role::Task { task, part } if self.k.tasks[task].synchronizes() => {
-                    (&readers, usize::from(self.k.tasks[task].cpus[part]))
+                    let cpu = usize::from(self.k.tasks[task].cpus[part]);
+                    (&readers, cpu, format!("qs-{}", spec.token))
                 }
                 _ => {
                     self.k.grace.push(None);
                     continue;
                 }
             };
-            let flow = GracePeriods::new(self.s, &format!("gp{ctx}"), cpu as u16, readers);
+            let flow = GracePeriods::new(self.s, &name, &token, cpu as u16, readers);
             self.k.grace.push(Some(flow));
         }
         for (ctx, flow) in self.k.grace.iter().enumerate() {
@@ -355,10 +363,4 @@ fn is_named(w: &crate::world::World, f: impl Fn(&Call) -> bool) -> bool {
         }
     });
     found
-}
-
-/// The name in the text of schedules: lower case letters, digits, `_` and `-`.
-fn token_of(name: &str) -> String {
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    name.to_lowercase().chars().map(|c| if fits(c) { c } else { '-' }).collect()
 }

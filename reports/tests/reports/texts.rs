@@ -2,7 +2,6 @@
 
 use crate::{build, golden};
 use timerace_core::record::Record;
-use timerace_core::{CtxId, CtxKind};
 use timerace_reports::json;
 use timerace_reports::origin::Origin;
 use timerace_reports::schedule_ron::{self, SavedSchedule};
@@ -97,22 +96,4 @@ fn replay_as_json() {
         "replay.json",
         &json::text(&json::replay(&rec, &origin("init-uref"), "v6.6", Some(6))),
     );
-}
-
-#[test]
-fn helpers_that_share_a_name_are_told_apart() {
-    let mut b = build::Build::new();
-    let ids: Vec<CtxId> = ["qs-b-1", "qs-b-1", "qs-b-1", "rcu0"]
-        .iter()
-        .map(|token| b.ctx("watcher", token, None, CtxKind::Helper))
-        .collect();
-    for id in [ids[2], ids[0], ids[1], ids[3]] {
-        b.step(id, "quiescent state", &[]);
-    }
-    let rec = b.done("", [0, 0, 0]);
-    let saved = SavedSchedule::of(&rec, "s", "v6.9");
-    assert!(saved.write().contains("(1, \"qs-b#3\", \"quiescent state\")"), "{}", saved.write());
-    let picks = schedule_ron::read(&saved.write()).unwrap().picks(&rec.contexts).unwrap();
-    let who: Vec<CtxId> = picks.picks.iter().map(|p| p.ctx).collect();
-    assert_eq!(who, [ids[2], ids[0], ids[1], ids[3]]);
 }

@@ -24,6 +24,7 @@ struct Event {
     fp: (u32, u32),
     guard: Guard,
     entry: bool,
+    alternatives: u8,
     digest: u64,
 }
 
@@ -166,6 +167,11 @@ impl Events {
         self.list[e].entry
     }
 
+    /// How many alternatives the step had.
+    pub fn alternatives(&self, e: usize) -> u8 {
+        self.list[e].alternatives
+    }
+
     /// The event's past and itself.
     pub fn clock(&self, e: usize) -> &[u16] {
         &self.clocks[e * self.contexts..(e + 1) * self.contexts]
@@ -218,6 +224,7 @@ impl Events {
         let fp = (from, self.fps.len() as u32);
         let index = self.of[pick.ctx.index()].len() as u16;
         let entry = slot.status == crate::step::Status::Idle;
+        let alternatives = slot.alts;
         if self.len < self.list.len() {
             let e = &mut self.list[self.len];
             e.pick = pick;
@@ -225,13 +232,16 @@ impl Events {
             e.declared = fp;
             e.fp = fp;
             e.entry = entry;
+            e.alternatives = alternatives;
             e.guard.cpu = slot.guard.cpu;
             e.guard.any = slot.guard.any;
             e.guard.cmps.clone_from(&slot.guard.cmps);
             e.guard.empty.clone_from(&slot.guard.empty);
         } else {
             let guard = slot.guard.clone();
-            self.list.push(Event { pick, index, declared: fp, fp, guard, entry, digest: 0 });
+            let (declared, digest) = (fp, 0);
+            let event = Event { pick, index, declared, fp, guard, entry, alternatives, digest };
+            self.list.push(event);
         }
         drop(slot);
         self.grow(machine);

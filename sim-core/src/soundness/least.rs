@@ -2,11 +2,12 @@
 
 use super::common::{Program, Toy, boot};
 use super::{keep_going, program};
+use crate::dpor::Events;
 use std::collections::BTreeMap;
 use timerace_core::dpor::{Ignore, explore};
 use timerace_core::exec::Exec;
 use timerace_core::least::{Effort, Least, Wanted, effort, fewer, least};
-use timerace_core::nearest::nearest_passing;
+use timerace_core::nearest::{Change, Passing, nearest_passing};
 use timerace_core::policy::{Ended, Limits, Replay};
 use timerace_core::record::record;
 use timerace_core::schedule::{Pick, Schedule};
@@ -129,12 +130,39 @@ fn check(seed: u64) -> Option<(usize, usize)> {
         if let Some(passing) = &passing {
             let rec = record(&mut exec, &mut Replay::new(&passing.schedule), limits);
             assert!(rec.findings.is_empty() && rec.ended == Ended::Complete, "fails on {p:#?}");
-            assert!(!passing.changes.is_empty(), "{passing:?} on {p:#?}");
+            check_changes(&mut exec, &less.schedule, passing);
         }
         assert!(all.passing || passing.is_none());
         near += usize::from(passing.is_some());
     }
     Some((if all.passing { found.findings.len() } else { 0 }, near))
+}
+
+/// What is said to be different in the passing schedule is.
+fn check_changes(exec: &mut Exec<'_, Toy>, failing: &Schedule, passing: &Passing) {
+    assert!(!passing.changes.is_empty(), "{passing:?}");
+    let old = Events::log(exec, &failing.picks, Limits::default());
+    let new = Events::log(exec, &passing.schedule.picks, Limits::default());
+    let place = |c: CtxId, i: u16| new.of(c).get(usize::from(i)).copied();
+    for change in &passing.changes {
+        match *change {
+            // Several changes can cancel each other.
+            _ if passing.changes.len() > 1 => {}
+            Change::Earlier { ctx, step, before } => {
+                let index = step.map_or(old.of(ctx).len() as u16, |s| old.index(s as usize - 1));
+                let later = before as usize - 1;
+                let later = place(old.ctx(later), old.index(later));
+                let first = place(ctx, index).expect("it happens");
+                assert!(later.is_none_or(|l| first < l), "{passing:?}");
+            }
+            Change::Alternative { step, alt } => {
+                let e = step as usize - 1;
+                assert!(old.alternatives(e) > alt && old.pick(e).alt != alt, "{passing:?}");
+                let there = place(old.ctx(e), old.index(e)).expect("it happens");
+                assert_eq!(new.pick(there as usize).alt, alt, "{passing:?}");
+            }
+        }
+    }
 }
 
 /// Without any one of its steps the schedule takes more, or no longer shows the finding.

@@ -11,6 +11,7 @@ mod least;
 mod mutants;
 mod orbits;
 mod plain;
+mod texts;
 mod timing;
 
 use brute::Brute;
@@ -26,8 +27,13 @@ use timerace_core::record::record;
 use timerace_core::result::Exploration;
 use timerace_core::states::explore_states;
 
-/// How many programs: other numbers on request (`TIMERACE_PROGRAMS=1000000`).
+/// How many programs: other numbers on request, and other programs (`TIMERACE_PROGRAMS=1000000 TIMERACE_FIRST=20000`).
 const PROGRAMS: u64 = 20_000;
+
+/// What the environment asks for in place of a number.
+fn asked(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default)
+}
 
 fn stuck(exec: &Exec<'_, Toy>) -> BTreeSet<usize> {
     exec.stuck().iter().map(|c| c.index()).collect()
@@ -174,10 +180,10 @@ fn check_preemptions(p: &Program, r: &Exploration) {
     }
 }
 
-/// Compares one program; false if it is too big for brute force.
-fn check(seed: u64) -> bool {
+/// Compares one program; `None` if it is too big for brute force.
+fn check(seed: u64) -> Option<Exploration> {
     let p = program(seed);
-    let Some(truth) = Truth::of(&p) else { return false };
+    let truth = Truth::of(&p)?;
     let r = check_traces(&p, &truth);
     check_states(&p, &truth, &r);
     if seed.is_multiple_of(16) {
@@ -186,14 +192,20 @@ fn check(seed: u64) -> bool {
     if seed.is_multiple_of(4) {
         check_preemptions(&p, &r);
     }
-    true
+    Some(r)
 }
 
 #[test]
 fn random_programs_agree_with_brute_force() {
-    let asked = std::env::var("TIMERACE_PROGRAMS").ok().and_then(|n| n.parse().ok());
-    let n: u64 = asked.unwrap_or(PROGRAMS);
-    let done = (0..n).filter(|s| check(*s)).count();
-    println!("{done} of {n} programs compared");
-    assert!(done as u64 * 10 > n * 8, "only {done} of {n} were small enough");
+    let n = asked("TIMERACE_PROGRAMS", PROGRAMS);
+    let first = asked("TIMERACE_FIRST", 0);
+    let (mut done, mut traces, mut blocked) = (0, 0, 0);
+    for r in (first..first + n).filter_map(check) {
+        done += 1;
+        traces += r.schedules;
+        blocked += r.blocked;
+    }
+    println!("{done} of {n} programs compared: {traces} traces, {blocked} executions in vain");
+    assert!(done * 10 > n * 8, "only {done} of {n} were small enough");
+    assert!(blocked * 5 <= traces, "{blocked} executions in vain for {traces} traces");
 }

@@ -637,7 +637,8 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
                 None => self.block_if_disabled(x),
             }
         }
-        if !keeps || top.is_none() && self.lanes[lane].tasks.len() > 1 {
+        // Where a task has ended with interrupts or preemption off, no other can run.
+        if top.is_none() && (!keeps || self.lanes[lane].tasks.len() > 1) {
             let (mut at, task) = self.next_task(lane, holder, !keeps, busy);
             if keeps && at != NEVER {
                 // Another task gets its turn when the slice is over.

@@ -61,7 +61,8 @@ pub fn boot(prog: &Program) -> (Machine, Toy) {
             let others: Vec<_> =
                 readers.iter().enumerate().filter(|r| r.0 != t).map(|r| r.1.clone()).collect();
             let waits = prog.tasks[t].1.contains(&Op::Sync);
-            waits.then(|| GracePeriods::new(&mut s, &format!("t{t}"), t as u16, &others))
+            let home = prog.tasks[t].0;
+            waits.then(|| GracePeriods::new(&mut s, &format!("t{t}"), "qs", home, &others))
         })
         .collect();
     let writer = s.lock("W");
