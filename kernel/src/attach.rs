@@ -91,6 +91,11 @@ impl ProgDef {
 }
 
 impl Kernel {
+    /// Whether a program may be attached to a tracepoint.
+    pub(crate) fn traces(&self, point: Point) -> bool {
+        self.attached.iter().any(|a| a.point == point)
+    }
+
     /// A tracepoint: runs the programs that are attached to it.
     pub(crate) async fn trace(&self, cx: Cx<'_>, point: Point) {
         for a in self.attached.iter().filter(|a| a.point == point) {

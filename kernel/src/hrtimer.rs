@@ -41,17 +41,16 @@ const SWITCH: i64 = -2;
 const SWITCH_ARMED: i64 = -4;
 
 impl Kernel {
+    /// A step of its own for the base matters to the order of steps only; a timed run has one order, and looks at once.
+    fn base_at_once(&self, cx: Cx<'_>, t: Timer) -> Option<usize> {
+        let word = self.timed.then(|| cx.machine().with_mem(|m| m.peek(t.base().obj())))?;
+        (word != MIGRATION_BASE).then(|| (word as usize).min(self.bases.len() - 1))
+    }
+
     /// Which base the timer points to: `lock_hrtimer_base()`, first half, or `hrtimer_active()` before a cancel. The locked
     /// step checks it again.
     async fn timer_base(&self, cx: Cx<'_>, t: Timer, site: &'static Site) -> usize {
         let v = t.base();
-        if self.timed {
-            // A step of its own matters to the order of steps only; a timed run has one order, and looks at once.
-            let word = cx.machine().with_mem(|m| m.peek(v.obj()));
-            if word != MIGRATION_BASE {
-                return (word as usize).min(self.bases.len() - 1);
-            }
-        }
         let word =
             cx.step(site).when(v.obj(), Rel::Ne, MIGRATION_BASE).run(move |m| m.load(v)).await;
         // A freed timer may hold anything in a mutant or an old kernel; a wrong base is then as good as any.
@@ -66,7 +65,10 @@ impl Kernel {
         let f = cx.enter_leaf("hrtimer_cancel");
         let active = site!("hrtimer_active(&t->timer)", Memory);
         loop {
-            let at = self.timer_base(cx, t, active).await;
+            let at = match self.base_at_once(cx, t) {
+                Some(at) => at,
+                None => self.timer_base(cx, t, active).await,
+            };
             let ret = self.try_to_cancel(cx, t, at, promise).await;
             match ret {
                 MOVED => {}
@@ -90,7 +92,10 @@ impl Kernel {
         let f = cx.enter_leaf("hrtimer_try_to_cancel");
         let active = site!("hrtimer_active(&t->timer)", Memory);
         loop {
-            let at = self.timer_base(cx, t, active).await;
+            let at = match self.base_at_once(cx, t) {
+                Some(at) => at,
+                None => self.timer_base(cx, t, active).await,
+            };
             let ret = self.try_to_cancel(cx, t, at, promise).await;
             if ret != MOVED {
                 return f.ret(ret);
@@ -148,7 +153,10 @@ impl Kernel {
         let _f = cx.enter_leaf("hrtimer_start");
         let base = site!("base = READ_ONCE(timer->base)", Memory);
         loop {
-            let at = self.timer_base(cx, t, base).await;
+            let at = match self.base_at_once(cx, t) {
+                Some(at) => at,
+                None => self.timer_base(cx, t, base).await,
+            };
             let target = self.timer_target_cpu(cx).await * self.clocks + at % self.clocks;
             if self.cpus[self.bases[at].cpu].base_lock.is_some() {
                 if self.start_under_base_lock(cx, t, at, target, e).await == MOVED {

@@ -131,13 +131,17 @@ impl Kernel {
             match &op.kind {
                 OpKind::Call { call, returns, bind } => {
                     let done = self.prog_call(cx, act, call).await;
-                    self.log_op(cx, op.at, done.ret, &self.read_data(cx, call, &done));
+                    if self.log.is_on() {
+                        self.log_op(cx, op.at, done.ret, &self.read_data(cx, call, &done));
+                    }
                     if let Some(l) = bind {
                         act.locals[local(*l)] = done.word;
                         act.maps[local(*l)] = done.map;
                     }
-                    if let Some(ret) = done.ret {
-                        self.check_ret(cx, call, returns, ret).await;
+                    if let Some(ret) = done.ret
+                        && !allowed(call, returns, ret)
+                    {
+                        self.report_ret(cx, ret).await;
                     }
                 }
                 OpKind::Return(v) => {
@@ -155,7 +159,7 @@ impl Kernel {
     fn read_data(&self, cx: Cx<'_>, call: &Call, done: &Done) -> Vec<i64> {
         let found = matches!(call, Call::MapLookup(_)) && done.word & TAG_ELEM != 0;
         let first = (done.map as usize).checked_sub(1).and_then(|m| self.maps[m].first_integer);
-        let Some(first) = first.filter(|_| found && self.log.is_on()) else { return Vec::new() };
+        let Some(first) = first.filter(|_| found) else { return Vec::new() };
         let member = Elem(Ptr::from_word(done.word)).member(first);
         vec![cx.machine().with_mem(|m| m.peek(member.obj()) as i64)]
     }
@@ -327,18 +331,15 @@ impl Kernel {
         }
     }
 
-    /// A call returned: a code that the scenario does not allow is a finding.
-    pub(crate) async fn check_ret(&self, cx: Cx<'_>, call: &Call, returns: &Returns, ret: i64) {
-        if allowed(call, returns, ret) {
-            return;
-        }
+    /// A call returned a code that the scenario does not allow, which is a finding.
+    pub(crate) async fn report_ret(&self, cx: Cx<'_>, ret: i64) {
         let label = site!("return {}", Free).with(crate::arg::Arg::Code(ret).word());
         cx.step(label).run(|m| m.report(Class::WrongErrno, None)).await;
     }
 }
 
 /// Whether a call may return this.
-fn allowed(call: &Call, returns: &Returns, ret: i64) -> bool {
+pub(crate) fn allowed(call: &Call, returns: &Returns, ret: i64) -> bool {
     match returns {
         Returns::Any => true,
         Returns::OneOf(codes) => codes.contains(&ret),

@@ -145,10 +145,14 @@ impl Kernel {
     pub(crate) async fn run_hrtimer(&self, cx: Cx<'_>, t: Ptr) {
         let pass = self.cpu(cx).now;
         trace::expire_entry(cx, t, |m| m.peek(pass.obj()) as i64);
-        self.trace(cx, Point::ExpireEntry).await;
+        if self.traces(Point::ExpireEntry) {
+            self.trace(cx, Point::ExpireEntry).await;
+        }
         self.bpf_timer_cb(cx, Timer(t)).await;
         trace::expire_exit(cx, t);
-        self.trace(cx, Point::ExpireExit).await;
+        if self.traces(Point::ExpireExit) {
+            self.trace(cx, Point::ExpireExit).await;
+        }
     }
 
     /// Whether the pass has more to do.

@@ -11,7 +11,7 @@ use crate::machine::{CtxKind, Machine};
 use crate::mem::{Frame, FrameName, Mem, Ptr, TypeId, Var, Word};
 use crate::site;
 use crate::step::{
-    Access, Cmp, Cost, Gate, Label, Learn, Rel, Slot, Status, StepFut, Term, Waiting,
+    Access, Cmp, Cost, Declared, Gate, Label, Learn, Rel, Slot, Stage, StepFut, Term, Waiting,
 };
 use std::cell::RefMut;
 
@@ -27,6 +27,8 @@ pub struct Cx<'m> {
 pub struct Decl<'m> {
     pub(crate) cx: Cx<'m>,
     pub(crate) slot: RefMut<'m, Slot>,
+    /// Goes into the slot if the step must wait for its turn.
+    pub(crate) step: Declared,
     /// A timed run asks a footprint only for what is written.
     writes_only: bool,
 }
@@ -35,31 +37,21 @@ impl<'m> Decl<'m> {
     #[inline(always)]
     fn access(mut self, a: Access) -> Self {
         if !self.writes_only {
-            return self.access_of_search(a);
-        }
-        if a.is_write() {
+            self.cx.machine.access_of_search(&mut self.slot.fp, a);
+        } else if a.is_write() {
             self.slot.fp.push(a);
         }
         self
     }
 
-    fn access_of_search(mut self, a: Access) -> Self {
-        let life = self.cx.machine.mem.borrow().life[a.obj().index()];
-        self.slot.fp.push(a);
-        if let Some(base) = life.checked_sub(1) {
-            self.slot.fp.push(Access::read(Obj(base)));
-        }
-        self
-    }
-
     /// The step reads `obj`.
-    #[inline]
+    #[inline(always)]
     pub fn reads(self, obj: Obj) -> Self {
         self.access(Access::read(obj))
     }
 
     /// The step writes (or reads and writes) `obj`.
-    #[inline]
+    #[inline(always)]
     pub fn writes(self, obj: Obj) -> Self {
         self.access(Access::write(obj))
     }
@@ -72,14 +64,14 @@ impl<'m> Decl<'m> {
 
     /// What the step writes is no store of the modelled kernel, or nobody else can see it yet: it waits for no store
     /// buffer.
-    #[inline]
+    #[inline(always)]
     pub fn unordered(mut self) -> Self {
-        self.slot.unordered = true;
+        self.step.unordered = true;
         self
     }
 
     /// The step accesses `obj` without any marking, as plain C does.
-    #[inline]
+    #[inline(always)]
     pub fn plain(self, obj: Obj, write: bool) -> Self {
         let a = if write { Access::write(obj) } else { Access::read(obj) };
         self.access(a.plain())
@@ -87,53 +79,36 @@ impl<'m> Decl<'m> {
 
     /// The step may happen only while `obj rel value`. The object is read. Several conditions must all hold, or any
     /// after [`Decl::any`].
-    #[inline]
+    #[inline(always)]
     pub fn when(self, obj: Obj, rel: Rel, value: u64) -> Self {
         self.when_cmp(Cmp::new(obj, rel, value))
     }
 
     /// A condition between two terms; objects in it are read.
-    #[inline]
+    #[inline(always)]
     pub fn when_cmp(mut self, cmp: Cmp) -> Self {
-        let cmp = if self.cx.machine.tso { self.as_seen(cmp) } else { cmp };
-        self.slot.guard.cmps.push(cmp);
-        let mut this = self;
-        if this.writes_only {
-            return this;
+        if self.writes_only {
+            self.slot.guard.cmps.push(cmp);
+        } else {
+            self.cx.guard_of_search(&mut self.slot, cmp);
         }
-        for o in cmp.objs() {
-            this = this.access(Access::read(o));
-        }
-        this
-    }
-
-    /// The comparison as the context sees it, with its own stores before those of others.
-    fn as_seen(&self, cmp: Cmp) -> Cmp {
-        let mem = self.cx.machine.mem.borrow();
-        let seen = |term| {
-            let Term::Obj(obj) = term else { return term };
-            match mem.buffers.as_ref().and_then(|b| b.newest(self.cx.id, obj)) {
-                Some((slot, value)) => Term::Forwarded { obj, slot, value },
-                None => term,
-            }
-        };
-        Cmp { lhs: seen(cmp.lhs), rhs: seen(cmp.rhs), ..cmp }
+        self
     }
 
     /// One of the conditions suffices.
-    #[inline]
+    #[inline(always)]
     pub fn any(mut self) -> Self {
         self.slot.guard.any = true;
         self
     }
 
     /// The step enters or leaves a level of its CPU: it writes the CPU's word, under this rule.
-    #[inline]
+    #[inline(always)]
     pub fn on_cpu(mut self, rule: CpuRule) -> Self {
         let slot = &mut *self.slot;
         slot.guard.cpu = rule;
         if let Some(own) = slot.own {
-            (slot.masks, slot.opens) = (true, true);
+            (self.step.masks, self.step.opens) = (true, true);
             match slot.fp.first_mut() {
                 Some(a) if a.obj() == own => *a = Access::write(own),
                 _ => slot.fp.insert(0, Access::write(own)),
@@ -143,37 +118,37 @@ impl<'m> Decl<'m> {
     }
 
     /// In timed runs the step happens no earlier than this.
-    #[inline]
+    #[inline(always)]
     pub fn gate(mut self, gate: Gate) -> Self {
-        self.slot.gate = gate;
+        self.step.gate = gate;
         self
     }
 
     /// In timed runs the step takes this many nanoseconds, drawn evenly from the range.
-    #[inline]
+    #[inline(always)]
     pub fn takes(mut self, min_ns: u64, max_ns: u64) -> Self {
-        self.slot.cost = Cost::Range(min_ns, max_ns);
+        self.step.cost = Cost::Range(min_ns, max_ns);
         self
     }
 
     /// While it waits, the context does not keep its CPU.
-    #[inline]
+    #[inline(always)]
     pub fn asleep(mut self) -> Self {
-        self.slot.waiting = Waiting::Sleep;
+        self.step.waiting = Waiting::Sleep;
         self
     }
 
     /// The schedule chooses among `n` alternatives ([`Mem::chosen`]).
-    #[inline]
+    #[inline(always)]
     pub fn choices(mut self, n: u8) -> Self {
-        self.slot.alts = n.max(1);
+        self.step.alts = n.max(1);
         self
     }
 
     /// The context is a daemon that waits for work here and carries no local state past this point.
-    #[inline]
+    #[inline(always)]
     pub fn idle(mut self) -> Self {
-        self.slot.status = Status::Idle;
+        self.step.idle = true;
         self.slot.at_home = true;
         // Back at its named state: what it learned before no longer matters to it.
         self.slot.learned = 0;
@@ -183,40 +158,94 @@ impl<'m> Decl<'m> {
     /// Until this context has gone on, no other can touch what the step touches: it belongs to the CPU, or a lock that
     /// the context holds protects it. The step always happens, without conditions or alternatives. A timed run then
     /// takes it together with the one before; exploration makes no difference.
-    #[inline]
+    #[inline(always)]
     pub fn exclusive(self) -> Self {
         self.exclusive_if(true)
     }
 
+    #[inline(always)]
     fn exclusive_if(mut self, yes: bool) -> Self {
-        self.slot.exclusive = yes;
+        self.step.exclusive = yes;
         self
     }
 
     /// What the step changes in the word of its CPU only keeps more away.
+    #[inline(always)]
     fn closes(mut self) -> Self {
-        self.slot.opens = false;
+        self.step.opens = false;
         self
     }
 
     /// The context is a daemon that waits for work here, and `place` is all of its local state.
     pub(crate) fn resting(mut self, place: u32) -> Self {
-        self.slot.status = Status::Idle;
+        self.step.idle = true;
         self.slot.at_home = place == 0;
         self.slot.learned = u64::from(place);
         self
     }
 
     /// The step: `act` sees shared memory, and what it returns is all that the context learns.
-    #[inline]
+    #[inline(always)]
     pub fn run<R: Learn, F: FnOnce(&mut Mem) -> R + Unpin + 'static>(
         self,
         act: F,
-    ) -> StepFut<'m, F> {
-        let mut this = if self.cx.machine.tso { self.ordered() } else { self };
-        let (machine, ctx, drains) = (this.cx.machine, this.cx.id, this.slot.drains);
-        let begun = machine.timed.get() && machine.goes_on(ctx, &mut this.slot);
-        StepFut { machine, ctx, act: Some(act), begun, drains }
+    ) -> StepFut<'m, F, R> {
+        // In parts, so that they stay in registers where the step happens at once.
+        let Decl { cx, mut slot, step, writes_only } = self;
+        let (machine, ctx) = (cx.machine, cx.id);
+        if machine.tso {
+            return Decl { cx, slot, step, writes_only }.ordered().declared(act);
+        }
+        if machine.timed.get() {
+            let mem = &mut *machine.mem.borrow_mut();
+            if machine.goes_on(ctx, &step, &mut slot, mem) {
+                return StepFut { machine, ctx, stage: Stage::Over(act(mem)) };
+            }
+        }
+        Decl { cx, slot, step, writes_only }.declared(act)
+    }
+
+    /// The step waits for its turn.
+    #[inline(always)]
+    fn declared<R, F>(mut self, act: F) -> StepFut<'m, F, R> {
+        self.slot.declare(self.step);
+        StepFut { machine: self.cx.machine, ctx: self.cx.id, stage: Stage::Declared(act) }
+    }
+}
+
+impl Machine {
+    /// A search asks a footprint for reads too, and for the life of what is touched.
+    #[inline(never)]
+    fn access_of_search(&self, fp: &mut Vec<Access>, a: Access) {
+        let life = self.mem.borrow().life[a.obj().index()];
+        fp.push(a);
+        if let Some(base) = life.checked_sub(1) {
+            fp.push(Access::read(Obj(base)));
+        }
+    }
+}
+
+impl Cx<'_> {
+    #[inline(never)]
+    fn guard_of_search(self, slot: &mut Slot, cmp: Cmp) {
+        let cmp = if self.machine.tso { self.as_seen(cmp) } else { cmp };
+        slot.guard.cmps.push(cmp);
+        for o in cmp.objs() {
+            self.machine.access_of_search(&mut slot.fp, Access::read(o));
+        }
+    }
+
+    /// The comparison as the context sees it, with its own stores before those of others.
+    fn as_seen(self, cmp: Cmp) -> Cmp {
+        let mem = self.machine.mem.borrow();
+        let seen = |term| {
+            let Term::Obj(obj) = term else { return term };
+            match mem.buffers.as_ref().and_then(|b| b.newest(self.id, obj)) {
+                Some((slot, value)) => Term::Forwarded { obj, slot, value },
+                None => term,
+            }
+        };
+        Cmp { lhs: seen(cmp.lhs), rhs: seen(cmp.rhs), ..cmp }
     }
 }
 
@@ -284,17 +313,25 @@ impl<'m> Cx<'m> {
     }
 
     /// A tracepoint between two steps says this, with so many spinlocks held. The text is made only if the run is traced.
+    #[inline(always)]
     pub fn trace(self, name: &'static str, locks: u8, args: impl FnOnce() -> String) {
         self.trace_with(name, locks, |_| args());
     }
 
     /// The same with a look at shared memory, for the text only.
+    #[inline(always)]
     pub fn trace_with(self, name: &'static str, locks: u8, args: impl FnOnce(&Mem) -> String) {
-        let mem = &mut *self.machine.mem.borrow_mut();
-        if mem.traced.is_some() {
-            let says = (name, args(mem));
-            mem.note_traced(self.id, None, says, locks);
+        if self.machine.traced.get() {
+            self.note_traced(name, locks, args);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note_traced(self, name: &'static str, locks: u8, args: impl FnOnce(&Mem) -> String) {
+        let mem = &mut *self.machine.mem.borrow_mut();
+        let says = (name, args(mem));
+        mem.note_traced(self.id, None, says, locks);
     }
 
     /// The level of the context.
@@ -314,17 +351,7 @@ impl<'m> Cx<'m> {
         let writes_only = self.machine.writes_only.get();
         let mut slot = self.slot();
         let label = label.into();
-        slot.status = Status::Waiting;
-        slot.label = label;
-        slot.cost = Cost::Class(label.site.cost);
-        slot.gate = Gate::Open;
-        slot.waiting = Waiting::Spin;
-        slot.exclusive = false;
-        (slot.masks, slot.opens) = (false, false);
         slot.guard.empty.clear();
-        slot.drains = false;
-        slot.unordered = false;
-        slot.alts = 1;
         slot.fp.clear();
         slot.guard.cmps.clear();
         slot.guard.any = false;
@@ -335,7 +362,7 @@ impl<'m> Cx<'m> {
                 slot.fp.push(Access::read(own));
             }
         }
-        Decl { cx: self, slot, writes_only }
+        Decl { cx: self, slot, step: Declared::new(label), writes_only }
     }
 
     // Variables.
@@ -572,7 +599,7 @@ impl<'m> Cx<'m> {
         kind: CtxKind,
         declare: impl FnOnce(Decl<'m>) -> Decl<'m>,
         act: F,
-    ) -> StepFut<'m, impl FnOnce(&mut Mem) -> R + Unpin + 'static> {
+    ) -> StepFut<'m, impl FnOnce(&mut Mem) -> R + Unpin + 'static, R> {
         let (rule, mask) = match kind {
             CtxKind::Hardirq => (CpuRule::IrqEntry, Mask::Irq),
             CtxKind::Nmi => (CpuRule::NmiEntry, Mask::Nmi),
@@ -719,7 +746,7 @@ impl<'m> Cx<'m> {
     }
 
     /// Enters a function or body.
-    #[inline]
+    #[inline(always)]
     pub fn enter_frame(self, name: FrameName, arg: u64, leaf: bool) -> Entered<'m> {
         let mut mem = self.machine.mem.borrow_mut();
         let taken = mem.taken;

@@ -158,7 +158,7 @@ impl<'m, M: Model> Exec<'m, M> {
 
     /// How many alternatives the next step of the context has.
     pub fn alternatives(&self, c: CtxId) -> u8 {
-        self.machine.slots[c.index()].borrow().alts
+        self.machine.slots[c.index()].borrow().step.alts
     }
 
     /// The footprint of the context's next step.
@@ -183,7 +183,7 @@ impl<'m, M: Model> Exec<'m, M> {
         }
         let mut fp = self.footprint(c);
         let spun = self.spun_on(c);
-        let label = self.machine.slots[c.index()].borrow().label;
+        let label = self.machine.slots[c.index()].borrow().step.label;
         let func = self.machine.mem.borrow().blamed(c);
         self.step_unwatched(c, alt);
         let mem = &mut *self.machine.mem.borrow_mut();
@@ -200,7 +200,7 @@ impl<'m, M: Model> Exec<'m, M> {
     /// Those who spin for ever have read what others wrote meanwhile.
     fn look_at_spinning(&mut self, stuck: &[CtxId]) {
         for &c in stuck {
-            let label = self.machine.slots[c.index()].borrow().label;
+            let label = self.machine.slots[c.index()].borrow().step.label;
             let mem = &mut *self.machine.mem.borrow_mut();
             let place = Place { ctx: c, func: mem.blamed(c), label, step: mem.step_no };
             let spun = self.spun_on(c);
@@ -215,7 +215,8 @@ impl<'m, M: Model> Exec<'m, M> {
             if slot.taken == 0 {
                 self.moved.push(c);
             }
-            slot.begin(c, alt, mem);
+            let label = slot.step.label;
+            slot.begin(c, label, alt, mem);
             if !self.machine.timed.get() {
                 self.note_writes(&slot.fp, mem, c);
             }
@@ -339,7 +340,8 @@ impl<'m, M: Model> Exec<'m, M> {
             let mem = &mut *self.machine.mem.borrow_mut();
             let value = |o: Obj| mem.values[o.index()];
             slot.guard.blame(c, self.machine.own_of(c), &value, &mut blame);
-            let at = Place { ctx: c, func: mem.blamed(c), label: slot.label, step: mem.step_no };
+            let at =
+                Place { ctx: c, func: mem.blamed(c), label: slot.step.label, step: mem.step_no };
             blame.iter().for_each(|o| mem.hung_on(c, *o, at));
         }
     }
@@ -443,7 +445,7 @@ impl<'m, M: Model> Exec<'m, M> {
     }
 
     fn report_cycle(&mut self, class: Class, a: CtxId, b: CtxId) {
-        let labels = [a, b].map(|c| self.machine.slots[c.index()].borrow().label);
+        let labels = [a, b].map(|c| self.machine.slots[c.index()].borrow().step.label);
         let mem = &mut *self.machine.mem.borrow_mut();
         let step = mem.step_no;
         let place = |ctx: CtxId, label| Place { ctx, func: mem.blamed(ctx), label, step };

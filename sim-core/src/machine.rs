@@ -336,6 +336,7 @@ impl Setup {
             arena: RefCell::new(BTreeMap::new()),
             learning: Cell::new(false),
             timed: Cell::new(false),
+            traced: Cell::new(false),
             writes_only: Cell::new(false),
             homebound: self.homebound,
             between_expiries: self.between_expiries,
@@ -367,6 +368,8 @@ pub struct Machine {
     arena: RefCell<BTreeMap<(u16, u32, u32), u32>>,
     pub(crate) learning: Cell<bool>,
     pub(crate) timed: Cell<bool>,
+    /// The timed run is traced.
+    pub(crate) traced: Cell<bool>,
     /// Steps declare only what they write.
     pub(crate) writes_only: Cell<bool>,
     pub(crate) homebound: Vec<CtxId>,
@@ -424,6 +427,7 @@ impl Machine {
     }
 
     /// Looks at shared memory between steps.
+    #[inline(always)]
     pub fn with_mem<R>(&self, f: impl FnOnce(&Mem) -> R) -> R {
         f(&self.mem.borrow())
     }

@@ -367,7 +367,7 @@ impl Mem {
             now: Nanos(0),
             seed: 0,
             cur: CtxId(0),
-            label: crate::step::Slot::new(None).label,
+            label: crate::step::Slot::new(None).step.label,
             step_no: 0,
             unchanged: 0,
             taken: 0,
@@ -478,10 +478,17 @@ impl Mem {
     }
 
     /// A tracepoint in this step says this, with so many spinlocks held. The text is made only if the run is traced.
+    #[inline(always)]
     pub fn trace(&mut self, name: &'static str, locks: u8, args: impl FnOnce() -> String) {
         if self.traced.is_some() {
-            self.note_traced(self.cur, Some(self.now.0), (name, args()), locks);
+            self.trace_now(name, locks, args);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn trace_now(&mut self, name: &'static str, locks: u8, args: impl FnOnce() -> String) {
+        self.note_traced(self.cur, Some(self.now.0), (name, args()), locks);
     }
 
     pub(crate) fn note_traced(

@@ -100,7 +100,8 @@ impl Places {
 
     #[inline]
     fn free(&mut self, slot: u32) {
-        let next = (slot as usize + 1) % self.slots.len();
+        let next = slot as usize + 1;
+        let next = if next == self.slots.len() { 0 } else { next };
         // Nobody's search goes past a slot whose next one was never used.
         let last = self.slots[next].0 == 0;
         self.slots[slot as usize].0 = if last { 0 } else { GONE };

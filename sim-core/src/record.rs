@@ -316,7 +316,7 @@ impl Recorder {
         let no = exec.steps() + 1;
         let (label, fp) = {
             let slot = m.slots[pick.ctx.index()].borrow();
-            (slot.label, slot.fp.clone())
+            (slot.step.label, slot.fp.clone())
         };
         let touches = fp.iter().map(|a| touch(exec, *a)).collect();
         let after = self.edges(exec, pick.ctx, no, &fp);
@@ -574,7 +574,7 @@ fn findings<M: Model>(exec: &Exec<'_, M>) -> Vec<FindingRecord> {
                 holder: *h,
                 func: frame_name(exec, f),
                 nested,
-                text: exec.model().render(m.slots[w.index()].borrow().label),
+                text: exec.model().render(m.slots[w.index()].borrow().step.label),
                 through_cpu: *cpu,
             })
             .collect::<Vec<_>>()

@@ -434,16 +434,15 @@ pub enum Waiting {
     Sleep,
 }
 
-/// The declared next step of a context, and the context's own counters.
-#[derive(Clone, Debug)]
-pub(crate) struct Slot {
-    pub status: Status,
+/// What a context says of its next step beside footprint and guard.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Declared {
     pub label: Label,
-    pub fp: Vec<Access>,
-    pub guard: Guard,
     pub gate: Gate,
     pub cost: Cost,
     pub waiting: Waiting,
+    /// The context is a daemon that waits for work.
+    pub idle: bool,
     /// Nobody else can touch what the step touches until the context has gone on.
     pub exclusive: bool,
     /// The step writes the word of its CPU; and not only to keep more away.
@@ -451,6 +450,38 @@ pub(crate) struct Slot {
     pub opens: bool,
     /// Number of alternatives among which the schedule chooses (1: none).
     pub alts: u8,
+    /// The step waits for the own store buffer; or it writes memory without any order to it.
+    pub drains: bool,
+    pub unordered: bool,
+}
+
+impl Declared {
+    /// A step that may happen at once, takes what its site says, and is nothing special.
+    #[inline(always)]
+    pub fn new(label: Label) -> Declared {
+        Declared {
+            label,
+            gate: Gate::Open,
+            cost: Cost::Class(label.site.cost),
+            waiting: Waiting::Spin,
+            idle: false,
+            exclusive: false,
+            masks: false,
+            opens: false,
+            alts: 1,
+            drains: false,
+            unordered: false,
+        }
+    }
+}
+
+/// The declared next step of a context, and the context's own counters.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub status: Status,
+    pub step: Declared,
+    pub fp: Vec<Access>,
+    pub guard: Guard,
     /// Depths of preempt-off, irq-off and BH-off sections of this context.
     pub preempt: u16,
     pub irq: u16,
@@ -460,9 +491,6 @@ pub(crate) struct Slot {
     /// How many objects this context has allocated, work items queued: names are local.
     pub allocs: u32,
     pub items: u32,
-    /// The step waits for the own store buffer; or it writes memory without any order to it.
-    pub drains: bool,
-    pub unordered: bool,
     /// The daemon has no local state where it is idle: it need not be started anew.
     pub at_home: bool,
     /// Steps that the context has taken in this execution.
@@ -491,24 +519,15 @@ impl Slot {
     pub fn new(own: Option<Obj>) -> Slot {
         Slot {
             status: Status::Unborn,
-            label: Label { site: &NO_SITE, arg: 0 },
+            step: Declared::new(Label { site: &NO_SITE, arg: 0 }),
             fp: Vec::with_capacity(8),
             guard: Guard::default(),
-            gate: Gate::Open,
-            cost: Cost::Class(CostClass::Free),
-            waiting: Waiting::Spin,
-            exclusive: false,
-            masks: false,
-            opens: false,
-            alts: 1,
             preempt: 0,
             irq: 0,
             bh: 0,
             rcu: 0,
             allocs: 0,
             items: 0,
-            drains: false,
-            unordered: false,
             at_home: false,
             taken: 0,
             learned: 0,
@@ -516,12 +535,19 @@ impl Slot {
         }
     }
 
-    /// The declared step begins.
+    /// The context waits for its turn, or for work.
     #[inline]
-    pub fn begin(&mut self, ctx: CtxId, alt: u8, mem: &mut Mem) {
+    pub fn declare(&mut self, step: Declared) {
+        self.status = if step.idle { Status::Idle } else { Status::Waiting };
+        self.step = step;
+    }
+
+    /// A step with this label begins.
+    #[inline(always)]
+    pub fn begin(&mut self, ctx: CtxId, label: Label, alt: u8, mem: &mut Mem) {
         self.taken += 1;
         mem.cur = ctx;
-        mem.label = self.label;
+        mem.label = label;
         mem.alt = alt;
         mem.step_no += 1;
         mem.taken = self.taken;
@@ -575,36 +601,56 @@ impl<T: Learn, E: Learn> Learn for Result<T, E> {
     }
 }
 
-/// The future of one step: declared by the time it exists, performed when the scheduler polls it again.
+/// The future of one step: declared by the time it exists. It has happened if it might follow the step before it right
+/// away; otherwise it happens when the scheduler polls it again.
 #[must_use = "a step happens when it is awaited"]
-pub struct StepFut<'m, F> {
+pub struct StepFut<'m, F, R> {
     pub(crate) machine: &'m Machine,
     pub(crate) ctx: CtxId,
-    pub(crate) act: Option<F>,
-    /// It happens when it is polled: the scheduler has begun it, or it may happen right away.
-    pub(crate) begun: bool,
-    pub(crate) drains: bool,
+    pub(crate) stage: Stage<F, R>,
 }
 
-impl<R: Learn, F: FnOnce(&mut Mem) -> R + Unpin + 'static> Future for StepFut<'_, F> {
+pub(crate) enum Stage<F, R> {
+    Declared(F),
+    /// The scheduler knows of it: the next poll is its turn.
+    Waits(F),
+    Over(R),
+    Taken,
+}
+
+impl<F, R> Unpin for StepFut<'_, F, R> {}
+
+impl<R: Learn, F: FnOnce(&mut Mem) -> R + Unpin + 'static> Future for StepFut<'_, F, R> {
     type Output = R;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<R> {
         let this = self.get_mut();
-        if !this.begun {
-            this.begun = true;
-            return Poll::Pending;
+        match std::mem::replace(&mut this.stage, Stage::Taken) {
+            Stage::Over(r) => Poll::Ready(r),
+            Stage::Declared(act) => {
+                this.stage = Stage::Waits(act);
+                Poll::Pending
+            }
+            Stage::Waits(act) => Poll::Ready(this.machine.perform(this.ctx, act)),
+            Stage::Taken => panic!("a step happens once"),
         }
-        let act = this.act.take().expect("a step happens once");
-        let r = act(&mut this.machine.mem.borrow_mut());
-        if this.machine.learning.get() {
-            let mut slot = this.machine.slots[this.ctx.index()].borrow_mut();
+    }
+}
+
+impl Machine {
+    /// The scheduler has begun the step of the context: it happens.
+    fn perform<R: Learn>(&self, ctx: CtxId, act: impl FnOnce(&mut Mem) -> R) -> R {
+        let mem = &mut *self.mem.borrow_mut();
+        let r = act(mem);
+        let mut slot = self.slots[ctx.index()].borrow_mut();
+        if self.learning.get() {
             slot.learned = crate::mix::roll(slot.learned, r.learn());
         }
-        if this.drains {
-            this.machine.mem.borrow_mut().all_flushed(this.ctx);
+        if slot.step.drains {
+            mem.all_flushed(ctx);
         }
-        Poll::Ready(r)
+        r
     }
 }
 

@@ -162,7 +162,7 @@ impl Left {
     fn of(machine: &Machine) -> Left {
         let spins = |c: &CtxId| {
             let slot = machine.slots[c.index()].borrow();
-            slot.status == Status::Waiting && slot.waiting == Waiting::Spin
+            slot.status == Status::Waiting && slot.step.waiting == Waiting::Spin
         };
         Left((0..machine.contexts().len() as u16).map(CtxId).filter(spins).collect())
     }
@@ -179,7 +179,7 @@ fn weight(ns: u64) -> Weight {
 
 fn facts_of(machine: &Machine, ctx: CtxId, costs: &Costs) -> Facts {
     let slot = machine.slots[ctx.index()].borrow();
-    let (lo, hi) = match slot.cost {
+    let (lo, hi) = match slot.step.cost {
         Cost::Class(c) => costs.get(c).bounds(),
         Cost::Range(lo, hi) => (lo, Some(hi.max(lo))),
     };
@@ -187,7 +187,7 @@ fn facts_of(machine: &Machine, ctx: CtxId, costs: &Costs) -> Facts {
     let mut asks: Vec<Obj> = guard.cmps.iter().flat_map(|c| c.objs()).collect();
     asks.extend(guard.empty.iter().copied());
     asks.extend(machine.own_of(ctx));
-    Facts { lo, hi, gate: slot.gate, entry: slot.status == Status::Idle, asks }
+    Facts { lo, hi, gate: slot.step.gate, entry: slot.status == Status::Idle, asks }
 }
 
 /// The edge that says that a step does not come later than it can, if it is sure not to wait.

@@ -207,7 +207,7 @@ impl Decl<'_> {
             let Some(b) = &mem.buffers else { return self };
             b.pending(self.cx.id).iter().map(|p| p.slot).collect()
         };
-        self.slot.drains = true;
+        self.step.drains = true;
         self.when_empty(&slots)
     }
 
@@ -226,7 +226,7 @@ impl Decl<'_> {
         let own = self.cx.machine.own_of(self.cx.id);
         let slot = &self.slot;
         let writes =
-            !slot.unordered && slot.fp.iter().any(|a| a.is_write() && Some(a.obj()) != own);
+            !self.step.unordered && slot.fp.iter().any(|a| a.is_write() && Some(a.obj()) != own);
         let this = if writes { self.full_barrier() } else { self };
         let others = {
             let mem = this.cx.machine.mem.borrow();

@@ -224,7 +224,7 @@ impl Events {
         let fp = (from, self.fps.len() as u32);
         let index = self.of[pick.ctx.index()].len() as u16;
         let entry = slot.status == crate::step::Status::Idle;
-        let alternatives = slot.alts;
+        let alternatives = slot.step.alts;
         if self.len < self.list.len() {
             let e = &mut self.list[self.len];
             e.pick = pick;

@@ -109,13 +109,13 @@ impl Ahead {
 /// A time before which the context does not step, unless somebody gives it something to do; 0 if it is at work.
 fn earliest(machine: &Machine, mem: &Mem, c: CtxId) -> u64 {
     let slot = machine.slots[c.index()].borrow();
-    let sleeps = matches!((slot.waiting, slot.gate), (Waiting::Sleep, Gate::At(_)));
+    let sleeps = matches!((slot.step.waiting, slot.step.gate), (Waiting::Sleep, Gate::At(_)));
     let works = slot.guard.holds(c, None, &|o: Obj| mem.values[o.index()]);
     match slot.status {
         Status::Done => NEVER,
         Status::Idle if !works => NEVER,
-        Status::Idle => slot.gate.opens(mem),
-        Status::Waiting if sleeps && works => slot.gate.opens(mem),
+        Status::Idle => slot.step.gate.opens(mem),
+        Status::Waiting if sleeps && works => slot.step.gate.opens(mem),
         Status::Waiting | Status::Unborn => 0,
     }
 }

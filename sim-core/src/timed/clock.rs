@@ -17,7 +17,7 @@ use super::{Costs, Dist, NEVER, TimedOptions};
 use crate::ids::{CtxId, Obj};
 use crate::machine::Machine;
 use crate::mem::Mem;
-use crate::step::{COST_CLASSES, Cost, CostClass, Gate, Slot, Status};
+use crate::step::{Access, COST_CLASSES, Cost, CostClass, Declared, Gate, Guard, Slot, Status};
 use sha2::{Digest, Sha256};
 
 /// The clock of a timed run; one without lanes when there is none.
@@ -113,27 +113,27 @@ impl Clock {
         limits: (u64, u64),
     ) -> u8 {
         self.limits = limits;
-        self.masks = slot.masks;
-        self.unmasked = slot.opens;
+        self.masks = slot.step.masks;
+        self.unmasked = slot.step.opens;
         self.nobody_before(irq_at);
-        self.entered = slot.masks && !slot.exclusive;
-        self.note(at, ctx, slot.cost);
-        self.alternative(slot.alts)
+        self.entered = slot.step.masks && !slot.step.exclusive;
+        self.note(at, ctx, slot.step.cost);
+        self.alternative(slot.step.alts)
     }
 
     /// A step of a lane begins: see [`Clock::wake`].
     pub(super) fn wakes(&mut self, lane: usize, slot: &Slot) -> bool {
         self.lane = lane;
         self.woken.clear();
-        self.wake(slot)
+        self.wake(&slot.fp)
     }
 
     /// Collects who waits for what the step writes. Whether all of them are daemons of the CPU: then they matter only in
     /// that one may enter it.
     #[inline(always)]
-    fn wake(&mut self, slot: &Slot) -> bool {
+    fn wake(&mut self, fp: &[Access]) -> bool {
         let mut at_home = true;
-        for a in slot.fp.iter().filter(|a| a.is_write()) {
+        for a in fp.iter().filter(|a| a.is_write()) {
             if self.watchers.is_watched(a.obj()) {
                 at_home &= self.wake_for(a.obj());
             }
@@ -178,17 +178,41 @@ impl Clock {
         (self.unseen, self.any) = (0, 0);
     }
 
+    /// A step begins: its cost is drawn.
     #[inline(always)]
     fn note(&mut self, at: u64, ctx: CtxId, cost: Cost) {
+        match cost {
+            Cost::Class(class) => self.note_class(at, ctx, class),
+            Cost::Range(lo, hi) => self.note_dist(at, ctx, &Dist::Uniform(lo, hi)),
+        }
+    }
+
+    #[inline(never)]
+    fn note_class(&mut self, at: u64, ctx: CtxId, class: CostClass) {
         let lane = &mut self.lanes[self.lane];
         self.at = at;
-        self.cost = match cost {
-            Cost::Class(class) => match self.even[class as usize].draw(&mut lane.draws) {
-                Some(ns) => ns,
-                None => self.costs.get(class).draw(&mut lane.draws),
-            },
-            Cost::Range(lo, hi) => Dist::Uniform(lo, hi).draw(&mut lane.draws),
+        let Some(ns) = self.even[class as usize].draw(&mut lane.draws) else {
+            return self.note_shaped(at, ctx, class);
         };
+        self.cost = ns;
+        self.steps += 1;
+        lane.trail.note(at, ctx);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note_shaped(&mut self, at: u64, ctx: CtxId, class: CostClass) {
+        let lane = &mut self.lanes[self.lane];
+        self.cost = self.costs.get(class).draw(&mut lane.draws);
+        self.steps += 1;
+        lane.trail.note(at, ctx);
+    }
+
+    #[inline(never)]
+    fn note_dist(&mut self, at: u64, ctx: CtxId, dist: &Dist) {
+        let lane = &mut self.lanes[self.lane];
+        self.at = at;
+        self.cost = dist.draw(&mut lane.draws);
         self.steps += 1;
         lane.trail.note(at, ctx);
     }
@@ -212,48 +236,48 @@ impl Clock {
 
 impl Machine {
     /// In a timed run: whether the step that the context has just declared may happen right away. If so it has begun.
-    #[inline]
-    pub(crate) fn goes_on(&self, ctx: CtxId, slot: &mut Slot) -> bool {
-        let mem = &mut *self.mem.borrow_mut();
-        let at = mem.clock.at.saturating_add(mem.clock.cost);
-        let before = if slot.exclusive { mem.clock.unseen } else { mem.clock.any };
-        at < before && self.begins_at_once(ctx, slot, mem, at)
-    }
-
-    fn begins_at_once(&self, ctx: CtxId, slot: &mut Slot, mem: &mut Mem, at: u64) -> bool {
-        let values = &mem.values;
+    #[inline(always)]
+    pub(crate) fn goes_on(
+        &self,
+        ctx: CtxId,
+        step: &Declared,
+        slot: &mut Slot,
+        mem: &mut Mem,
+    ) -> bool {
         let clock = &mem.clock;
-        let plain = slot.status == Status::Waiting && slot.gate == Gate::Open;
-        let free =
-            slot.guard.cmps.is_empty() || slot.guard.holds(ctx, None, &|o: Obj| values[o.index()]);
+        let at = clock.at.saturating_add(clock.cost);
+        let before = if step.exclusive { clock.unseen } else { clock.any };
+        // A step that waits for its own stores is one that the driver looks at.
+        if at >= before || step.idle || step.drains || !matches!(step.gate, Gate::Open) {
+            return false;
+        }
         // Where it is noted what CPUs do, a change of that comes to the driver.
-        let changes = clock.notes && (clock.entered || slot.masks && !slot.exclusive);
-        if !plain || !free || changes || !slot.guard.empty.is_empty() {
+        let changes = clock.notes && (clock.entered || step.masks && !step.exclusive);
+        if changes || clock.is_over(mem.expiries_over) || !slot.guard.allows_at_once(ctx, mem) {
             return false;
         }
-        if clock.is_over(mem.expiries_over) {
-            return false;
-        }
-        if (clock.unmasked || !clock.woken.is_empty()) && !self.nobody_enters(ctx, slot, mem, at) {
+        let looked = !clock.unmasked && clock.woken.is_empty();
+        if !looked && !self.nobody_enters(ctx, step.exclusive, mem, at) {
             return false;
         }
         // Whoever is on another CPU is woken by the driver.
         let clock = &mut mem.clock;
-        if !clock.wake(slot) {
+        if !clock.wake(&slot.fp) {
             clock.woken.clear();
             return false;
         }
-        clock.unmasked = slot.opens;
-        clock.masks |= slot.masks || !clock.woken.is_empty();
-        clock.note(at, ctx, slot.cost);
-        let alt = clock.alternative(slot.alts);
+        clock.unmasked = step.opens;
+        clock.masks |= step.masks || !clock.woken.is_empty();
+        clock.note(at, ctx, step.cost);
+        let alt = clock.alternative(step.alts);
         mem.now = crate::ids::Nanos(at);
-        slot.begin(ctx, alt, mem);
+        slot.begin(ctx, step.label, alt, mem);
         true
     }
 
     /// After a step that may have let daemons in: whether none enters the CPU up to the step of `me` at `at`.
-    fn nobody_enters(&self, me: CtxId, slot: &Slot, mem: &mut Mem, at: u64) -> bool {
+    #[inline(never)]
+    fn nobody_enters(&self, me: CtxId, exclusive: bool, mem: &mut Mem, at: u64) -> bool {
         let mut woken = std::mem::take(&mut mem.clock.woken);
         for c in woken.drain(..).filter(|c| *c != me) {
             mem.clock.watchers.update(c, &self.slots[c.index()].borrow(), &mem.values);
@@ -264,7 +288,7 @@ impl Machine {
         mem.clock.masks = true;
         let (entry, _) = self.first_entry(mem, mem.clock.lane, Some(me), at);
         mem.clock.nobody_before(entry);
-        at < if slot.exclusive { mem.clock.unseen } else { mem.clock.any }
+        at < if exclusive { mem.clock.unseen } else { mem.clock.any }
     }
 
     /// Which daemon of a lane may enter its CPU first from `now` on, beside `me`, and when; `u64::MAX` if none may. Those that could but
@@ -281,7 +305,7 @@ impl Machine {
         let word = mem.values[own.index()];
         for i in 0..mem.clock.lanes[lane].daemons.len() {
             let c = mem.clock.lanes[lane].daemons[i];
-            if Some(c) == me {
+            if Some(c) == me || mem.clock.watchers.is_kept(c) {
                 continue;
             }
             let slot = self.slots[c.index()].borrow();
@@ -291,7 +315,7 @@ impl Machine {
             }
             let values = &mem.values;
             if slot.guard.holds(c, None, &|o: Obj| values[o.index()]) {
-                let at = slot.gate.opens(mem).max(now);
+                let at = slot.step.gate.opens(mem).max(now);
                 if at < first.0 {
                     first = (at, c);
                 }
@@ -300,6 +324,15 @@ impl Machine {
             }
         }
         first
+    }
+}
+
+impl Guard {
+    /// Whether a step that its CPU lets happen may do so now; with slots of store buffers to wait for it may not.
+    #[inline(always)]
+    fn allows_at_once(&self, ctx: CtxId, mem: &Mem) -> bool {
+        let holds = || self.holds(ctx, None, &|o: Obj| mem.values[o.index()]);
+        self.empty.is_empty() && (self.cmps.is_empty() || holds())
     }
 }
 

@@ -476,7 +476,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         let slot = self.machine.slots[c.index()].borrow();
         let l = &mut self.lanes[lane];
         let alone = l.top == Some(c) || l.top.is_none() && l.cur == Some(c) && l.tasks.len() == 1;
-        if !alone || slot.status != Status::Waiting || slot.gate != Gate::Open {
+        if !alone || slot.status != Status::Waiting || slot.step.gate != Gate::Open {
             return false;
         }
         if !slot.guard.cmps.is_empty() {
@@ -666,7 +666,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
     /// Whether the context that has the CPU goes on, or spins there: on top of the stack it always does.
     fn keeps_cpu(&self, x: CtxId, on_stack: bool) -> bool {
         let slot = self.machine.slots[x.index()].borrow();
-        slot.status == Status::Waiting && (on_stack || slot.waiting == Waiting::Spin)
+        slot.status == Status::Waiting && (on_stack || slot.step.waiting == Waiting::Spin)
     }
 
     /// Who is on top of the CPU's stack, and which daemon may enter it first.
@@ -720,11 +720,11 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
 
     fn spins(&self, c: CtxId) -> bool {
         let slot = self.machine.slots[c.index()].borrow();
-        slot.status == Status::Waiting && slot.waiting == Waiting::Spin
+        slot.status == Status::Waiting && slot.step.waiting == Waiting::Spin
     }
 
     fn gate(&self, c: CtxId) -> u64 {
-        self.machine.slots[c.index()].borrow().gate.opens(&self.machine.mem.borrow())
+        self.machine.slots[c.index()].borrow().step.gate.opens(&self.machine.mem.borrow())
     }
 }
 

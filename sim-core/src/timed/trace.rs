@@ -104,6 +104,7 @@ struct CpuNow {
 impl<'m, F: FnMut(&TraceEvent)> Tracer<'m, F> {
     /// Events of runs of this machine go to `to`.
     pub fn new(machine: &'m Machine, to: F) -> Tracer<'m, F> {
+        machine.traced.set(true);
         machine.mem.borrow_mut().traced = Some(Vec::new());
         let cpu = CpuNow { since: 0, holder: None, task: None, idles: None, in_idle_state: false };
         let n = machine.specs.len();
@@ -125,6 +126,7 @@ impl<'m, F: FnMut(&TraceEvent)> Tracer<'m, F> {
             self.settle(c, u64::MAX);
         }
         self.release(u64::MAX);
+        self.machine.traced.set(false);
         self.machine.mem.borrow_mut().traced = None;
     }
 
@@ -241,7 +243,7 @@ impl<'m, F: FnMut(&TraceEvent)> Tracer<'m, F> {
             None => "R",
             Some(p) => {
                 let slot = self.machine.slots[p.index()].borrow();
-                match (slot.status, slot.waiting) {
+                match (slot.status, slot.step.waiting) {
                     (Status::Idle, _) => "I",
                     (Status::Waiting, Waiting::Sleep) => "S",
                     (Status::Waiting, Waiting::Spin) => "R",

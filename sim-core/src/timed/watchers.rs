@@ -12,12 +12,15 @@ pub(crate) struct Watchers {
     bits: Vec<u64>,
     /// By context.
     watching: Vec<Vec<Obj>>,
+    /// By context: its conditions do not hold, and nobody has written what it watches since.
+    kept: Vec<bool>,
     blamed: Vec<Obj>,
 }
 
 impl Watchers {
     pub fn new(contexts: usize) -> Watchers {
-        Watchers { watching: vec![Vec::new(); contexts], ..Watchers::default() }
+        let watching = vec![Vec::new(); contexts];
+        Watchers { watching, kept: vec![false; contexts], ..Watchers::default() }
     }
 
     /// Whether somebody watches the object.
@@ -29,6 +32,13 @@ impl Watchers {
     /// Those who watch the object.
     pub fn of(&self, obj: Obj) -> &[CtxId] {
         &self.of[obj.index()]
+    }
+
+    /// Whether the context's conditions do not hold, as far as it was looked at: it has looked again whenever what it
+    /// watches was written.
+    #[inline]
+    pub fn is_kept(&self, c: CtxId) -> bool {
+        self.kept[c.index()]
     }
 
     /// Whether the context watches something.
@@ -43,10 +53,12 @@ impl Watchers {
     pub fn update(&mut self, c: CtxId, slot: &Slot, values: &[u64]) {
         let mut blamed = std::mem::take(&mut self.blamed);
         blamed.clear();
+        self.kept[c.index()] = false;
         if !slot.guard.cmps.is_empty() && matches!(slot.status, Status::Idle | Status::Waiting) {
             // The CPU's own word is not waited for: whoever changes it plans the CPU again.
             slot.guard.blame(c, None, &|o: Obj| values[o.index()], &mut blamed);
-            if blamed.is_empty() && matches!(slot.gate, Gate::Queues(..)) {
+            self.kept[c.index()] = !blamed.is_empty();
+            if blamed.is_empty() && matches!(slot.step.gate, Gate::Queues(..)) {
                 slot.guard.cmps.iter().for_each(|g| g.add_objs(&mut blamed));
             }
         }
@@ -74,6 +86,7 @@ impl Watchers {
 
     /// The context watches nothing any more.
     pub fn forget(&mut self, c: CtxId) {
+        self.kept[c.index()] = false;
         while let Some(o) = self.watching[c.index()].pop() {
             let who = &mut self.of[o.index()];
             who.retain(|x| *x != c);
