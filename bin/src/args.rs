@@ -263,6 +263,9 @@ pub enum Command {
         kernel: KernelArgs,
         #[command(flatten)]
         search: SearchArgs,
+        /// What steps cost, instead of the generic costs: for `timing: Respect`, and for how wide windows are.
+        #[arg(long, value_name = "FILE")]
+        costs: Option<PathBuf>,
         /// Draw every step of the interleaving.
         #[arg(long)]
         full: bool,

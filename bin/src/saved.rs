@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use timerace_reports::json;
 use timerace_reports::out_dir::{OutDir, write_dir};
+use timerace_scenarios::costs;
 
 /// The scenario's text.
 pub const SCENARIO: &str = "scenario.ron";
@@ -37,6 +38,11 @@ pub fn files(common: &Common, s: &Session, mut result: Value, command: Vec<Strin
         ("result.json".to_string(), result_json(common, result, command)),
         (SCENARIO.to_string(), s.source.own_text().to_string().into_bytes()),
     ]
+}
+
+/// What steps cost, where a file said so.
+pub fn costs(s: &Session) -> Option<File> {
+    s.costs_file.as_ref().map(|_| (COSTS.to_string(), costs::text(&s.costs).into_bytes()))
 }
 
 /// The result with the command, and with those of the common flags that the files depend on.

@@ -78,6 +78,12 @@ impl Session {
         Ok(self)
     }
 
+    /// The flag that names the file of costs.
+    pub fn costs_flag(&self) -> Vec<String> {
+        let file = self.costs_file.iter();
+        file.flat_map(|f| ["--costs".to_string(), f.display().to_string()]).collect()
+    }
+
     /// So many ticks may come at any point, instead of what the scenario says.
     pub fn set_irqs(&mut self, irqs: Option<u32>) {
         if let Some(irqs) = irqs {

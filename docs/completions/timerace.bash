@@ -540,7 +540,7 @@ _timerace() {
             return 0
             ;;
         timerace__subcmd__explore)
-            opts="-o -j -q -v -h --set --kernel --with --without --policy --preemptions --irqs --max-schedules --keep-going --seed --full --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
+            opts="-o -j -q -v -h --set --kernel --with --without --policy --preemptions --irqs --max-schedules --keep-going --seed --costs --full --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -579,6 +579,10 @@ _timerace() {
                     return 0
                     ;;
                 --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --costs)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

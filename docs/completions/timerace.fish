@@ -163,6 +163,7 @@ complete -c timerace -n "__fish_timerace_using_subcommand explore" -l preemption
 complete -c timerace -n "__fish_timerace_using_subcommand explore" -l irqs -d 'Ticks that may come at any point' -r
 complete -c timerace -n "__fish_timerace_using_subcommand explore" -l max-schedules -d 'Run at most this many schedules' -r
 complete -c timerace -n "__fish_timerace_using_subcommand explore" -l seed -d 'Seed of random and pct' -r
+complete -c timerace -n "__fish_timerace_using_subcommand explore" -l costs -d 'What steps cost, instead of the generic costs: for `timing: Respect`, and for how wide windows are' -r -F
 complete -c timerace -n "__fish_timerace_using_subcommand explore" -l format -d 'What is printed: text for people, or one JSON object' -r -f -a "human\t'Text for people'
 json\t'One JSON object, keys sorted'
 short\t'`check` only: one line per message, as compilers print them'

@@ -36,6 +36,8 @@ pub struct Certificate<'a> {
     pub fixes: &'a [&'static str],
     /// What the scenario puts into the world, and what is not looked at.
     pub scope: &'a Scope,
+    /// Name and text of what steps cost, where that is not generic.
+    pub costs: Option<(&'a str, String)>,
 }
 
 /// SHA-256 in hexadecimal digits.
@@ -67,8 +69,10 @@ impl Certificate<'_> {
         v["scenario_digest"] = json!(self.scenario_digest);
         v["fixes"] = json!(self.fixes);
         v["model_digest"] = json!(sha256(&self.model()));
-        // Explored schedules have no clock: no costs.
-        v["costs"] = Value::Null;
+        v["costs"] = match &self.costs {
+            Some((name, text)) => json!({ "name": name, "text": text }),
+            None => Value::Null,
+        };
         v["reductions"] = json!(reductions(e.engine));
         v["longest"] = json!(e.longest);
         v["scope"] = self.scope();

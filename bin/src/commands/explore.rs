@@ -1,6 +1,6 @@
 //! `timerace explore`: every inequivalent interleaving, or a sample.
 
-use crate::args::{Common, FileArgs, Format, KernelArgs, SearchArgs};
+use crate::args::{Common, Format, SearchArgs};
 use crate::commands::verify;
 use crate::fail::Fail;
 use crate::output;
@@ -22,14 +22,7 @@ use timerace_reports::splat::splat;
 use timerace_scenarios::judge::Judged;
 
 /// Explores a scenario, prints what was found or covered, and writes the files.
-pub fn explore(
-    common: &Common,
-    file: &FileArgs,
-    kernel: &KernelArgs,
-    args: &SearchArgs,
-    full: bool,
-) -> Result<u8, Fail> {
-    let mut s = Session::open(common, file, kernel)?;
+pub fn explore(common: &Common, mut s: Session, args: &SearchArgs, full: bool) -> Result<u8, Fail> {
     let args = &settings::search(common, &s.scenario, args);
     s.set_irqs(args.irqs);
     s.note_first_values(common);
@@ -73,7 +66,7 @@ pub fn default_dir_of(common: &Common, scenario: &str, kernel: &str) -> PathBuf 
 /// The command that searches again.
 pub fn words(s: &Session, args: &SearchArgs) -> Vec<String> {
     let head = ["explore".to_string(), s.source.name.clone()].into_iter();
-    head.chain(s.arguments()).chain(args.flags()).collect()
+    head.chain(s.arguments()).chain(s.costs_flag()).chain(args.flags()).collect()
 }
 
 /// What people read: each distinct finding, what was covered, the expectations.
@@ -155,5 +148,6 @@ pub fn files(common: &Common, s: &Session, found: &Searched, command: Vec<String
         files.extend(pictures::files(common, s, rec, Some(*i), &cover));
     }
     files.push((COVER.to_string(), cover.into_bytes()));
+    files.extend(saved::costs(s));
     files
 }

@@ -42,8 +42,10 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
         Command::New { kind, file } => new::new(common, *kind, file),
         Command::Check { files, fix: true, .. } => check::fix(common, files),
         Command::Check { files, kernel, set, .. } => check::check(common, files, kernel, set),
-        Command::Explore { file, kernel, search, full } => {
-            explore::explore(common, file, kernel, search, *full)
+        Command::Explore { file, kernel, search, costs, full } => {
+            let costs = settings::costs(common, costs.as_deref());
+            let s = Session::open(common, file, kernel)?.with_costs(costs.as_deref())?;
+            explore::explore(common, s, search, *full)
         }
         Command::Demo { list: true, .. } => demo::list(),
         Command::Demo { name, .. } => demo::demo(common, name.as_deref()),

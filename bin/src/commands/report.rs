@@ -63,9 +63,16 @@ fn chosen(files: Vec<File>, name: &str) -> Result<File, Fail> {
 /// Everything that can be made from the folder.
 fn again(common: &Common, saved: &Saved, cases: &[(String, Saved)]) -> Result<Vec<File>, Fail> {
     let source = |file: &Path| saved.source(file);
+    let with_costs = |s: Session, costs: &Option<std::path::PathBuf>| -> Result<Session, Fail> {
+        let kept = costs.as_ref().map(|_| saved.dir.join(COSTS));
+        let mut s = s.with_costs(kept.as_deref())?;
+        s.costs_file.clone_from(costs);
+        Ok(s)
+    };
     match &saved.cli.command {
-        Some(Command::Explore { file, kernel, search, .. }) => {
-            let mut s = Session::of(common, source(&file.file)?, kernel, &file.set)?;
+        Some(Command::Explore { file, kernel, search, costs, .. }) => {
+            let mut s =
+                with_costs(Session::of(common, source(&file.file)?, kernel, &file.set)?, costs)?;
             s.set_irqs(search.irqs);
             explored(common, &s, saved)
         }
@@ -75,10 +82,8 @@ fn again(common: &Common, saved: &Saved, cases: &[(String, Saved)]) -> Result<Ve
             explored(common, &s, saved)
         }
         Some(Command::Run { file, kernel, costs, seed, .. }) => {
-            let s = Session::of(common, source(&file.file)?, kernel, &file.set)?;
-            let kept = costs.as_ref().map(|_| saved.dir.join(COSTS));
-            let mut s = s.with_costs(kept.as_deref())?;
-            s.costs_file.clone_from(costs);
+            let s =
+                with_costs(Session::of(common, source(&file.file)?, kernel, &file.set)?, costs)?;
             run::files(common, &s, *seed, &run::once(&s, *seed)?)
         }
         Some(Command::Test { .. }) => {

@@ -4,7 +4,7 @@ use crate::args::{Common, Format};
 use crate::commands::explore::expectations;
 use crate::fail::{Fail, code};
 use crate::finals::Finals;
-use crate::saved::{self, COSTS, File};
+use crate::saved::{self, File};
 use crate::session::Session;
 use crate::{interrupt, output, parallel};
 use serde_json::json;
@@ -38,7 +38,6 @@ use timerace_reports::pftrace::pftrace;
 use timerace_reports::rows::{Rows, Sink};
 use timerace_reports::theme::Theme;
 use timerace_reports::timeline_svg::{TimelinePlot, timeline_svg};
-use timerace_scenarios::costs;
 use timerace_scenarios::judge::{self, Judge, Judged, Measured};
 
 /// A run without an end of its own stops here; that is a bound, never a pass.
@@ -389,9 +388,7 @@ pub fn command(s: &Session, seed: u64) -> String {
 fn words(s: &Session, seed: u64) -> Vec<String> {
     let mut words = vec!["run".to_string(), s.source.name.clone()];
     words.extend(s.arguments());
-    if let Some(file) = &s.costs_file {
-        words.extend(["--costs".to_string(), file.display().to_string()]);
-    }
+    words.extend(s.costs_flag());
     words.extend(["--seed".to_string(), seed.to_string()]);
     words
 }
@@ -402,9 +399,7 @@ pub fn files(common: &Common, s: &Session, seed: u64, t: &Timed) -> Result<Vec<F
     files.push(("hist.txt".to_string(), t.latencies.hist_txt().into_bytes()));
     let log = hdr_log(&t.latencies, t.run.virtual_ns).map_err(|e| cannot(&e))?;
     files.push(("latency.hlog".to_string(), log));
-    if s.costs_file.is_some() {
-        files.push((COSTS.to_string(), costs::text(&s.costs).into_bytes()));
-    }
+    files.extend(saved::costs(s));
     if t.latencies.overall().count() > 0 {
         let svg = latency(s, seed, t, theme(common))?;
         files.push(("latency.svg".to_string(), svg.into_bytes()));

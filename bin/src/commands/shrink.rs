@@ -8,6 +8,7 @@ use crate::pictures;
 use crate::saved::{self, SCENARIO};
 use crate::search::{Silent, explain, search};
 use crate::session::{Session, Source};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use timerace_core::exec::Exec;
 use timerace_core::least::{Effort, Least, Shown, Wanted, effort, fewer, least};
@@ -15,7 +16,7 @@ use timerace_core::policy::Replay;
 use timerace_core::record::{Record, record};
 use timerace_reports::shrunk::{Part, Row, Shrinking, shrunk_json, shrunk_text};
 use timerace_scenarios::shrink::{
-    Answer, Size, shrink as shrink_text, with_expectation, without_expectation,
+    Answer, Size, shrink as shrink_text, with_expectation, without_expectation, without_use,
 };
 
 /// Steps of the search for the least schedule of a scenario.
@@ -28,10 +29,13 @@ const SCHEDULES: u64 = 100_000;
 /// What is shrunk, and how it was asked for.
 struct Asked<'a> {
     common: &'a Common,
-    file: &'a FileArgs,
     kernel: &'a KernelArgs,
     s: Session,
     wanted: Wanted,
+    /// What smaller scenarios are made from: the scenario, without fragments where it has some.
+    base: Source,
+    /// Values of its parameters.
+    set: Vec<(String, String)>,
 }
 
 /// Shrinks a schedule and its scenario, prints both, and writes them.
@@ -43,10 +47,11 @@ pub fn shrink(
 ) -> Result<u8, Fail> {
     let s = Session::open(common, file, kernel)?;
     let (wanted, given, text) = given(&s, schedule)?;
-    let asked = Asked { common, file, kernel, s, wanted };
+    let (base, set) = (s.source.clone(), file.set.clone());
+    let mut asked = Asked { common, kernel, s, wanted, base, set };
     let (least, exact) = asked.least(&given)?;
-    let mut best = least.clone();
-    let shrunk = shrink_text(&asked.s.source, &file.set, &mut |smaller| {
+    let mut best = asked.without_fragments(&least).unwrap_or_else(|| least.clone());
+    let shrunk = shrink_text(&asked.base, &asked.set, &mut |smaller| {
         let found = asked.within(smaller, best.effort);
         match found {
             Some(Least::Found(shown)) => {
@@ -58,7 +63,7 @@ pub fn shrink(
         }
     });
     let source = asked.expecting(shrunk.source)?;
-    let small = asked.session(&asked.s.source.with_text(&source))?;
+    let small = asked.session(&asked.base.with_text(&source))?;
     let (rec, finding) = recorded(&small, &asked.wanted, &best)?;
     let least_text = recorded(&asked.s, &asked.wanted, &least)?.0.text;
     let shrinking = Shrinking {
@@ -117,7 +122,27 @@ fn parts(before: &Size, after: &Size) -> Vec<Part> {
 impl Asked<'_> {
     /// The scenario with another text.
     fn session(&self, source: &Source) -> Result<Session, Fail> {
-        Session::of(self.common, source.clone(), self.kernel, &self.file.set)
+        Session::of(self.common, source.clone(), self.kernel, &self.set)
+    }
+
+    /// A scenario with fragments becomes one without, which stands alone wherever it is written: they are left out, or
+    /// else written into it. Its least schedule; `None`: it has none, or that was not decided.
+    fn without_fragments(&mut self, most: &Shown) -> Option<Shown> {
+        let source = self.s.source.clone();
+        let name = (!source.fragments().is_empty()).then_some(&source.name)?;
+        let left_out = without_use(source.own_text()).map(|text| (text, self.set.clone()));
+        let about = format!("// {}, with its fragments.\n", self.s.scenario.name.node);
+        let written_in = (about + &self.s.scenario.canonical(), Vec::new());
+        for (text, set) in left_out.into_iter().chain([written_in]) {
+            let alone = Source::with_fragments(name, &text, BTreeMap::new());
+            let before = std::mem::replace(&mut self.set, set);
+            if let Some(Least::Found(shown)) = self.within(&alone, most.effort) {
+                self.base = alone;
+                return Some(shown);
+            }
+            self.set = before;
+        }
+        None
     }
 
     /// The least schedule that shows the finding, and whether it is known that none takes less.
@@ -144,8 +169,7 @@ impl Asked<'_> {
     fn expecting(&self, mut text: String) -> Result<String, Fail> {
         let args = SearchArgs { max_schedules: Some(SCHEDULES), ..SearchArgs::default() };
         loop {
-            let found =
-                search(&self.session(&self.s.source.with_text(&text))?, &args, 1, &mut Silent)?;
+            let found = search(&self.session(&self.base.with_text(&text))?, &args, 1, &mut Silent)?;
             let wrong = found.judged.iter().filter(|j| j.ok == Some(false));
             let lines: Vec<u32> = wrong.map(|j| j.line).collect();
             let Some(last) = lines.iter().max() else { return Ok(text) };

@@ -16,6 +16,7 @@ use timerace_core::exec::Exec;
 use timerace_core::result::Engine;
 use timerace_core::states::explore_states;
 use timerace_reports::certificate::{Certificate, differences, sha256};
+use timerace_scenarios::costs;
 
 /// Executions of a recount before it is given up.
 const RECOUNT: u64 = 1_000_000;
@@ -38,6 +39,7 @@ pub fn certificate(s: &Session, args: &SearchArgs, found: &Searched) -> Result<V
         scenario_digest: &s.scenario.digest(),
         fixes: &s.kernel.fixes().map(|f| f.info().name).collect::<Vec<_>>(),
         scope: &found.scope,
+        costs: s.costs_file.as_ref().map(|_| (s.costs.name.as_str(), costs::text(&s.costs))),
     };
     Ok(c.value())
 }
@@ -104,6 +106,10 @@ fn ask(common: &Common, file: &Path, claimed: &Value) -> Result<(Session, Search
     let source = Source::with_fragments(name, text, fragments_of(claimed));
     let mut s = Session::of(common, source, &kernel, &of.set)?;
     s.set_irqs(search.irqs);
+    if let Some(text) = claimed["costs"]["text"].as_str() {
+        s.costs = costs::parse(text, &shown).map_err(|e| Fail::usage(e.to_string()))?;
+        s.costs_file = Some(file.to_path_buf());
+    }
     Ok((s, search))
 }
 

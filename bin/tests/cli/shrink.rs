@@ -77,6 +77,68 @@ fn a_big_scenario_becomes_a_small_one_that_still_shows_the_race() {
     assert_eq!(again["source"], v["source"]);
 }
 
+/// A scenario that uses fragments becomes one that stands alone, wherever it is put.
+#[test]
+fn fragments_are_left_out_or_written_in() {
+    let dir = Dir::new("shrink-use");
+    dir.file("timerace.ron", b"Config(schema: 1)");
+    let shared = r#"Fragment(
+    schema: 1,
+    params: { "life": "10ms" },
+    maps: { "timers": HASH(max_entries: 16, init: { 7: armed("$life", "cb") }) },
+    progs: { "cb": (type: TIMER_CB, body: [ work("2us") ]) },
+)"#;
+    std::fs::create_dir_all(dir.0.join("lib")).unwrap();
+    std::fs::create_dir_all(dir.0.join("cases")).unwrap();
+    dir.file("lib/shared.ron", shared.as_bytes());
+    let load = r#"Fragment(
+    schema: 1,
+    vars: { "x": int(0) },
+    tasks: { "writer": (cpu: 0, body: [ write("x", 1), read("r", "x") ]) },
+)"#;
+    dir.file("lib/load.ron", load.as_bytes());
+    let main = |fragments: &str, own: &str| {
+        format!(
+            r#"// Keep me.
+Scenario(
+    schema: 1, name: "with-fragments", machine: (cpus: 3),
+    use: [{fragments}],
+    {own}
+    tasks: {{
+        "canceller": (cpu: 1, body: [ prog_run("cancel") ]),
+        "deleter": (cpu: 2, body: [ bpf_map_delete_elem("timers[7]") ]),
+    }},
+    expect: [ sometimes(USE_AFTER_FREE) ],
+)"#
+        )
+    };
+    let cancel = r#""cancel": (type: SYSCALL, sleepable: true, body: [ may_fail(bpf_timer_cancel("timers[7]")) ]),"#;
+    let maps = r#"maps: { "timers": HASH(max_entries: 16, init: { 7: armed("10ms", "cb") }) },"#;
+    let cb = r#""cb": (type: TIMER_CB, body: [ work("2us") ]),"#;
+    let needed =
+        main(r#""../lib/shared.ron", "../lib/load.ron""#, &format!("progs: {{ {cancel} }},"));
+    let not = main(r#""../lib/load.ron""#, &format!("{maps} progs: {{ {cb} {cancel} }},"));
+    for (text, comment, set) in [(needed, false, &["--set", "life=5ms"][..]), (not, true, &[])] {
+        let file = dir.file("cases/main.ron", text.as_bytes()).display().to_string();
+        let on = [&["--kernel", "v6.7", "--format", "json"], set].concat();
+        let found = timerace(&dir, &[&["explore", &file][..], &on].concat()).json();
+        let schedule = found["findings"][0]["schedule"].as_str().unwrap();
+        let args = ["shrink", &file, "--schedule", schedule, "-o", "elsewhere/small"];
+        let r = timerace(&dir, &[&args[..], &on].concat());
+        assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+        let v = r.json();
+        let small = std::fs::read_to_string(dir.0.join("elsewhere/small/scenario.ron")).unwrap();
+        assert!(!small.contains("use:") && !small.contains("writer"), "{small}");
+        assert_eq!(small.contains("// Keep me."), comment, "{small}");
+        let schedule = v["shrunk"]["schedule"].as_str().unwrap();
+        let args = ["replay", "elsewhere/small/scenario.ron", "--schedule", schedule];
+        let again = timerace(&dir, &[&args[..], &on[..4]].concat()).json();
+        assert_eq!(again["findings"][0]["functions"], v["findings"][0]["functions"]);
+        let drawn = timerace(&dir, &["report", "elsewhere/small"]);
+        assert_eq!(drawn.code, 0, "{}{}", drawn.out, drawn.err);
+    }
+}
+
 #[test]
 fn the_least_schedule_has_no_interrupt_that_is_not_needed() {
     let dir = Dir::new("shrink-schedule");

@@ -95,3 +95,42 @@ fn events_at_given_times_keep_their_order() {
     let r = timerace(&dir, &["explore", "events.ron", "--policy", "random", "--format", "json"]);
     assert_eq!(r.json()["failing"], 0, "{}", r.out);
 }
+
+/// Costs of one's own decide as durations do; the result and the certificate hold them.
+#[test]
+fn costs_of_a_file_count_in_explorations() {
+    let dir = Dir::new("timing-costs");
+    let slow = r#"(schema: 1, name: "slow", costs: { "Atomic": Const(2000000) })"#;
+    let names = timerace(&dir, &["explain", "costs"]).out;
+    let atomic = names.split(|c: char| !c.is_alphanumeric() && c != '_').find(|w| *w == "atomic");
+    let slow = slow.replace("Atomic", atomic.expect("a class of costs"));
+    let costs = dir.file("slow.ron", slow.as_bytes()).display().to_string();
+    let with = ["--costs", costs.as_str(), "--format", "json"];
+    // With the generic costs the free comes within the work.
+    let r = explore(&dir, "Respect", r#"sleep("5us")"#, "10us", JSON);
+    assert_eq!(r.json()["verdict"], "bug");
+    // The exchange before the free takes 2 ms here: too late.
+    let r = explore(&dir, "Respect", r#"sleep("5us")"#, "10us", &with);
+    let v = r.json();
+    assert_eq!((&v["verdict"], &v["complete"]), (&"pass".into(), &true.into()), "{v:#}");
+    let text = explore(&dir, "Respect", r#"sleep("5us")"#, "10us", &with[..2]);
+    assert!(text.out.contains("durations of the scenario and slow costs"), "{}", text.out);
+    let certificate = std::fs::read_to_string(dir.0.join("out/certificate.json")).unwrap();
+    assert!(certificate.contains("\"name\": \"slow\""), "{certificate}");
+    // Neither needs the file.
+    std::fs::remove_file(&costs).unwrap();
+    let verified = timerace(&dir, &["verify", "out/certificate.json", "--recount"]);
+    assert_eq!(verified.code, 0, "{}{}", verified.out, verified.err);
+    assert_eq!(timerace(&dir, &["report", "out"]).code, 2, "nothing to draw without a finding");
+    let r = explore(&dir, "Respect", r#"sleep("5us")"#, "10us", &with);
+    assert_eq!(r.code, 2, "no such file: {}", r.err);
+    dir.file("slow.ron", slow.as_bytes());
+    let r = explore(&dir, "Ignore", r#"sleep("5us")"#, "10us", &with);
+    let delay = r.json()["findings"][0]["delay_ns"].as_u64().unwrap();
+    assert!(delay > 1_900_000, "{delay}");
+    let drawn = std::fs::read(dir.0.join("out/race.svg")).unwrap();
+    std::fs::remove_file(&costs).unwrap();
+    let again = timerace(&dir, &["report", "out"]);
+    assert_eq!(again.code, 0, "{}{}", again.out, again.err);
+    assert_eq!(std::fs::read(dir.0.join("out/race.svg")).unwrap(), drawn);
+}

@@ -70,6 +70,15 @@ pub fn shrink(
     }
 }
 
+/// The text without its field `use`, if it has one.
+#[must_use]
+pub fn without_use(source: &str) -> Option<String> {
+    let root = syntax::parse(source).ok()?;
+    let fields = children(&root);
+    let field = fields.iter().find(|c| c.name == Some("use"))?;
+    Some(without(source, field.span))
+}
+
 /// The text without the expectation that stands at this line, if there is one.
 #[must_use]
 pub fn without_expectation(source: &str, line: u32) -> Option<String> {

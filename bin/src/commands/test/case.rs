@@ -57,13 +57,14 @@ pub fn run(common: &Common, cell: &Cell, args: &TestArgs) -> Result<Outcome, Fai
     {
         return Ok(skipped(cell, source.name, why));
     }
-    let mut s = Session::of(common, source, &kernel, &cell.set)?;
+    let s = Session::of(common, source, &kernel, &cell.set)?;
+    let mut s = s.with_costs(settings::costs(common, None).as_deref())?;
     s.scenario.name.node.clone_from(&cell.name);
     let mut outcome = match &cell.schedule {
         Some(saved) => schedule::replayed(&s, saved)?,
         // A scenario that says when its run ends is about time; all others are about orders.
         None if s.world.stop == Stop::Idle => explored(common, &mut s, args)?,
-        None => timed(common, &s.with_costs(settings::costs(common, None).as_deref())?)?,
+        None => timed(common, &s)?,
     };
     let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     outcome.suite.millis = common.timing.then_some(millis);
