@@ -87,13 +87,27 @@ fn reasons(facts: &Facts<'_>, index: usize) -> Vec<(usize, &'static str)> {
         }
         if takes(&steps[from], over, false) && takes(step, over, true) {
             out.push((from, "unlock \u{2192} lock"));
-        } else if step.entry && !takes(step, over, true) {
+        } else if step.entry && !takes(step, over, true) && adds_to(&steps[from], over) {
             out.push((from, "queue \u{2192} run"));
         }
     }
     // A step has one cause: the last one.
     out.sort();
     out.split_off(out.len().saturating_sub(1))
+}
+
+/// Whether the step puts something into a queue, as far as its values tell: who takes something out of it starts nothing.
+fn adds_to(step: &StepRecord, queue: &str) -> bool {
+    let queued = |value: &str| match value.split(' ').next() {
+        Some("empty") => Some(0u64),
+        Some(n) => n.parse().ok(),
+        None => None,
+    };
+    let touch = step.touches.iter().find(|t| t.name == queue && t.write);
+    touch.is_none_or(|t| match (queued(&t.before), queued(&t.after)) {
+        (Some(before), Some(after)) => after > before,
+        _ => true,
+    })
 }
 
 fn of_finding(

@@ -5,18 +5,20 @@
 //! | | steps |
 //! |---|---|
 //! | (a) | the accesses of the finding; where the object was born; of a deadlock, what its contexts hold or made the others wait for |
-//! | (b) | how its contexts came to the object and handed it on: reads and writes of the pointers that more than one of them uses, calls that work on the object, what began or freed it; of a leak, what its contexts use against each other from the start of the blamed call; of a finding with one side, the rest of the call |
+//! | (b) | how its contexts came to the object and handed it on: reads and writes of the pointers that more than one of them uses, calls that work on the object, what began or freed it; of a leak, what its contexts use against each other from the start of the blamed call; of a finding with one side, what led to it (the value that a call failed for and who wrote it, the lock that is held where nobody may sleep, where the last pointer went) and the call until then |
 //! | (c) | lock and unlock, entry and exit of RCU sections, in pairs, around a step that is kept for another reason; of locks, those that more than one context takes: the others order nothing; of RCU sections, those that could have ordered two accesses |
 //! | (d) | the calls that contain a kept step: lines of their own, not steps |
 //! | (e) | what let a context of the finding begin |
 //! | (f) | other writes to the object, other pointers to it, variables over which the contexts conflict: only while there are fewer than [`FEW_LINES`] lines |
 //!
 //! A pointer that a context clears or sets is not shown to be read by it before. A picture has about [`MAX_LINES`] lines at
-//! most. What is too much goes in this order: (e), down to [`GOOD_LINES`]; then (c), pair by pair; then (b). Within each
+//! most, and none after a wrong access. What is too much goes in this order: of (b) calls that work on the object, then (e), down to [`GOOD_LINES`]; then (c), pair by pair; then (b). Within each
 //! kind the steps that are farthest from the accesses, counted in steps of the run, go first. Quiet steps are never kept,
 //! unless one is an access of the finding.
 
-use crate::facts::{Facts, blamed, is_ghost, is_life, is_lock, is_part, points};
+use crate::facts::{Facts, blamed, home, is_ghost, is_life, is_lock, is_part, other_side, points};
+use crate::interleaving::{is_call_of, shown_calls};
+use crate::led_to::led_to;
 use std::collections::{BTreeMap, BTreeSet};
 use timerace_core::record::{Edge, FindingRecord, StepRecord, Touch};
 use timerace_core::{Class, CtxId, CtxKind, Obj};
@@ -36,6 +38,8 @@ enum Rank {
     Access,
     Object,
     Cause,
+    /// A call that works on the object.
+    Part,
     Explains,
 }
 
@@ -44,6 +48,10 @@ struct Subject<'a> {
     finding: &'a FindingRecord,
     /// Accesses, in order of the run.
     sides: Vec<usize>,
+    /// What led to them, where there is no second access: see [`crate::led_to`].
+    led_to: Vec<usize>,
+    /// The last step that is shown.
+    last: usize,
     /// The contexts of the finding.
     who: BTreeSet<CtxId>,
 }
@@ -52,7 +60,7 @@ struct Subject<'a> {
 pub(crate) fn choose(facts: &Facts<'_>, finding: &FindingRecord) -> Vec<bool> {
     let subject = subject(facts, finding);
     let mut ranks: Vec<Option<Rank>> = vec![None; facts.rec.steps.len()];
-    for &i in &subject.sides {
+    for &i in subject.sides.iter().chain(&subject.led_to) {
         raise(&mut ranks, i, Rank::Access);
     }
     keep_object(facts, &subject, &mut ranks);
@@ -77,7 +85,11 @@ fn raise(ranks: &mut [Option<Rank>], index: usize, rank: Rank) {
 }
 
 fn subject<'a>(facts: &Facts<'_>, finding: &'a FindingRecord) -> Subject<'a> {
-    let sides: BTreeSet<usize> = [Some(&finding.at), finding.other.as_ref(), finding.born.as_ref()]
+    let led_to = led_to(facts, finding);
+    // Of a callback without a user reference, birth says nothing.
+    let born = finding.born.as_ref().filter(|_| finding.class != Class::CallbackAfterUref);
+    let other = if born.is_some() { finding.other.as_ref() } else { other_side(finding) };
+    let sides: BTreeSet<usize> = [Some(&finding.at), other, born]
         .into_iter()
         .flatten()
         .filter_map(|s| facts.locate(finding, s))
@@ -92,7 +104,12 @@ fn subject<'a>(facts: &Facts<'_>, finding: &'a FindingRecord) -> Subject<'a> {
     if finding.class == Class::Leak {
         who.extend(finding.other.as_ref().map(|o| o.ctx));
     }
-    Subject { finding, sides: sides.into_iter().collect(), who }
+    // What comes after a wrong access says no more. A leak shows at the end; who waits or takes locks goes on.
+    let goes_on = !finding.waits.is_empty()
+        || matches!(finding.class, Class::Leak | Class::LostTimer | Class::LockOrder);
+    let last = sides.iter().chain(&led_to).max().copied().filter(|_| !goes_on);
+    let last = last.unwrap_or(usize::MAX);
+    Subject { finding, sides: sides.into_iter().collect(), led_to, last, who }
 }
 
 /// A variable whose value readers know, and that is no lock.
@@ -103,17 +120,15 @@ fn is_shown(t: &Touch) -> bool {
 /// (b): the object's life, and calls that work on it. Its fields are (f).
 fn keep_object(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
     let Some(object) = &subject.finding.object else { return };
-    // What comes after the use of freed memory uses it as well, and says no more.
-    let freed = matches!(subject.finding.class, Class::UseAfterFree | Class::DoubleFree);
-    let last = subject.sides.last().filter(|_| freed).map_or(usize::MAX, |last| last + 1);
-    let steps = facts.rec.steps.iter().enumerate().take(last);
-    for (i, s) in steps.filter(|(_, s)| !s.quiet) {
+    for (i, s) in facts.rec.steps.iter().enumerate().filter(|(_, s)| !s.quiet) {
         let part = |t: &&Touch| is_part(t, object);
         let born_or_freed = s.touches.iter().filter(part).any(is_life);
         let writes = s.touches.iter().filter(part).any(|t| t.write && !t.internal);
         let in_call = s.stack.last().is_some_and(|c| c.leaf);
-        if born_or_freed || writes && in_call {
+        if born_or_freed {
             raise(ranks, i, Rank::Object);
+        } else if writes && in_call {
+            raise(ranks, i, Rank::Part);
         } else if writes || s.touches.iter().any(|t| points(t, object)) {
             raise(ranks, i, Rank::Explains);
         }
@@ -224,14 +239,16 @@ fn keep_deadlock(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<R
     }
 }
 
-/// (b) of a finding with one side: the other steps of the call that is blamed.
+/// (b) of a finding with one side: the steps before it of the call that is blamed; where it is known what led to it, only
+/// to fill up.
 fn keep_call(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
+    let rank = if subject.led_to.is_empty() { Rank::Object } else { Rank::Explains };
     let ([at], None) = (subject.sides.as_slice(), &subject.finding.other) else { return };
     let step = &facts.rec.steps[*at];
     let Some(call) = blamed(step).map(|i| step.stack[i].id) else { return };
     for (i, s) in facts.rec.steps.iter().enumerate().filter(|(_, s)| !s.quiet) {
         if s.ctx == step.ctx && s.stack.iter().any(|c| c.id == call) {
-            raise(ranks, i, Rank::Object);
+            raise(ranks, i, rank);
         }
     }
 }
@@ -282,7 +299,7 @@ fn keep_unpublished(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Optio
     let Some(object) = &subject.finding.object else { return };
     let steps = &facts.rec.steps;
     let call = |s: &StepRecord| blamed(s).map(|i| (s.ctx, s.stack[i].id));
-    let relevant = |i: &usize| matches!(ranks[*i], Some(r) if r < Rank::Explains);
+    let relevant = |i: &usize| matches!(ranks[*i], Some(r) if r < Rank::Part);
     let calls: BTreeSet<_> = (0..steps.len()).filter(relevant).map(|i| call(&steps[i])).collect();
     for (i, s) in steps.iter().enumerate().filter(|(_, s)| !s.quiet && call(s).is_some()) {
         let clears = |t: &Touch| is_shown(t) && t.write && t.before == *object && t.after == "NULL";
@@ -334,8 +351,11 @@ fn keep_causes(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Ran
 
 /// The steps of the ranks with their brackets, cut to size.
 fn cut(facts: &Facts<'_>, subject: &Subject<'_>, mut ranks: Vec<Option<Rank>>) -> Vec<bool> {
+    for r in ranks.iter_mut().skip(subject.last.saturating_add(1)) {
+        *r = None;
+    }
     let far = |i: usize| {
-        let near = subject.sides.iter().map(|s| s.abs_diff(i)).min();
+        let near = subject.sides.iter().chain(&subject.led_to).map(|s| s.abs_diff(i)).min();
         near.unwrap_or(facts.rec.steps.len() - i)
     };
     let order = |ranks: &[Option<Rank>], rank: Rank| -> Vec<usize> {
@@ -347,13 +367,18 @@ fn cut(facts: &Facts<'_>, subject: &Subject<'_>, mut ranks: Vec<Option<Rank>>) -
     for i in &explains {
         ranks[*i] = None;
     }
-    let mut causes = order(&ranks, Rank::Cause);
+    let mut fillers = order(&ranks, Rank::Cause);
+    let parts = order(&ranks, Rank::Part);
+    for i in parts.iter().skip(MANY) {
+        ranks[*i] = None;
+    }
+    fillers.extend(parts.into_iter().take(MANY));
     let mut objects = order(&ranks, Rank::Object);
     for i in objects.drain(objects.len().min(MANY)..) {
         ranks[i] = None;
     }
     while lines(facts, &with_brackets(facts, subject, &ranks, &[])) > GOOD_LINES {
-        let Some(i) = causes.pop() else { break };
+        let Some(i) = fillers.pop() else { break };
         ranks[i] = None;
     }
     // A mark has two lines of its own.
@@ -388,15 +413,16 @@ fn bracket_pairs(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &[Option<Rank>
     let kept: Vec<usize> = (0..ranks.len()).filter(|i| ranks[*i].is_some()).collect();
     let contains_one = |s: &crate::facts::Section| {
         let after = kept.partition_point(|i| *i <= s.from);
-        let inside = kept[after..].iter().take_while(|i| s.to.is_none_or(|to| **i < to));
+        let inside = kept[after..].iter().take_while(|i| s.to.is_none_or(|to| **i <= to));
         inside.into_iter().any(|i| steps[*i].ctx == s.ctx)
     };
     (0..facts.sections.len())
         .filter(|p| {
             let s = &facts.sections[*p];
             let visible = !steps[s.from].quiet && s.to.is_none_or(|t| !steps[t].quiet);
-            // A leak has no second access that a read section could have ordered.
-            let orders = s.obj.is_some() || subject.finding.class != Class::Leak;
+            // Without a second access, which a leak has not either, a read section could have ordered nothing.
+            let two = subject.sides.len() > 1 && subject.finding.class != Class::Leak;
+            let orders = s.obj.is_some() || two;
             visible && orders && s.shared && contains_one(s)
         })
         .collect()
@@ -412,7 +438,7 @@ fn with_brackets(
     for p in bracket_pairs(facts, subject, ranks).into_iter().filter(|p| !dropped.contains(p)) {
         let s = &facts.sections[p];
         kept[s.from] = true;
-        if let Some(to) = s.to {
+        if let Some(to) = s.to.filter(|to| *to <= subject.last) {
             kept[to] = true;
         }
     }
@@ -422,13 +448,21 @@ fn with_brackets(
 /// About how many lines a picture of these steps has: a line per step, and one per call below the outermost.
 fn lines(facts: &Facts<'_>, kept: &[bool]) -> usize {
     let steps = facts.rec.steps.iter().zip(kept).filter(|(_, k)| **k).map(|(s, _)| s);
-    let mut calls = BTreeSet::new();
-    let mut contexts = BTreeSet::new();
-    let mut n = 0;
-    for s in steps {
-        n += 1;
-        contexts.insert(s.ctx);
-        calls.extend(blamed(s).map(|i| (s.ctx, s.stack[i].id)));
+    let steps: Vec<&StepRecord> = steps.collect();
+    let mut calls = shown_calls(facts, &steps);
+    let (mut tasks, mut columns, mut with_task) =
+        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for s in &steps {
+        let cpu = facts.spec(s.ctx).map(home);
+        columns.insert(cpu);
+        if matches!(facts.kind(s.ctx), CtxKind::Task | CtxKind::Kworker) {
+            tasks.insert(s.ctx);
+            with_task.insert(cpu);
+        }
+        if let Some(c) = s.stack.last().filter(|c| is_call_of(&s.text, &c.name)) {
+            calls.remove(&c.id); // the step's line is the call's
+        }
     }
-    n + calls.len().saturating_sub(contexts.len())
+    // A heading stands for a call; of several tasks on a CPU, all but one have a line for their name.
+    steps.len() + calls.len().saturating_sub(columns.len()) + tasks.len() - with_task.len()
 }

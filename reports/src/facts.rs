@@ -175,7 +175,7 @@ pub(crate) fn is_ghost(t: &Touch) -> bool {
     let of_timer = t.name.starts_with("bpf_hrtimer #");
     let field = t.name.rsplit('.').next().unwrap_or_default();
     let rendered = t.before.is_empty() || t.after.is_empty();
-    rendered || of_timer && matches!(field, "parked" | "promise" | "armed")
+    rendered || field == "came" || of_timer && matches!(field, "parked" | "promise" | "armed")
 }
 
 /// A lock word: it was free and is not, or the other way round.

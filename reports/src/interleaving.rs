@@ -5,6 +5,7 @@
 
 use crate::choose::choose;
 use crate::facts::{Facts, blamed, home, is_ghost, is_lock};
+use crate::led_to::deciding_value;
 use crate::marks::{pending_rows, put_marks};
 use std::collections::{BTreeMap, BTreeSet};
 use timerace_core::record::{Call, FindingRecord, Record, StepRecord, Touch};
@@ -175,6 +176,8 @@ struct Builder<'a, 'r> {
     /// The finding is that contexts wait.
     waits: bool,
     contested: BTreeSet<Obj>,
+    /// The step whose value decides the finding.
+    decides: Option<usize>,
     /// Objects that are told apart by the element that they belong to: `bpf_hrtimer #1` is that of `timers[0]`.
     elements: BTreeMap<String, String>,
     turns: BTreeMap<CtxId, u32>,
@@ -206,6 +209,7 @@ impl<'a, 'r> Builder<'a, 'r> {
             single_calls: if sparse { single_calls(&steps) } else { BTreeSet::new() },
             waits: finding.is_some_and(|f| !f.waits.is_empty()),
             contested: contested(facts, &steps),
+            decides: finding.and_then(|f| deciding_value(facts, f)).map(|v| v.read),
             elements: facts.elements(),
             turns: BTreeMap::new(),
             rows: Vec::new(),
@@ -409,6 +413,9 @@ impl<'a, 'r> Builder<'a, 'r> {
         {
             return Some(element.clone());
         }
+        if self.decides == Some(index) && !t.write {
+            return Some(format!("reads {}", t.before));
+        }
         if is_lock(t) || !self.contested.contains(&t.obj) || !is_plain(&t.before) {
             return None;
         }
@@ -439,7 +446,7 @@ fn is_plain(value: &str) -> bool {
 }
 
 /// Whether the line is itself a call of the function: `kfree(t)`, `ret = hrtimer_cancel(&t->timer)`.
-fn is_call_of(text: &str, function: &str) -> bool {
+pub(crate) fn is_call_of(text: &str, function: &str) -> bool {
     let in_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.match_indices(function).any(|(at, _)| {
         text[at + function.len()..].starts_with('(') && !text[..at].ends_with(in_word)
@@ -496,12 +503,14 @@ fn cpus_of(
 }
 
 /// Of each step: the innermost call, the innermost that findings may blame, and in interrupts the innermost body.
-fn shown_calls(facts: &Facts<'_>, steps: &[&StepRecord]) -> BTreeSet<u32> {
+pub(crate) fn shown_calls(facts: &Facts<'_>, steps: &[&StepRecord]) -> BTreeSet<u32> {
     let mut shown = BTreeSet::new();
     for s in steps.iter().filter(|s| facts.kind(s.ctx) != CtxKind::Helper) {
         shown.extend(s.stack.last().map(|c| c.id));
         shown.extend(blamed(s).map(|i| s.stack[i].id));
-        if !matches!(facts.kind(s.ctx), CtxKind::Task | CtxKind::Kworker) {
+        // A program in an interrupt, and one that runs inside of another: what it calls does not call itself.
+        let inside = s.stack.iter().skip(1).filter(|c| c.body).count() > 1;
+        if inside || !matches!(facts.kind(s.ctx), CtxKind::Task | CtxKind::Kworker) {
             shown.extend(s.stack.iter().rev().find(|c| c.body).map(|c| c.id));
         }
     }

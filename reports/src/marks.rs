@@ -1,14 +1,18 @@
 //! Where a finding shows in its picture: the wrong part of a line with the reason, and the lines that wait for ever.
 
-use crate::facts::{Facts, home};
+use crate::facts::{Facts, home, is_life, other_side};
 use crate::interleaving::{Interleaving, Marked, Row, RowKind, function};
-use timerace_core::Class;
+use crate::led_to::{last_uref, pointer_lost, queued};
 use timerace_core::record::{FindingRecord, Side, Wait};
+use timerace_core::{Class, CtxId};
 
 /// Adds the lines on which the contexts of a deadlock wait, and the circle in words.
 pub(crate) fn pending_rows(facts: &Facts<'_>, finding: &FindingRecord, il: &mut Interleaving) {
     let circle = facts.circle(&finding.waits, finding.at.ctx);
-    for w in &circle {
+    // What an interrupt keeps from going on stands below the interrupt's own lines.
+    let (interrupted, others): (Vec<&Wait>, Vec<&Wait>) =
+        circle.iter().copied().partition(|w| w.through_cpu);
+    for w in others.into_iter().chain(interrupted) {
         let cpu = facts.spec(w.waiter).map(home);
         let Some(column) = il.columns.iter().position(|c| Some(c.cpu) == cpu) else { continue };
         let depth = waiting_depth(facts, w, column, il);
@@ -30,9 +34,13 @@ pub(crate) fn pending_rows(facts: &Facts<'_>, finding: &FindingRecord, il: &mut 
 /// `CPU0 waits for cb_b (on CPU1)`.
 pub(crate) fn edge_text(facts: &Facts<'_>, w: &Wait) -> String {
     let (waiter, holder) = (facts.place(w.waiter), facts.place(w.holder));
-    let what = facts.running(w.holder);
+    let runs = |c: CtxId| match &w.body {
+        Some(body) if c == w.waiter => body.clone(),
+        _ => facts.running(c),
+    };
+    let what = runs(w.holder);
     let waiter = if waiter == holder && w.waiter != w.holder {
-        facts.running(w.waiter) // both on one CPU: the CPU would not tell them apart
+        runs(w.waiter) // both on one CPU: the CPU would not tell them apart
     } else {
         waiter
     };
@@ -69,17 +77,19 @@ fn waiting_depth(facts: &Facts<'_>, w: &Wait, column: usize, il: &mut Interleavi
     if w.func == facts.name(w.waiter) || w.func.starts_with('(') {
         return depth;
     }
-    il.rows.push(Row {
-        column,
-        ctx: w.waiter,
-        depth,
-        kind: RowKind::Call,
-        text: bare,
-        short: None,
-        comment: None,
-        mark: None,
-    });
+    // A program that waits in its first step has no line yet.
+    let body = w.body.as_ref().filter(|b| **b != facts.running(w.waiter) && **b != w.func);
+    if let Some(body) = body {
+        il.rows.push(call_row(w, column, depth, function(body)));
+    }
+    let depth = depth + u32::from(body.is_some());
+    il.rows.push(call_row(w, column, depth, bare));
     depth + 1
+}
+
+fn call_row(w: &Wait, column: usize, depth: u32, text: String) -> Row {
+    let kind = RowKind::Call;
+    Row { column, ctx: w.waiter, depth, kind, text, short: None, comment: None, mark: None }
 }
 
 /// Marks the line of the finding; if that is no step of the run, the line of its other side.
@@ -90,9 +100,15 @@ pub(crate) fn put_marks(facts: &Facts<'_>, finding: &FindingRecord, il: &mut Int
     let at = facts.locate(finding, &finding.at);
     let other = finding.other.as_ref().and_then(|o| facts.locate(finding, o));
     let born = finding.born.as_ref().and_then(|b| facts.locate(finding, b));
-    let (index, is_access) = match (at, other, born) {
+    let lost = match finding.class {
+        Class::Leak => pointer_lost(facts, finding),
+        Class::LostTimer => queued(facts, finding),
+        _ => None,
+    };
+    let (index, is_access) = match (at, lost, other, born) {
         (Some(i), ..) => (i, true),
-        (None, Some(i), _) | (None, None, Some(i)) => (i, false),
+        (None, Some(i), ..) => (i, false),
+        (None, None, Some(i), _) | (None, None, None, Some(i)) => (i, false),
         _ => return,
     };
     let no = facts.rec.steps[index].no;
@@ -101,8 +117,12 @@ pub(crate) fn put_marks(facts: &Facts<'_>, finding: &FindingRecord, il: &mut Int
     let Some(row) = il.rows.iter_mut().find(is_row) else { return };
     let (start, len) = wrong_part(&row.text);
     let part: String = row.text.chars().skip(start).take(len).collect();
-    let reason = if is_access {
+    let reason = if is_access || finding.class == Class::LostTimer {
         reason(facts, finding, &part)
+    } else if finding.class == Class::Leak && lost.is_some() {
+        let dies = facts.rec.steps[index].touches.iter().any(|t| is_life(t) && t.after == "FREED");
+        let verb = if dies { "frees" } else { "overwrites" };
+        format!("{verb} the last pointer to {}", finding.object.as_deref().unwrap_or("it"))
     } else if finding.class == Class::Leak {
         "nobody frees it".to_string()
     } else {
@@ -115,6 +135,11 @@ pub(crate) fn put_marks(facts: &Facts<'_>, finding: &FindingRecord, il: &mut Int
 /// a call or on the side of an assignment that names memory; else these arguments, that side, or all of it.
 fn wrong_part(text: &str) -> (usize, usize) {
     let chars: Vec<char> = text.chars().collect();
+    if let Some(called) = text.split_once('(').map(|(f, _)| f).filter(|f| f.ends_with("_fn")) {
+        let name = called.chars().rev().take_while(|c| c.is_ascii_alphanumeric() || *c == '_');
+        let name = name.count();
+        return (called.chars().count() - name, name); // what it calls is what it jumps to
+    }
     let (start, len) = region(&chars);
     let in_path = |c: &char| c.is_ascii_alphanumeric() || "_->.&*[]".contains(*c);
     let (mut at, end) = (start, (start + len).min(chars.len()));
@@ -156,7 +181,8 @@ fn pointer_in(part: &str) -> Option<&str> {
 
 fn reason(facts: &Facts<'_>, finding: &FindingRecord, part: &str) -> String {
     let object = finding.object.as_deref();
-    let what = pointer_in(part).or(object).unwrap_or("it");
+    let named = pointer_in(part).filter(|p| !p.ends_with("_fn"));
+    let what = named.or(object).unwrap_or("it");
     let by = |verb: &str| match &finding.other {
         Some(o) if o.step == 0 => format!("{verb} before the start"),
         Some(o) if o.ctx == finding.at.ctx => format!("{verb} above"),
@@ -170,6 +196,11 @@ fn reason(facts: &Facts<'_>, finding: &FindingRecord, part: &str) -> String {
     let on = |other: &Option<Side>| {
         other.as_ref().map_or_else(String::new, |o| format!(" ({})", facts.place(o.ctx)))
     };
+    let uref = || match (other_side(finding), last_uref(facts, finding)) {
+        (Some(o), _) => format!(" ({})", facts.place(o.ctx)),
+        (None, Some(i)) => format!(" ({})", facts.place(facts.rec.steps[i].ctx)),
+        (None, None) => String::new(),
+    };
     match finding.class {
         Class::UseAfterFree => format!("{what} was {}", by("freed")),
         Class::DoubleFree => format!("{what} was {} already", by("freed")),
@@ -177,7 +208,7 @@ fn reason(facts: &Facts<'_>, finding: &FindingRecord, part: &str) -> String {
         Class::Deadlock | Class::SelfDeadlock => "waits for ever".to_string(),
         Class::SpinUnbounded => "makes itself again for ever".to_string(),
         Class::CallbackAfterCancel => format!("cancel had returned{}", on(&finding.other)),
-        Class::CallbackAfterUref => format!("no user reference is left{}", on(&finding.other)),
+        Class::CallbackAfterUref => format!("no user reference is left{}", uref()),
         Class::CallbackAfterDelete => format!("the element was deleted{}", on(&finding.other)),
         Class::LostTimer => "armed, but will never expire".to_string(),
         Class::SleepInAtomic => "must not sleep here".to_string(),
@@ -193,6 +224,7 @@ fn reason(facts: &Facts<'_>, finding: &FindingRecord, part: &str) -> String {
         Class::Refcount => "the count is used up".to_string(),
         Class::WrongErrno => "the scenario does not allow this value".to_string(),
         Class::UninitRead => format!("{what} was never written"),
+        Class::WildPointer if part.contains("->") => format!("{part} is no pointer"),
         Class::WildPointer => format!("{what} points to nothing"),
         Class::RcuStall => "the grace period cannot end".to_string(),
         Class::Assertion => "the assertion fails".to_string(),
@@ -221,6 +253,8 @@ mod tests {
             ("index >= array->map.max_entries", "array->map.max_entries"),
             ("if (READ_ONCE(t->x) == y)", "t->x"),
             ("kfree(t)", "t"),
+            ("callback_fn(map, key, value)", "callback_fn"),
+            ("ret = t->callback_fn(map)", "callback_fn"),
             ("schedule()", "schedule()"),
             ("x = ", "x = "),
             ("", ""),

@@ -37,8 +37,7 @@ pub(crate) fn missing(facts: &Facts<'_>, finding: &FindingRecord) -> Option<Miss
     }
     // That the last look came first is what a leak is.
     if finding.class != Class::Leak && b.no < a.no && is_ordered(facts, finding, other, at) {
-        let text =
-            format!("step {} comes before step {} because of what lies between them", b.no, a.no);
+        let text = ordered(facts, finding, other, at);
         return Some(Missing { text, kind: Kind::Ordered, since: None });
     }
     let since = unprotected_since(facts, finding, at);
@@ -80,6 +79,11 @@ fn is_about_order(class: Class) -> bool {
 
 /// Whether `from` comes before `to` for another reason than the memory over which they meet and the words of CPUs.
 fn is_ordered(facts: &Facts<'_>, finding: &FindingRecord, from: usize, to: usize) -> bool {
+    before(facts, finding, from, to)[from]
+}
+
+/// The steps that come before `to` for such a reason.
+fn before(facts: &Facts<'_>, finding: &FindingRecord, from: usize, to: usize) -> Vec<bool> {
     let object = finding.object.as_deref().unwrap_or("");
     let (a, b) = (&facts.rec.steps[from], &facts.rec.steps[to]);
     let met =
@@ -87,7 +91,27 @@ fn is_ordered(facts: &Facts<'_>, finding: &FindingRecord, from: usize, to: usize
     let both = a.touches.iter().filter(met).chain(b.touches.iter().filter(|t| t.internal));
     let names: Vec<&str> = both.map(|t| t.name.as_str()).collect();
     let pass = |e: &Edge| e.over.as_deref().is_none_or(|o| !names.contains(&o));
-    facts.ancestors(to, &pass)[from]
+    facts.ancestors(to, &pass)
+}
+
+/// What makes the access come after the other side: the last step of that side's context that it waited for.
+fn ordered(facts: &Facts<'_>, finding: &FindingRecord, from: usize, to: usize) -> String {
+    let steps = &facts.rec.steps;
+    let (a, b) = (&steps[from], &steps[to]);
+    let earlier = before(facts, finding, from, to);
+    let last = (from + 1..to).rfind(|i| earlier[*i] && steps[*i].ctx == a.ctx && !steps[*i].quiet);
+    match last.map(|i| &steps[i]) {
+        Some(s) => format!(
+            "step {} always comes after step {}: {} waits for step {} ({}), which {} does after it",
+            b.no,
+            a.no,
+            facts.place(b.ctx),
+            s.no,
+            s.text,
+            facts.place(s.ctx)
+        ),
+        None => format!("step {} always comes after step {}, which it waits for", b.no, a.no),
+    }
 }
 
 fn unordered(

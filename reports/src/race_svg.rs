@@ -10,11 +10,10 @@ use crate::interleaving::{Detail, Interleaving, Row, RowKind, interleaving};
 use crate::num::{count, us};
 use crate::order::{missing, other_step};
 use crate::origin::Origin;
-use crate::splat::{capital, why_leaked};
 use crate::states::{Variable, short_value, variables};
 use crate::svg::{Anchor, Area, Canvas, Dash, PX, Towards, Units, fitted, num, wrapped};
 use crate::theme::{Font, Theme};
-use timerace_core::Class;
+use crate::why::why;
 use timerace_core::record::{FindingRecord, Record};
 
 const MARGIN: Units = 28 * PX;
@@ -369,17 +368,6 @@ impl<'a> Picture<'a> {
     }
 }
 
-/// Why the finding is possible, in a sentence or two.
-pub(crate) fn why(facts: &Facts<'_>, finding: &FindingRecord, il: &Interleaving) -> Option<String> {
-    if !il.circle.is_empty() {
-        return Some(format!("{}.", il.circle.join("; ")));
-    }
-    if finding.class == Class::Leak {
-        return Some(capital(why_leaked(facts, finding).trim_start_matches("Leak: ")));
-    }
-    Some(capital(&format!("{}.", missing(facts, finding)?.text)))
-}
-
 fn remark(comment: &str) -> String {
     format!("// {comment}")
 }
@@ -451,8 +439,11 @@ fn chosen_states(
         users.sort();
         users.dedup();
         let lock = uses().any(|s| s.touches.iter().any(|t| t.obj == v.obj && is_lock(t)));
+        // A field that is set once tells nothing but that the object was made.
+        let only_set = v.first == "uninitialised" && v.changes.len() == 1;
         match (Some(v.name.as_str()) == object, users.len(), lock) {
             (true, ..) => Some(0),
+            _ if only_set => None,
             (_, 2.., false) => Some(1),
             (_, 2.., true) => Some(2),
             (_, 1, false) => Some(3),

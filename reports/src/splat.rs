@@ -5,6 +5,7 @@
 use crate::estimate::span;
 use crate::facts::{Facts, blamed, is_part, other_side};
 use crate::interleaving::{Detail, interleaving};
+use crate::led_to::pointer_lost;
 use crate::marks::edge_text;
 use crate::num::{count, us};
 use crate::order::{missing, other_step};
@@ -12,7 +13,7 @@ use crate::origin::Origin;
 use crate::passing::changes_text;
 use crate::race_text::{WIDTH, race_text};
 use std::fmt::Write as _;
-use timerace_core::record::{FindingRecord, Record, Side, StepRecord};
+use timerace_core::record::{FindingRecord, NO_FUNCTION, Record, Side, StepRecord};
 use timerace_core::timing::Times;
 use timerace_core::{Class, CtxId};
 
@@ -52,7 +53,8 @@ fn sides(facts: &Facts<'_>, f: &FindingRecord, origin: &Origin) -> Vec<String> {
             let what = format!("{} in step {}", what_happened(f, step), step.no);
             parts.push(with_stack(facts, &what, step, origin));
         }
-        None => parts.push(format!("{}:\n  {}\n", at_the_end(f), f.at.func)),
+        None if f.at.func == NO_FUNCTION => parts.push(format!("{}\n", at_the_end(f))),
+        None => parts.push(format!("{}, in:\n  {}\n", at_the_end(f), f.at.func)),
     }
     if let Some(other) = other_side(f) {
         let look = (f.class == Class::Leak).then(|| other_step(facts, f)).flatten();
@@ -102,10 +104,7 @@ fn what_happened(f: &FindingRecord, step: &StepRecord) -> String {
 fn at_the_end(f: &FindingRecord) -> String {
     let object =
         f.object.as_deref().map_or_else(String::new, |o| format!(" of {}", struct_name(o)));
-    format!(
-        "{}{object}, seen at the end of the run, in",
-        capital(&f.class.words().replace('-', " "))
-    )
+    format!("{}{object}, seen at the end of the run", capital(&f.class.words().replace('-', " ")))
 }
 
 fn struct_name(object: &str) -> String {
@@ -115,7 +114,7 @@ fn struct_name(object: &str) -> String {
 
 /// With a capital letter, unless it begins with a name.
 pub(crate) fn capital(text: &str) -> String {
-    if text.split(' ').next().is_some_and(|w| w.contains('_')) {
+    if text.split(' ').next().is_some_and(|w| w.contains(['_', '('])) {
         return text.to_string();
     }
     let mut chars = text.chars();
@@ -334,7 +333,17 @@ pub(crate) fn why_leaked(facts: &Facts<'_>, f: &FindingRecord) -> String {
                 f.at.func,
             )
         }
-        _ => format!("Leak: at the end of the run nothing leads to {object} that could free it."),
+        _ => match pointer_lost(facts, f).map(|i| &facts.rec.steps[i]) {
+            Some(s) => format!(
+                "Leak: the last pointer to {object} goes in step {} ({}: {}), and nobody frees it before.",
+                s.no,
+                facts.place(s.ctx),
+                s.text
+            ),
+            None => {
+                format!("Leak: at the end of the run nothing leads to {object} that could free it.")
+            }
+        },
     }
 }
 

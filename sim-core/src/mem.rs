@@ -558,7 +558,7 @@ impl Mem {
             .rev()
             .find(|f| !f.leaf)
             .or(frames.first())
-            .map_or(FrameName::Fn("(idle)"), |f| f.name)
+            .map_or(FrameName::Fn(crate::record::NO_FUNCTION), |f| f.name)
     }
 
     /// The call stack of a context, outermost first.

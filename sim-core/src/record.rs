@@ -102,6 +102,9 @@ pub struct Side {
     pub text: String,
 }
 
+/// What stands for a function in a [`Side`] that lies in none.
+pub const NO_FUNCTION: &str = "(idle)";
+
 /// A finding with everything a report needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FindingRecord {
@@ -124,11 +127,18 @@ pub struct FindingRecord {
 }
 
 impl FindingRecord {
-    /// In one sentence: `use-after-free in A / B`.
+    /// In one sentence: `use-after-free in A / B`. The end of the run and the outermost level of an interrupt are in no
+    /// function; where neither side is in one, the object is named.
     pub fn title(&self) -> String {
-        let [a, b] = &self.functions;
         let words = self.class.words();
-        if a == b { format!("{words} in {a}") } else { format!("{words} in {a} / {b}") }
+        let mut named: Vec<&str> = self.functions.iter().map(String::as_str).collect();
+        named.retain(|f| *f != NO_FUNCTION);
+        named.dedup();
+        match (named.is_empty(), &self.object) {
+            (false, _) => format!("{words} in {}", named.join(" / ")),
+            (true, Some(object)) => format!("{words} of {object}"),
+            (true, None) => words.to_string(),
+        }
     }
 }
 
@@ -158,6 +168,8 @@ pub struct Wait {
     pub func: String,
     /// The waiter has come to that function from within itself.
     pub nested: bool,
+    /// The innermost body (a program, a callback) that it is in.
+    pub body: Option<String>,
     /// At which line.
     pub text: String,
     /// Because it is not on top of its CPU.
@@ -561,19 +573,23 @@ fn findings<M: Model>(exec: &Exec<'_, M>) -> Vec<FindingRecord> {
         let mem = m.mem.borrow();
         let edges = if stuck.is_empty() { Vec::new() } else { exec.waits_for(&stuck) };
         let in_function = |e: &(CtxId, CtxId, bool)| {
-            let f = mem.blamed(e.0);
-            (f, mem.frames(e.0).iter().filter(|x| x.name == f).count() > 1)
+            let (f, frames) = (mem.blamed(e.0), mem.frames(e.0));
+            let body =
+                frames.iter().rev().map(|x| x.name).find(|n| matches!(n, FrameName::Body(_)));
+            (f, frames.iter().filter(|x| x.name == f).count() > 1, body)
         };
-        let blamed: Vec<(FrameName, bool)> = edges.iter().map(in_function).collect();
+        let blamed: Vec<(FrameName, bool, Option<FrameName>)> =
+            edges.iter().map(in_function).collect();
         drop(mem);
         edges
             .iter()
             .zip(blamed)
-            .map(|((w, h, cpu), (f, nested))| Wait {
+            .map(|((w, h, cpu), (f, nested, body))| Wait {
                 waiter: *w,
                 holder: *h,
                 func: frame_name(exec, f),
                 nested,
+                body: body.map(|b| frame_name(exec, b)),
                 text: exec.model().render(m.slots[w.index()].borrow().step.label),
                 through_cpu: *cpu,
             })

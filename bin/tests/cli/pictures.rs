@@ -127,6 +127,92 @@ fn pages_walk_through_their_steps_in_a_browser() {
     assert!(dom.contains("data-selftest=\"ok "), "run: {}", &dom[dom.len() - 300..]);
 }
 
+/// Findings without a second access: file, kernel, lines that the picture shows in this order, why it is possible.
+const LED_TO: [(&str, &str, &[&str], &str); 9] = [
+    (
+        "h1-rt-spurious-edeadlk",
+        "v6.16",
+        &[
+            "this_cpu_write(hrtimer_running, t)",
+            "this_cpu_read(hrtimer_running)",
+            "-EDEADLK",
+            "^^^",
+        ],
+        "finds bpf_hrtimer #1 in hrtimer_running.0",
+    ),
+    (
+        "h2-uref-walk-skip",
+        "v7.3",
+        &["atomic64_dec_and_test(&map->usercnt)", "bpf_timer_cb()", "^^^", "no user reference"],
+        "dropped the last user reference",
+    ),
+    (
+        "h5-armed-after-cancel",
+        "v7.3",
+        &["bpf_timer_cancel", "hrtimer_start(", "write(\"over\", 1)", "reads 1", "assert(", "^^^"],
+        "finds 1 in over",
+    ),
+    (
+        "r02-copy-overwrite",
+        "v5.16",
+        &["copy_map_value(map, value, src)", "READ_ONCE(timer->timer)", "^^^", "is no pointer"],
+        "into timers #1.timer, which is no pointer",
+    ),
+    (
+        "r12-rt-sleep-under-raw-lock",
+        "v6.13",
+        &["raw_spin_lock(&b->raw_lock)", "spin_lock_bh(", "^^^", "must not sleep here"],
+        "sleeps on PREEMPT_RT, and timers.bucket[0].lock is held",
+    ),
+    (
+        "r17-stale-reinit",
+        "v6.19",
+        &["bpf_map_kmalloc_nolock(", "hrtimer_start(", "kfree(l)", "^", "frees the last pointer"],
+        "The last pointer to bpf_hrtimer #1 goes in step",
+    ),
+    (
+        "r22-sleepable-callback",
+        "v6.18",
+        &["<HRTIMER softirq>", "cb()", "bpf_copy_from_user()", "might_sleep()", "^^^"],
+        "cb() runs in a softirq",
+    ),
+    (
+        "r23-iter-uref",
+        "v5.19",
+        &["timer->timer = NULL", "t = timer->timer  // reads NULL", "return -EINVAL", "^^^"],
+        "finds NULL in timers #1.timer",
+    ),
+    (
+        "r24-lost-on-dying-cpu",
+        "v6.13",
+        &["old_base->online = 0", "timerqueue_add(", "^^^", "armed, but will never expire"],
+        "nobody empties that queue any more",
+    ),
+];
+
+#[test]
+fn pictures_show_what_led_to_findings_without_a_second_access() {
+    let dir = Dir::new("led-to");
+    for (name, kernel, lines, why) in LED_TO {
+        on_race(&dir, "explore", name, &["--kernel", kernel, "-o", name]);
+        let text = read(&dir, &format!("{name}/race.txt"));
+        let mut rest = text.as_str();
+        for line in lines {
+            let at = rest.find(line).unwrap_or_else(|| panic!("{name}: no `{line}`\n{text}"));
+            rest = &rest[at..];
+        }
+        assert!(text.lines().count() <= 18, "{name}\n{text}");
+        assert!(!text.contains("(idle)"), "{name}");
+        let svg = read(&dir, &format!("{name}/race.svg"));
+        let words = svg.replace("</text>", " ");
+        let words: String =
+            words.split('<').map(|t| t.split_once('>').map_or(t, |(_, text)| text)).collect();
+        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(&why.replace('>', "&gt;")), "{name}: {words}");
+        assert!(!svg.contains("(idle)"), "{name}");
+    }
+}
+
 #[test]
 fn all_races_are_drawn_with_their_texts_inside_and_apart() {
     let dir = Dir::new("all-races");
@@ -144,7 +230,10 @@ fn all_races_are_drawn_with_their_texts_inside_and_apart() {
             if !file.ends_with(".svg") || file == "latency.svg" {
                 continue;
             }
-            svg::check(&format!("{folder}/{name}"), std::str::from_utf8(&bytes).unwrap());
+            let text = std::str::from_utf8(&bytes).unwrap();
+            svg::check(&format!("{folder}/{name}"), text);
+            let why = file != "race.svg" || text.contains("Why it is possible");
+            assert!(why, "{folder}/{name} does not say why it is possible");
             drawn += 1;
             scenarios.insert(name.split('/').next().unwrap().to_string());
         }

@@ -123,6 +123,7 @@ fn finding() -> impl Strategy<Value = FindingRecord> {
                 waiter: CtxId(a),
                 holder: CtxId(b),
                 nested: false,
+                body: None,
                 func: "hrtimer_cancel".to_string(),
                 text: text.to_string(),
                 through_cpu,

@@ -307,6 +307,7 @@ pub fn mutual_cancel() -> Record {
         nested: false,
         func: "bpf_timer_cancel".to_string(),
         text: text.clone(),
+        body: None,
         through_cpu: false,
     };
     let waits = vec![wait(softirqs[0], softirqs[1]), wait(softirqs[1], softirqs[0])];

@@ -162,7 +162,7 @@ impl<'v> Run<'v> {
                     return Moment::end(Some(place.ctx));
                 }
                 // What is found by looking at the end is nobody's step.
-                let idle = place.func == FrameName::Fn("(idle)");
+                let idle = place.func == FrameName::Fn(timerace_core::record::NO_FUNCTION);
                 match place.step == last && idle {
                     true => Moment::end(None),
                     false => self.at_step(place),
