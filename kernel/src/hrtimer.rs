@@ -157,7 +157,12 @@ impl Kernel {
                 Some(at) => at,
                 None => self.timer_base(cx, t, base).await,
             };
-            let target = self.timer_target_cpu(cx).await * self.clocks + at % self.clocks;
+            let cpu = match self.cpu(cx).hotplug {
+                Some(_) => self.timer_target_cpu(cx).await,
+                None => cx.cpu().map_or(0, |c| c.index()),
+            };
+            let clock = at - self.bases[at].cpu * self.clocks;
+            let target = cpu * self.clocks + clock;
             if self.cpus[self.bases[at].cpu].base_lock.is_some() {
                 if self.start_under_base_lock(cx, t, at, target, e).await == MOVED {
                     continue;

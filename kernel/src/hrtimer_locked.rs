@@ -18,6 +18,7 @@ const QUEUED: i64 = 1;
 impl Kernel {
     /// A section under the lock of a CPU's base that is one step: it waits for the lock where that is a lock of its own.
     /// `entry`: an interrupt or softirq begins, which on an offline CPU none does.
+    #[inline(always)]
     pub(crate) fn under_base_lock<'m>(&self, step: Decl<'m>, cpu: usize, entry: bool) -> Decl<'m> {
         let step = match self.cpus[cpu].base_lock {
             Some(lock) => step.when(lock.obj(), Rel::Eq, 0),

@@ -8,7 +8,7 @@ use crate::dpor::mutant::{Mutant, planted};
 use crate::ids::{CpuId, CtxId, Obj};
 use crate::lockdep::Take;
 use crate::machine::{CtxKind, Machine};
-use crate::mem::{Frame, FrameName, Mem, Ptr, TypeId, Var, Word};
+use crate::mem::{FrameName, Mem, Ptr, TypeId, Var, Word};
 use crate::site;
 use crate::step::{
     Access, Cmp, Cost, Declared, Gate, Label, Learn, Rel, Slot, Stage, StepFut, Term, Waiting,
@@ -268,8 +268,7 @@ impl Drop for Entered<'_> {
     fn drop(&mut self) {
         // A body may be dropped in the middle when an execution is abandoned; then nobody looks at frames any more.
         if let Ok(mut mem) = self.cx.machine.mem.try_borrow_mut() {
-            let taken = mem.taken;
-            mem.leave(self.cx.id, self.ret, taken);
+            mem.leave(self.cx.id, self.ret);
         }
     }
 }
@@ -368,8 +367,13 @@ impl<'m> Cx<'m> {
     // Variables.
 
     /// READ_ONCE().
-    pub async fn read<T: Word>(self, label: impl Into<Label>, v: Var<T>) -> T {
-        self.step(label).reads(v.obj()).run(move |m| m.load(v)).await
+    #[inline]
+    pub fn read<T: Word>(
+        self,
+        label: impl Into<Label>,
+        v: Var<T>,
+    ) -> StepFut<'m, impl FnOnce(&mut Mem) -> T + Unpin + 'static, T> {
+        self.step(label).reads(v.obj()).run(move |m: &mut Mem| m.load(v))
     }
 
     /// WRITE_ONCE(), also smp_store_release(): through the store buffer if there is one.
@@ -410,8 +414,16 @@ impl<'m> Cx<'m> {
     }
 
     /// atomic_fetch_add(): fully ordered; returns the old value.
-    pub async fn fetch_add(self, label: impl Into<Label>, v: Var<i64>, n: i64) -> i64 {
-        self.step(label).writes(v.obj()).run(move |m| m.update(v, |x| x.wrapping_add(n))).await
+    #[inline]
+    pub fn fetch_add(
+        self,
+        label: impl Into<Label>,
+        v: Var<i64>,
+        n: i64,
+    ) -> StepFut<'m, impl FnOnce(&mut Mem) -> i64 + Unpin + 'static, i64> {
+        self.step(label)
+            .writes(v.obj())
+            .run(move |m: &mut Mem| m.update(v, |x: i64| x.wrapping_add(n)))
     }
 
     // Locks.
@@ -471,30 +483,35 @@ impl<'m> Cx<'m> {
         if counts(s) { s.own.map(|own| (Var::at(own), depth(s))) } else { None }
     }
 
-    async fn mask(self, label: Label, mask: Mask, (word, depth): (Var<u64>, u16)) {
+    #[inline]
+    fn mask(
+        self,
+        label: Label,
+        mask: Mask,
+        (word, depth): (Var<u64>, u16),
+    ) -> StepFut<'m, impl FnOnce(&mut Mem) + Unpin + 'static, ()> {
         let me = self.id;
         // Grace periods watch whether a CPU's stack is empty.
         let nested = depth > 1;
-        self.step(label)
-            .on_cpu(CpuRule::Run)
-            .closes()
-            .exclusive_if(nested)
-            .run(move |m| {
+        self.step(label).on_cpu(CpuRule::Run).closes().exclusive_if(nested).run(
+            move |m: &mut Mem| {
                 m.update(word, |w| cpu::push(w, me, mask));
-            })
-            .await;
+            },
+        )
     }
 
-    async fn unmask(self, label: Label, mask: Mask, (word, depth): (Var<u64>, u16)) {
+    #[inline]
+    fn unmask(
+        self,
+        label: Label,
+        mask: Mask,
+        (word, depth): (Var<u64>, u16),
+    ) -> StepFut<'m, impl FnOnce(&mut Mem) + Unpin + 'static, ()> {
         let me = self.id;
         let leave = depth == 0;
-        self.step(label)
-            .on_cpu(CpuRule::Run)
-            .exclusive_if(!leave)
-            .run(move |m| {
-                m.update(word, |w| cpu::pop(w, me, mask, leave));
-            })
-            .await;
+        self.step(label).on_cpu(CpuRule::Run).exclusive_if(!leave).run(move |m: &mut Mem| {
+            m.update(word, |w| cpu::pop(w, me, mask, leave));
+        })
     }
 
     /// local_irq_save(): no step when nested.
@@ -749,8 +766,7 @@ impl<'m> Cx<'m> {
     #[inline(always)]
     pub fn enter_frame(self, name: FrameName, arg: u64, leaf: bool) -> Entered<'m> {
         let mut mem = self.machine.mem.borrow_mut();
-        let taken = mem.taken;
-        mem.enter(self.id, Frame { name, arg, leaf, id: 0 }, taken);
+        mem.enter(self.id, name, arg, leaf);
         Entered { cx: self, ret: None }
     }
 

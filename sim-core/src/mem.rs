@@ -728,15 +728,20 @@ impl Mem {
 
     // Enter and leave.
 
-    #[inline]
-    pub(crate) fn enter(&mut self, ctx: CtxId, mut frame: Frame, taken: u32) {
+    #[inline(always)]
+    pub(crate) fn enter(&mut self, ctx: CtxId, name: FrameName, arg: u64, leaf: bool) {
         self.calls = self.calls.wrapping_add(1);
-        frame.id = self.calls;
-        self.frames[ctx.index()].push(frame);
+        self.frames[ctx.index()].push(Frame { name, arg, leaf, id: self.calls });
         if self.marking {
-            let (name, arg, at) = (frame.name, frame.arg, self.step_no);
-            self.marks.push(Mark { ctx, name, arg, ret: None, at, taken });
+            self.mark_entry(ctx, name, arg);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn mark_entry(&mut self, ctx: CtxId, name: FrameName, arg: u64) {
+        let (at, taken) = (self.step_no, self.taken);
+        self.marks.push(Mark { ctx, name, arg, ret: None, at, taken });
     }
 
     /// Marks again what contexts entered before their first step: those that did not move are not started anew.
@@ -757,13 +762,20 @@ impl Mem {
         }
     }
 
-    #[inline]
-    pub(crate) fn leave(&mut self, ctx: CtxId, ret: Option<i64>, taken: u32) {
-        let frames = &mut self.frames[ctx.index()];
-        if !self.marking {
-            frames.truncate(frames.len().saturating_sub(1));
-        } else if let Some(frame) = frames.pop() {
-            let (name, arg, at) = (frame.name, frame.arg, self.step_no);
+    #[inline(always)]
+    pub(crate) fn leave(&mut self, ctx: CtxId, ret: Option<i64>) {
+        if self.marking {
+            self.mark_exit(ctx, ret);
+        }
+        self.frames[ctx.index()].pop();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn mark_exit(&mut self, ctx: CtxId, ret: Option<i64>) {
+        if let Some(frame) = self.frames[ctx.index()].last() {
+            let (name, arg) = (frame.name, frame.arg);
+            let (at, taken) = (self.step_no, self.taken);
             self.marks.push(Mark { ctx, name, arg, ret: Some(ret.unwrap_or(0)), at, taken });
         }
     }

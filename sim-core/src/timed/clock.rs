@@ -190,6 +190,9 @@ impl Clock {
     #[inline(never)]
     fn note_class(&mut self, at: u64, ctx: CtxId, class: CostClass) {
         let lane = &mut self.lanes[self.lane];
+        if lane.draws.are_used_up() {
+            return self.note_refilled(at, ctx, class);
+        }
         self.at = at;
         let Some(ns) = self.even[class as usize].draw(&mut lane.draws) else {
             return self.note_shaped(at, ctx, class);
@@ -197,6 +200,14 @@ impl Clock {
         self.cost = ns;
         self.steps += 1;
         lane.trail.note(at, ctx);
+    }
+
+    /// Apart, so that the common way has no call in it.
+    #[cold]
+    #[inline(never)]
+    fn note_refilled(&mut self, at: u64, ctx: CtxId, class: CostClass) {
+        self.lanes[self.lane].draws.refill();
+        self.note_class(at, ctx, class);
     }
 
     #[cold]

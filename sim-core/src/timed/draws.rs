@@ -23,9 +23,16 @@ impl Draws {
         Draws { rng, ready: [0; READY], next: READY }
     }
 
+    /// Whether the next number must be made first.
+    #[inline(always)]
+    pub fn are_used_up(&self) -> bool {
+        self.next >= READY
+    }
+
+    /// Makes the next numbers; only where the others are used up.
     #[cold]
     #[inline(never)]
-    fn refill(&mut self) {
+    pub fn refill(&mut self) {
         let mut bytes = [0; 8 * READY];
         self.rng.fill_bytes(&mut bytes);
         for (word, bytes) in self.ready.iter_mut().zip(bytes.as_chunks().0) {
