@@ -36,22 +36,26 @@ pub fn parse() -> Result<Cli, clap::Error> {
 
 /// Flags that every command takes.
 #[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Common {
-    /// What is printed: text for people, or one JSON object.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    /// What is printed: human, or json (one object, keys sorted); `check` also has short (a line per message, as compilers
+    /// print them), `run` also rtla (the histogram of `rtla timerlat hist`) and timehist (a line per expiry, in the manner
+    /// of `perf sched timehist`).
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human, hide_possible_values = true)]
     pub format: Format,
-    /// Folder for results; it is replaced as a whole.
+    /// Folder for results; one that an earlier run wrote is replaced as a whole, any other is left alone.
     #[arg(short = 'o', long = "out", global = true, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Threads; the result is the same for any number.
     #[arg(short = 'j', long = "jobs", global = true, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: u16,
-    /// Colour of messages.
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, env = "TIMERACE_COLOR")]
+    /// Colour of messages: auto (on a terminal, unless NO_COLOR is set), always or never.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, env = "TIMERACE_COLOR",
+          hide_possible_values = true)]
     pub color: Color,
-    /// Colours of pictures; without it light, and pages follow the system.
-    #[arg(long, global = true, value_enum)]
+    /// Colours of pictures: light or dark; without it light, and pages follow the system.
+    #[arg(long, global = true, value_enum, hide_possible_values = true)]
     pub theme: Option<ThemeArg>,
     /// A PNG beside every SVG file.
     #[arg(long, global = true)]
@@ -122,13 +126,13 @@ pub enum Color {
 /// Which kernel to model.
 #[derive(Args, Debug, Clone, Default)]
 pub struct KernelArgs {
-    /// A release such as v6.7, or v6.1.192 where the table has it.
+    /// A release such as v6.7 or v6.1.192, or one with fixes: v6.7+0281b919e175.
     #[arg(long, value_name = "V", env = "TIMERACE_KERNEL")]
     pub kernel: Option<String>,
-    /// Add a fix, by its 12-digit commit id or its name.
+    /// Add a fix, by its 12-digit commit id or its name; repeat for more.
     #[arg(long, value_name = "FIX")]
     pub with: Vec<String>,
-    /// Remove a fix.
+    /// Remove a fix; repeat for more.
     #[arg(long, value_name = "FIX")]
     pub without: Vec<String>,
 }
@@ -136,13 +140,13 @@ pub struct KernelArgs {
 /// Which kernels to model.
 #[derive(Args, Debug, Clone, Default)]
 pub struct KernelsArgs {
-    /// A release, or a range such as v6.7..v6.9; repeat for more.
+    /// A release, a range such as v6.7..v6.9, or v6.7+0281b919e175; repeat for more.
     #[arg(long, value_name = "V", env = "TIMERACE_KERNEL", value_delimiter = ',')]
     pub kernel: Vec<String>,
-    /// Add a fix, by its 12-digit commit id or its name.
+    /// Add a fix, by its 12-digit commit id or its name; repeat for more.
     #[arg(long, value_name = "FIX")]
     pub with: Vec<String>,
-    /// Remove a fix.
+    /// Remove a fix; repeat for more.
     #[arg(long, value_name = "FIX")]
     pub without: Vec<String>,
 }
@@ -152,7 +156,7 @@ pub struct KernelsArgs {
 pub struct FileArgs {
     /// The scenario; `-` reads standard input.
     pub file: PathBuf,
-    /// Replace a parameter of the scenario.
+    /// Replace a parameter of the scenario; repeat for more.
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
 }
@@ -168,6 +172,17 @@ fn seeds(text: &str) -> Result<(u64, u64), String> {
     let number = |t: &str| t.parse::<u64>().map_err(|_| format!("`{t}` is not a number"));
     let (a, b) = (number(a)?, number(b)?);
     if a > b { Err(format!("{a} is greater than {b}")) } else { Ok((a, b)) }
+}
+
+/// Bytes, with K, M, G or T for powers of 1024: `512M`.
+fn size(text: &str) -> Result<u64, String> {
+    let bad =
+        || format!("`{text}` is no size: a number of bytes, or one with K, M, G or T behind it");
+    let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+    let unit = units.iter().find(|u| text.to_ascii_uppercase().ends_with(u.0));
+    let digits = unit.map_or(text, |_| &text[..text.len() - 1]);
+    let n: u64 = digits.parse().map_err(|_| bad())?;
+    n.checked_mul(1 << unit.map_or(0, |u| u.1)).filter(|n| *n > 0).ok_or_else(bad)
 }
 
 /// A number of preemptions, or all of them.
@@ -227,7 +242,7 @@ pub enum Command {
         files: Vec<PathBuf>,
         #[command(flatten)]
         kernel: KernelsArgs,
-        /// Replace a parameter of the scenario.
+        /// Replace a parameter of the scenario; repeat for more.
         #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
         set: Vec<(String, String)>,
         /// Upgrade files of an older schema to the newest one; comments stay.
@@ -327,16 +342,16 @@ pub enum Command {
     Sweep {
         #[command(flatten)]
         file: FileArgs,
-        /// A parameter with its values, instead of those of the file: NAME=FROM..TO/STEP or NAME=VALUE,VALUE.
+        /// A parameter with its values, instead of those of the file: NAME=FROM..TO/STEP or NAME=VALUE,VALUE; repeat for more.
         #[arg(long, value_name = "AXIS", value_parser = timerace_scenarios::grid::Axis::parse)]
         axis: Vec<timerace_scenarios::grid::Axis>,
-        /// A release, or a range such as v6.7..v6.9; several are an axis of their own.
+        /// A release, a range such as v6.7..v6.9, or v6.7+0281b919e175; several are an axis of their own.
         #[arg(long, value_name = "V", env = "TIMERACE_KERNEL", value_delimiter = ',')]
         kernel: Vec<String>,
-        /// Add a fix, by its 12-digit commit id or its name.
+        /// Add a fix, by its 12-digit commit id or its name; repeat for more.
         #[arg(long, value_name = "FIX")]
         with: Vec<String>,
-        /// Remove a fix.
+        /// Remove a fix; repeat for more.
         #[arg(long, value_name = "FIX")]
         without: Vec<String>,
         /// What to do in each cell; without it, scenarios with `stop:` are run, all others explored.
@@ -392,7 +407,7 @@ pub enum Command {
         /// Such as E0103, USE_AFTER_FREE or bpf_timer_cancel; without it the list.
         topic: Option<String>,
     },
-    /// Write man pages or completions
+    /// Write man pages, completions, or the reference of scenario files
     #[command(hide = true)]
     Gen {
         /// Which.
@@ -410,6 +425,8 @@ pub enum GenKind {
     Man,
     /// Completions of shells.
     Completions,
+    /// The page of the manual that lists the words of scenario files.
+    Reference,
 }
 
 /// The versions of everything that results depend on.
@@ -507,6 +524,9 @@ pub struct TestArgs {
     /// Run at most this many schedules of each.
     #[arg(long, value_name = "N")]
     pub max_schedules: Option<u64>,
+    /// Most memory for each table of states of each, such as 512M; without it 4G.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_memory: Option<u64>,
     /// Replace a parameter of those scenarios that have it.
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
@@ -575,7 +595,7 @@ fn shard(text: &str) -> Result<Shard, String> {
 }
 
 /// How to search.
-#[derive(Args, Debug, Clone, Default)]
+#[derive(Args, Debug, Clone)]
 pub struct SearchArgs {
     /// Who answers at choice points.
     #[arg(long, value_enum)]
@@ -589,12 +609,30 @@ pub struct SearchArgs {
     /// Run at most this many schedules.
     #[arg(long, value_name = "N")]
     pub max_schedules: Option<u64>,
+    /// Most memory for each table of states, such as 512M; without it 4G.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_memory: Option<u64>,
     /// Go on after the first schedule with a finding.
     #[arg(long)]
     pub keep_going: bool,
     /// Seed of random and pct.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+}
+
+impl Default for SearchArgs {
+    /// What a command line without any of these flags says.
+    fn default() -> SearchArgs {
+        SearchArgs {
+            policy: None,
+            preemptions: None,
+            irqs: None,
+            max_schedules: None,
+            max_memory: None,
+            keep_going: false,
+            seed: 1,
+        }
+    }
 }
 
 impl SearchArgs {
@@ -616,6 +654,7 @@ impl SearchArgs {
             }),
         );
         flag("max-schedules", self.max_schedules.map(|n| n.to_string()));
+        flag("max-memory", self.max_memory.map(|n| n.to_string()));
         if self.keep_going {
             all.push("--keep-going".to_string());
         }

@@ -1,5 +1,5 @@
-//! Ctrl-C and SIGTERM: the first asks for an end, so that what was done so far is written and marked as partial; the
-//! second ends the program at once.
+//! Ctrl-C and SIGTERM. Of commands that can write what was done so far, and mark it as partial, the first asks for an
+//! end and the second ends the program at once; other commands end at once, before they write anything.
 
 use crate::fail::code;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -9,16 +9,14 @@ use std::sync::{Arc, OnceLock};
 
 static ASKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// Handles the signals from now on. Where that is not possible they end the program as always.
-pub fn install() {
+/// Handles the signals from now on. Where that is not possible they end the program as always. `partial`: the command
+/// looks at [`asked`], and has something to write then.
+pub fn install(partial: bool) {
     let asked = ASKED.get_or_init(Arc::default);
     for signal in [SIGINT, SIGTERM] {
-        let end = flag::register_conditional_shutdown(
-            signal,
-            i32::from(code::INTERRUPTED),
-            Arc::clone(asked),
-        );
-        if end.is_ok() {
+        let now = if partial { Arc::clone(asked) } else { Arc::new(AtomicBool::new(true)) };
+        let end = flag::register_conditional_shutdown(signal, i32::from(code::INTERRUPTED), now);
+        if end.is_ok() && partial {
             // After the one above, so that only a second signal finds the flag set.
             let _ = flag::register(signal, Arc::clone(asked));
         }

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
             return ExitCode::from(if usage { code::USAGE } else { code::OK });
         }
     };
-    interrupt::install();
+    interrupt::install(commands::can_be_partial(&cli));
     let start = std::time::Instant::now();
     let result = std::panic::catch_unwind(|| commands::dispatch(&cli));
     if cli.common.timing {

@@ -25,22 +25,26 @@ pub fn broken() -> Option<&'static std::io::Error> {
     BROKEN.get().filter(|e| e.kind() != std::io::ErrorKind::BrokenPipe)
 }
 
-/// Standard output for what is printed as it comes. A closed pipe ends the program quietly.
+/// Standard output for what is printed as it comes. As of [`print`], what cannot be written is told in the end.
 pub struct Stdout;
 
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        match std::io::stdout().write(bytes) {
-            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-            other => other,
+        if BROKEN.get().is_none()
+            && let Err(e) = std::io::stdout().write_all(bytes)
+        {
+            let _ = BROKEN.set(e);
         }
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        match std::io::stdout().flush() {
-            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-            other => other,
+        if BROKEN.get().is_none()
+            && let Err(e) = std::io::stdout().flush()
+        {
+            let _ = BROKEN.set(e);
         }
+        Ok(())
     }
 }
 

@@ -148,6 +148,9 @@ impl Saved {
         let bad = |why: &dyn std::fmt::Display| {
             Fail::usage(format!("error: {}: no result of timerace: {why}", dir.display()))
         };
+        if dir.is_file() {
+            return Err(bad(&"it is a file; name the folder that -o wrote, or its result.json"));
+        }
         let mut files = BTreeMap::new();
         for entry in std::fs::read_dir(&dir).map_err(|e| bad(&e))? {
             let path = entry.map_err(|e| bad(&e))?.path();

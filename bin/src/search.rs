@@ -32,6 +32,9 @@ use timerace_scenarios::judge::{self, Judge, Judged};
 /// Depth of bugs that `pct` looks for: two change points.
 const PCT_DEPTH: u32 = 3;
 
+/// Most bytes of a table of states where the command line names no other number.
+pub const MAX_MEMORY: u64 = 4 << 30;
+
 /// What came of a search.
 pub struct Searched {
     /// Counts, bounds, findings.
@@ -153,6 +156,7 @@ pub fn search(
     let mut options = Options {
         keep_going: args.keep_going || judge.needs_keep_going(),
         max_schedules: args.max_schedules.or(declared.max_schedules.map(|n| n.node)),
+        max_memory: Some(args.max_memory.unwrap_or(MAX_MEMORY)),
         limits: s.limits(),
     };
     let narrowed = args.preemptions.is_some();
@@ -187,6 +191,7 @@ pub fn search(
     let window_entered = judge.has_window().then(|| judge.window_entered());
     let mut scope = scope(s, &within, window_entered);
     scope.missed = missed;
+    scope.unmet = judged.iter().filter(|j| j.ok == Some(false)).count() as u64;
     if exploration.policy == "pct" {
         scope.pct = Some(estimate::Pct { contexts: contexts as u32, depth: PCT_DEPTH });
     }
@@ -334,6 +339,7 @@ fn scope(s: &Session, within: &BTreeMap<String, u64>, window_entered: Option<u64
         pct: None,
         missed: Missed::default(),
         window_entered,
+        unmet: 0,
     }
 }
 

@@ -2,11 +2,12 @@
 
 use crate::args::{Common, FileArgs, KernelArgs, KernelsArgs};
 use crate::fail::Fail;
-use crate::output;
+use crate::{output, settings};
 use std::path::{Path, PathBuf};
 use timerace_core::Machine;
 use timerace_core::policy::Limits;
 use timerace_core::timed::Costs;
+use timerace_kernel::versions::VersionError;
 use timerace_kernel::{Kernel, KernelVersion, World};
 use timerace_reports::origin::Origin;
 use timerace_scenarios::ast::Scenario;
@@ -181,6 +182,9 @@ pub fn problems(
         more.extend(load::kernel_rules(scenario, numbers(*version)));
         more.extend(lower::lower(scenario, &source.text, *version).err().unwrap_or_default());
     }
+    let costs = settings::costs(common, None).map(|file| costs::read(&file)).transpose();
+    let costs = costs.map_err(|e| Fail::usage(e.to_string()))?.unwrap_or_default();
+    more.extend(load::uncalibrated(scenario, &costs));
     if several {
         more.extend(load::never_apply(scenario, &versions));
     }
@@ -217,19 +221,28 @@ pub enum KernelError {
 
 /// `--kernel` (or the environment), else the scenario's, else the newest; then the flags' fixes.
 pub fn choose_kernel(scenario: &Scenario, args: &KernelArgs) -> Result<KernelVersion, KernelError> {
-    let usage = |e: &dyn std::fmt::Display| KernelError::Usage(format!("error: {e}"));
     let file = lower::kernel_of(scenario).map_err(|d| KernelError::File(Box::new(d)))?;
     let base = match &args.kernel {
-        Some(text) => KernelVersion::parse(text).map_err(|e| usage(&e))?,
+        Some(text) => one_kernel(text).map_err(KernelError::Usage)?,
         None => file.unwrap_or_else(KernelVersion::newest),
     };
     with_fixes(base, &args.with, &args.without).map_err(KernelError::Usage)
 }
 
+/// The kernel of `--kernel`, where it must be one.
+fn one_kernel(text: &str) -> Result<KernelVersion, String> {
+    if text.contains("..") && KernelVersion::range(text).is_ok() {
+        return Err(format!(
+            "error: `{text}` is several kernels, and this command takes one; `timerace test` takes ranges"
+        ));
+    }
+    KernelVersion::parse(text).map_err(|e| format!("error: {e}"))
+}
+
 /// The kernel of a command that has no scenario: `--kernel`, else the newest; then the flags' fixes.
 pub fn kernel(args: &KernelArgs) -> Result<KernelVersion, Fail> {
     let base = match &args.kernel {
-        Some(text) => KernelVersion::parse(text).map_err(|e| Fail::usage(format!("error: {e}")))?,
+        Some(text) => one_kernel(text).map_err(Fail::usage)?,
         None => KernelVersion::newest(),
     };
     with_fixes(base, &args.with, &args.without).map_err(Fail::usage)
@@ -270,9 +283,8 @@ pub fn with_fixes(
     without: &[String],
 ) -> Result<KernelVersion, String> {
     let find = |text: &String| {
-        timerace_kernel::Fix::find(text).ok_or_else(|| {
-            format!("error: there is no fix `{text}`; `timerace kernels` lists names and commits")
-        })
+        let unknown = || VersionError::UnknownFix { text: text.clone() };
+        timerace_kernel::Fix::find(text).ok_or_else(|| format!("error: {}", unknown()))
     };
     let mut kernel = base;
     for f in with {

@@ -540,7 +540,7 @@ _timerace() {
             return 0
             ;;
         timerace__subcmd__explore)
-            opts="-o -j -q -v -h --set --kernel --with --without --policy --preemptions --irqs --max-schedules --keep-going --seed --costs --full --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
+            opts="-o -j -q -v -h --set --kernel --with --without --policy --preemptions --irqs --max-schedules --max-memory --keep-going --seed --costs --full --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -575,6 +575,10 @@ _timerace() {
                     return 0
                     ;;
                 --max-schedules)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-memory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -626,7 +630,7 @@ _timerace() {
             return 0
             ;;
         timerace__subcmd__gen)
-            opts="-o -j -q -v -h --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help man completions"
+            opts="-o -j -q -v -h --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help man completions reference"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1404,7 +1408,7 @@ _timerace() {
             return 0
             ;;
         timerace__subcmd__sweep)
-            opts="-o -j -q -v -h --set --axis --kernel --with --without --mode --policy --preemptions --irqs --max-schedules --keep-going --seed --seeds --costs --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
+            opts="-o -j -q -v -h --set --axis --kernel --with --without --mode --policy --preemptions --irqs --max-schedules --max-memory --keep-going --seed --seeds --costs --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1447,6 +1451,10 @@ _timerace() {
                     return 0
                     ;;
                 --max-schedules)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-memory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1502,7 +1510,7 @@ _timerace() {
             return 0
             ;;
         timerace__subcmd__test)
-            opts="-k -o -j -q -v -h --kernel --with --without --max-schedules --set --max-cells --shard --ktap --junit --sarif --annotations --allow-inconclusive --ksft-exit --bless --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
+            opts="-k -o -j -q -v -h --kernel --with --without --max-schedules --max-memory --set --max-cells --shard --ktap --junit --sarif --annotations --allow-inconclusive --ksft-exit --bless --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1525,6 +1533,10 @@ _timerace() {
                     return 0
                     ;;
                 --max-schedules)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-memory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -35,6 +35,8 @@ pub struct Scope {
     pub missed: Missed,
     /// Schedules in which the window of the race was entered; `None`: the scenario names none.
     pub window_entered: Option<u64>,
+    /// Expectations that do not hold: without a bug that is no pass either.
+    pub unmet: u64,
 }
 
 /// Findings in schedules that durations do not allow.
@@ -81,6 +83,12 @@ enum Reach {
 pub fn cover(e: &Exploration, scope: &Scope) -> String {
     let reach = reach(e, scope);
     let mut out = first_line(e, reach);
+    if scope.unmet > 0
+        && let Some(said) = out.strip_prefix("PASS  ")
+    {
+        let unmet = count(scope.unmet, "expectation does not hold", "expectations do not hold");
+        out = format!("FAIL  {}; {unmet}\n", said.trim_end());
+    }
     out.push_str(&reach_lines(e, scope, reach));
     out.push_str(&bounds_lines(e, scope));
     out.push_str(&layer_lines(e));
@@ -93,8 +101,8 @@ pub fn cover(e: &Exploration, scope: &Scope) -> String {
         let _ = writeln!(out, "Durations do not allow {n} more.{}", missed_text(&scope.missed));
     }
     if let Some(n) = scope.window_entered {
-        let of = grouped(e.schedules);
-        let _ = writeln!(out, "Window entered in {} of {of} schedules.", grouped(n));
+        let of = count(e.schedules, "schedule", "schedules");
+        let _ = writeln!(out, "Window entered in {} of {of}.", grouped(n));
     }
     out
 }
@@ -165,8 +173,22 @@ fn reach_lines(e: &Exploration, scope: &Scope, reach: Reach) -> String {
 /// A bound as the command line names it.
 fn flag(b: &Bound) -> String {
     let value = b.value.map_or_else(String::new, |v| format!(" {}", grouped(v)));
-    match b.name {
-        "preemptions" | "max_schedules" => format!("--{}{value}", b.name.replace('_', "-")),
+    match (b.name, b.value) {
+        ("memory", Some(bytes)) => format!("--max-memory {}", size(bytes)),
+        _ => flag_of(b.name, &value),
+    }
+}
+
+/// Bytes as `--max-memory` takes them.
+fn size(bytes: u64) -> String {
+    let units = [(40, "T"), (30, "G"), (20, "M"), (10, "K")];
+    let unit = units.into_iter().find(|u| bytes.is_multiple_of(1 << u.0) && bytes > 0);
+    unit.map_or_else(|| bytes.to_string(), |(shift, letter)| format!("{}{letter}", bytes >> shift))
+}
+
+fn flag_of(name: &str, value: &str) -> String {
+    match name {
+        "preemptions" | "max_schedules" => format!("--{}{value}", name.replace('_', "-")),
         "steps" => format!("{} steps of one schedule", value.trim_start()),
         "expiries" => format!("{} expiries of one schedule", value.trim_start()),
         name => format!("{name}{value}"),
@@ -178,7 +200,8 @@ fn bounds_lines(e: &Exploration, scope: &Scope) -> String {
         "  CPUs {}, tasks {}, programs {}, map entries {}\n",
         scope.cpus, scope.tasks, scope.programs, scope.map_entries
     );
-    for b in &e.bounds {
+    // How much memory there was is of interest only where it was too little.
+    for b in e.bounds.iter().filter(|b| b.hit || b.name != "memory") {
         let _ = writeln!(out, "  {}", bound_text(b, e.longest));
     }
     match scope.irqs {
@@ -218,6 +241,7 @@ fn bound_text(b: &Bound, longest: u32) -> String {
     let hit = if b.hit { "hit" } else { "never reached" };
     match (b.value, b.name) {
         (None, _) => format!("{name}: no limit"),
+        (Some(v), "memory") => format!("memory of a table of states <= {} ({hit})", size(v)),
         (Some(v), "steps") => {
             format!("{name} <= {} (longest {}, {hit})", grouped(v), grouped(longest.into()))
         }

@@ -204,7 +204,7 @@ impl Drop for OutDir {
     }
 }
 
-/// Writes one file, all or nothing: beside its place and then renamed. What is no plain file (a terminal, a pipe, a
+/// Writes one file, all or nothing: beside its place, whose folder is made if need be, and then renamed. What is no plain file (a terminal, a pipe, a
 /// device) is written to as it is.
 ///
 /// # Errors
@@ -228,8 +228,11 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), OutError> {
     hidden.push(name);
     hidden.push(format!(".{}.new", std::process::id()));
     let aside = path.with_file_name(hidden);
+    if let Some(folder) = path.parent() {
+        io("create", folder, fs::create_dir_all(folder))?;
+    }
     let put = (|| {
-        let mut file = io("create", &aside, fs::File::create(&aside))?;
+        let mut file = io("create", path, fs::File::create(&aside))?;
         io("write", path, file.write_all(bytes))?;
         io("create", path, fs::rename(&aside, path))
     })();

@@ -94,6 +94,7 @@ fn what_happened(f: &FindingRecord, step: &StepRecord) -> String {
         Class::LostTimer => format!("Loss of the armed {object}"),
         Class::SleepInAtomic => "Sleep in atomic context".to_string(),
         Class::LockOrder => format!("Lock of {object} taken in the wrong order"),
+        Class::WrongErrno => capital(&step.text),
         Class::CallbackAfterCancel => "Callback started after a cancel had returned".to_string(),
         Class::CallbackAfterUref => "Callback started without a user reference".to_string(),
         Class::CallbackAfterDelete => "Callback started for a deleted element".to_string(),
@@ -281,6 +282,13 @@ fn closing(facts: &Facts<'_>, f: &FindingRecord) -> String {
     if f.class == Class::Leak {
         let _ = writeln!(out, "{}", wrapped(&why_leaked(facts, f), 6));
     }
+    if let Some(code) = facts.locate(f, &f.at).and_then(|i| returned(f, &rec.steps[i])) {
+        let _ = writeln!(
+            out,
+            "Allow: if the call may return this, say so where it stands:\n       \
+             ret([.., {code}], ..), or may_fail(..) for any code."
+        );
+    }
     if let Some(p) = &rec.passing {
         let text = format!("Passes: if {},", changes_text(facts, p));
         let _ = writeln!(out, "{}\n        as in {}", wrapped(&text, 8), p.text);
@@ -293,6 +301,14 @@ fn closing(facts: &Facts<'_>, f: &FindingRecord) -> String {
         count(rec.interrupts.into(), "interrupt", "interrupts"),
     );
     out
+}
+
+/// The code that a call returned and the scenario does not allow, as `ret(..)` takes it.
+fn returned<'s>(f: &FindingRecord, step: &'s StepRecord) -> Option<&'s str> {
+    let code = step.text.strip_prefix("return ").filter(|_| f.class == Class::WrongErrno)?;
+    // Names of errno are written without minus there, numbers with it.
+    let name = code.strip_prefix('-').filter(|name| name.starts_with(|c: char| c.is_alphabetic()));
+    Some(name.unwrap_or(code))
 }
 
 /// How long the window of an explored race can be open, and whether durations let the race happen in it.

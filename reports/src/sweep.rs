@@ -81,7 +81,7 @@ pub struct Sweep {
     pub kind: Kind,
     /// The axes; the values of the last one change first.
     pub axes: Vec<Axis>,
-    /// All combinations, in this order.
+    /// All combinations, in this order; of a sweep that was interrupted as many as were done.
     pub cells: Vec<Cell>,
     /// The command that makes it again.
     pub command: String,
@@ -122,6 +122,16 @@ impl Sweep {
     pub fn cell(&self, at: &[usize]) -> Option<&Cell> {
         let index = self.axes.iter().zip(at).fold(0, |i, (axis, at)| i * axis.values.len() + at);
         self.cells.get(index)
+    }
+
+    /// How many cells there would be.
+    fn wanted(&self) -> u64 {
+        self.axes.iter().map(|a| a.values.len() as u64).product()
+    }
+
+    /// Whether it was interrupted.
+    fn is_partial(&self) -> bool {
+        (self.cells.len() as u64) < self.wanted()
     }
 
     /// `cb_len=1us offset=-1us`, as `--set` takes each.
@@ -218,14 +228,18 @@ impl Sweep {
             };
             v
         };
-        json!({
+        let mut out = json!({
             "schema": SCHEMA,
             "scenario": self.scenario,
             "kernel": if self.kernel.is_empty() { Value::Null } else { json!(self.kernel) },
             "kind": match self.kind { Kind::Explored => "explore", Kind::Timed => "run" },
             "axes": axes,
             "cells": self.cells.iter().map(cell).collect::<Vec<_>>(),
-        })
+        });
+        if self.is_partial() {
+            out["partial"] = json!(true);
+        }
+        out
     }
 
     /// The sweep of such an object; `None`: it is none.
@@ -275,10 +289,11 @@ impl Sweep {
         };
         let cells: Option<Vec<Cell>> = v["cells"].as_array()?.iter().map(cell).collect();
         let cells = cells?;
-        let all = axes.iter().map(|a| a.values.len()).product::<usize>() == cells.len();
+        let all = axes.iter().map(|a| a.values.len()).product::<usize>();
+        let whole = cells.len() == all || v["partial"] == true && cells.len() < all;
         let kernel = v["kernel"].as_str().unwrap_or_default().to_string();
         let sweep = Sweep { scenario: text(&v["scenario"])?, kernel, kind, axes, cells, command };
-        all.then_some(sweep)
+        whole.then_some(sweep)
     }
 
     /// What people read: a table for one axis, maps for two and more, and a last line that counts.
@@ -289,7 +304,7 @@ impl Sweep {
         }
         out.push('\n');
         let axes: Vec<String> = self.axes.iter().rev().map(Axis::words).collect();
-        let cells = count(self.cells.len() as u64, "cell", "cells");
+        let cells = count(self.wanted(), "cell", "cells");
         let _ =
             writeln!(out, "{}{cells}\n", axes.iter().map(|a| format!("{a}, ")).collect::<String>());
         // An axis with one value is no direction of a map.
@@ -328,6 +343,11 @@ impl Sweep {
         };
         left(1, "an expectation that fails");
         left(3, "hit a bound before all was decided");
+        if self.is_partial() {
+            let (done, all) = (grouped(all), grouped(self.wanted()));
+            let _ =
+                writeln!(out, "  interrupted: {done} of {all} cells were done; this is partial");
+        }
         out
     }
 

@@ -36,7 +36,7 @@ pub fn parse(source: &str, set: &[(String, String)]) -> Result<Scenario, Vec<Dia
 }
 
 /// Reads and checks a scenario, and gives the warnings too. Of fragments only the built-in ones can be used: a text has
-/// no place.
+/// no place. Messages about these stand behind its end: [`Source::of`] and [`check_source`] know where.
 #[must_use]
 pub fn check(source: &str, set: &[(String, String)]) -> Checked {
     check_source(&Source::of("scenario", source), set)
@@ -85,6 +85,15 @@ pub fn kernel_rules(scenario: &Scenario, version: (u32, u32, u32)) -> Vec<Diagno
 #[must_use]
 pub fn never_apply(scenario: &Scenario, kernels: &[KernelVersion]) -> Vec<Diagnostic> {
     check::kernel::never_apply(scenario, kernels)
+}
+
+/// A limit in time that is judged with costs that are not fitted to any machine.
+#[must_use]
+pub fn uncalibrated(
+    scenario: &Scenario,
+    costs: &timerace_core::timed::Costs,
+) -> Option<Diagnostic> {
+    check::suspicions::uncalibrated(scenario).filter(|_| !costs.calibrated)
 }
 
 /// The first ones in the order of their places; the last of them says how many are left out.

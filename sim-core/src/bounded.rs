@@ -3,7 +3,7 @@
 //! A bound is not a filter on partial-order reduction, which may reach a state only by an order with more preemptions. So
 //! this search keeps states, keyed with the last context: layer k holds what layer k-1 put off because it needed a switch
 //! away from a context that could go on. Interrupts and helpers switch for free. Exact, and complete when a layer is
-//! empty. Memory: at most 24 bytes a state, and the prefixes of the next layer.
+//! empty. Memory: at most 24 bytes a state, and the prefixes of this layer and the next.
 
 use crate::dpor::{Observer, Options, View};
 use crate::exec::Exec;
@@ -23,6 +23,8 @@ struct Search<'e, 'm, M> {
     layer: Vec<Vec<Pick>>,
     next: Vec<Vec<Pick>>,
     path: Vec<Pick>,
+    /// Bytes of all prefixes that are kept.
+    kept: u64,
     tally: Tally,
 }
 
@@ -48,6 +50,7 @@ pub fn explore_bounded<M: Model>(
         layer: vec![Vec::new()],
         next: Vec::new(),
         path: Vec::new(),
+        kept: bytes(&[]),
         tally: Tally::default(),
     };
     let mut left = preemptions;
@@ -62,7 +65,7 @@ pub fn explore_bounded<M: Model>(
             states: after.states - before.states,
             failing: after.failing - before.failing,
         });
-        if s.tally.stopped || s.tally.max_hit || s.next.is_empty() {
+        if s.tally.stopped || s.tally.max_hit || s.is_full() || s.next.is_empty() {
             break;
         }
         if left == 0 {
@@ -85,6 +88,11 @@ pub fn explore_bounded<M: Model>(
     e
 }
 
+/// What a prefix takes.
+fn bytes(prefix: &[Pick]) -> u64 {
+    (size_of::<Vec<Pick>>() + size_of_val(prefix)) as u64
+}
+
 impl<M: Model> Search<'_, '_, M> {
     /// What there is so far.
     fn counts(&self) -> Layer {
@@ -99,6 +107,7 @@ impl<M: Model> Search<'_, '_, M> {
         let mut work = std::mem::take(&mut self.layer);
         work.reverse();
         while let Some(prefix) = work.pop() {
+            self.kept -= bytes(&prefix);
             self.exec.restart();
             for p in &prefix {
                 self.exec.step(p.ctx, p.alt);
@@ -106,6 +115,9 @@ impl<M: Model> Search<'_, '_, M> {
             self.path = prefix;
             let ended = self.go(&mut work);
             self.tally.locks.note(self.exec.machine(), || self.path.clone());
+            if self.is_full() {
+                return;
+            }
             if let Some(ended) = ended {
                 self.judge(&ended, observer);
                 if self.tally.stopped || !observer.go_on() {
@@ -117,6 +129,11 @@ impl<M: Model> Search<'_, '_, M> {
                 }
             }
         }
+    }
+
+    /// Whether there is no memory left for what is kept.
+    fn is_full(&mut self) -> bool {
+        self.tally.fill(self.seen.bytes() + self.kept, self.options)
     }
 
     /// Goes on along the first free move, keeps the others for later. `None`: a state that is known.
@@ -153,6 +170,7 @@ impl<M: Model> Search<'_, '_, M> {
                     }
                     let mut prefix = self.path.clone();
                     prefix.push(pick);
+                    self.kept += bytes(&prefix);
                     if free { work.push(prefix) } else { self.next.push(prefix) }
                 }
             }

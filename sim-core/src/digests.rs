@@ -21,6 +21,11 @@ impl Digests {
         self.len
     }
 
+    /// Bytes that they take.
+    pub fn bytes(&self) -> u64 {
+        self.keys.len() as u64 * 8
+    }
+
     /// All of them, sorted.
     pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
         self.keys.iter().copied().filter(|k| *k != 0)

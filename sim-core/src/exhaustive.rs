@@ -196,14 +196,14 @@ impl<T: Team> Split<'_, T> {
                         left.extend(longer(exec, job).iter().flat_map(|p| longer(exec, p)));
                     }
                 }
-                if tally.stopped {
+                if tally.stopped || tally.is_full(self.options) {
                     break;
                 }
             }
             for job in left.into_iter().rev() {
                 jobs.push_front(job);
             }
-            if tally.stopped || jobs.is_empty() {
+            if tally.stopped || tally.is_full(self.options) || jobs.is_empty() {
                 return Answer::Traces(Box::new(tally));
             }
             observer.progress(tally.schedules);

@@ -200,6 +200,7 @@ pub(crate) struct Tally {
     longest_at: u64,
     pub stopped: bool,
     pub max_hit: bool,
+    memory_hit: bool,
     steps_hit: bool,
     expiries_hit: bool,
     found: BTreeMap<FindingKey, Kept>,
@@ -223,6 +224,18 @@ impl Tally {
         self.schedules += 1;
         self.stuck += u64::from(stuck);
         self.states.insert(state);
+    }
+
+    /// Whether the final states take more memory than is allowed. Then the search is to end here.
+    pub fn is_full(&mut self, options: &Options) -> bool {
+        self.fill(0, options)
+    }
+
+    /// The same with other bytes that the search keeps.
+    pub fn fill(&mut self, bytes: u64, options: &Options) -> bool {
+        let kept = self.states.bytes() + bytes;
+        self.memory_hit |= options.max_memory.is_some_and(|most| kept > most);
+        self.memory_hit
     }
 
     /// Counts a finding; `picks` is the schedule of the first execution that shows it.
@@ -251,6 +264,7 @@ impl Tally {
         self.longest = self.longest.max(other.longest);
         self.stopped |= other.stopped;
         self.max_hit |= other.max_hit;
+        self.memory_hit |= other.memory_hit;
         self.steps_hit |= other.steps_hit;
         self.expiries_hit |= other.expiries_hit;
         other.states.iter().for_each(|s| self.states.insert(s));
@@ -305,7 +319,7 @@ impl Tally {
             })
             .collect();
         findings.sort_by(|a, b| (a.class, &a.functions).cmp(&(b.class, &b.functions)));
-        let hit = self.max_hit || self.steps_hit || self.expiries_hit;
+        let hit = self.max_hit || self.memory_hit || self.steps_hit || self.expiries_hit;
         let limit = |name, value, hit| Bound { name, value, hit };
         let limits = options.limits;
         Exploration {
@@ -325,6 +339,7 @@ impl Tally {
             findings,
             bounds: vec![
                 limit("max_schedules", options.max_schedules, self.max_hit),
+                limit("memory", options.max_memory, self.memory_hit),
                 limit("steps", Some(u64::from(limits.steps)), self.steps_hit),
                 limit("expiries", Some(limits.expiries), self.expiries_hit),
             ],

@@ -48,7 +48,9 @@ pub fn sample<M: Model>(
         mem.lockdep.forget();
     }
     let executions = options.max_schedules.unwrap_or(DEFAULT_EXECUTIONS);
-    while tally.schedules + tally.impossible < executions && !tally.stopped && observer.go_on() {
+    let ends =
+        |t: &mut Tally| t.schedules + t.impossible >= executions || t.stopped || t.is_full(options);
+    while !ends(&mut tally) && observer.go_on() {
         exec.restart();
         let ended = run(exec, &mut recorded, options.limits);
         if observer.respects_durations() && !observer.possible(&recorded.picks) {
@@ -76,7 +78,7 @@ pub fn sample<M: Model>(
         }
     }
     machine.mem.borrow_mut().marking = false;
-    tally.max_hit = !tally.stopped;
+    tally.max_hit = !tally.stopped && !tally.is_full(options);
     conclude(exec, &mut tally, options.limits, observer);
     tally.into_exploration(name, machine.names(), options)
 }

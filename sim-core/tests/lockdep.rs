@@ -19,6 +19,7 @@ use timerace_core::{Class, Machine};
 const ON: Options = Options {
     keep_going: true,
     max_schedules: None,
+    max_memory: None,
     limits: Limits { steps: 100_000, expiries: 1_000 },
 };
 

@@ -1,4 +1,6 @@
-//! What tests across the crates share: a search of a built-in scenario on a kernel, and history's table of races.
+//! What tests across the crates share: a search of a built-in scenario on a kernel, history's table of races, and what is
+//! done with inputs of the fuzzer.
 
+pub mod fuzz;
 pub mod history;
 pub mod search;

@@ -4,7 +4,7 @@ use crate::args::{Common, CompareArgs, Format, KernelArgs, Mode, SearchArgs};
 use crate::fail::{Fail, code};
 use crate::saved;
 use crate::search::{Silent, search};
-use crate::session::{Session, Source};
+use crate::session::{Session, Source, with_fixes};
 use crate::{commands::run, output, parallel, settings};
 use clap::ValueEnum as _;
 use std::path::Path;
@@ -117,15 +117,9 @@ fn ends(args: &CompareArgs) -> Result<([KernelArgs; 2], String), Fail> {
         usage(format!("`{range}` is no pair of kernels A..B, such as v6.7..v6.8"))
     })?;
     let end = |text: &str| -> Result<KernelArgs, Fail> {
-        let mut words = text.split('+');
-        let release = words.next().unwrap_or_default();
-        let k = KernelVersion::parse(release).map_err(|e| usage(e.to_string()))?;
-        let with = words.map(str::to_string).chain(args.with.iter().cloned()).collect();
-        Ok(KernelArgs {
-            kernel: Some(k.release().to_string()),
-            with,
-            without: args.without.clone(),
-        })
+        let k = KernelVersion::parse(text).map_err(|e| usage(e.to_string()))?;
+        let k = with_fixes(k, &args.with, &args.without).map_err(Fail::usage)?;
+        Ok(KernelArgs::of(k))
     };
     Ok(([end(a)?, end(b)?], file))
 }

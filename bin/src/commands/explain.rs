@@ -8,8 +8,8 @@ use timerace_core::detect::{CLASSES, Class};
 use timerace_kernel::versions::{FIXES, Fix, releases};
 use timerace_kernel::{KernelVersion, versions::FixInfo};
 use timerace_scenarios::diag::{CODES, explain as explain_code};
-use timerace_scenarios::topics;
-use timerace_scenarios::{costs, library};
+use timerace_scenarios::library::{self, Entry as LibraryEntry};
+use timerace_scenarios::{costs, topics};
 
 /// Prints help on one topic, or the list of topics.
 pub fn explain(_: &Common, topic: Option<&str>) -> Result<u8, Fail> {
@@ -37,8 +37,12 @@ fn about(topic: &str) -> Option<String> {
     if let Some(info) = explain_code(topic) {
         return Some(info.text());
     }
-    if topic == "costs" {
-        return Some(costs::about());
+    match topic {
+        // `costs:` of timerace.ron has this name too.
+        "costs" => return Some(costs::about()),
+        "timerace.ron" => return Some(configuration()),
+        "exit-codes" => return Some(EXIT_CODES.to_string()),
+        _ => {}
     }
     if let Some(class) = Class::from_name(&topic.to_ascii_uppercase().replace('-', "_")) {
         let details = Some(class.details()).filter(|d| !d.is_empty());
@@ -53,14 +57,64 @@ fn about(topic: &str) -> Option<String> {
     if !all.is_empty() {
         return Some(all.join("\n"));
     }
-    if let Some(entry) = library::find(topic) {
-        let story = entry.source.lines().take_while(|l| l.starts_with("//"));
-        let story: Vec<&str> = story.map(|l| l.trim_start_matches('/').trim()).collect();
-        return Some(format!("{}\n", story.join("\n")));
+    let told: Vec<String> = scenarios_about(topic).map(story).collect();
+    if !told.is_empty() {
+        return Some(told.join("\n"));
     }
     let fragment = library::FRAGMENTS.iter().find(|(path, _)| *path == topic);
     fragment.map(|(_, text)| (*text).to_string())
 }
+
+/// Built-in scenarios of this name, of this race (`R09`), or that refer to this (`CVE-2024-42239`).
+fn scenarios_about(topic: &str) -> impl Iterator<Item = &'static LibraryEntry> {
+    let exact = library::LIBRARY.iter().any(|e| e.name() == topic);
+    let race = format!("{}-", topic.to_ascii_lowercase());
+    let refers = move |e: &LibraryEntry, topic: &str| {
+        let quoted = format!("\"{topic}\"");
+        e.source.lines().any(|l| l.trim_start().starts_with("refs:") && l.contains(&quoted))
+    };
+    library::LIBRARY.iter().filter(move |e| match exact {
+        true => e.name() == topic,
+        false => e.name().starts_with(&race) || refers(e, topic),
+    })
+}
+
+/// What a built-in scenario is about, and how to have it.
+fn story(entry: &LibraryEntry) -> String {
+    let lines = entry.source.lines().take_while(|l| l.starts_with("//"));
+    let lines: Vec<&str> = lines.map(|l| l.trim_start_matches('/').trim()).collect();
+    let name = entry.name();
+    format!(
+        "{}\n\nRun it: timerace demo {name}    Have it: timerace demo {name} -o DIR\n",
+        lines.join("\n")
+    )
+}
+
+/// The fields of the configuration, with an example.
+fn configuration() -> String {
+    let mut out = String::from(
+        "timerace.ron, in the folder of a project or above, says what flags, the environment and\n\
+         scenarios leave open. `timerace check -v FILE` shows what is effective, and why.\n\n    \
+         Config(\n        schema: 1,\n        scenarios: [\"scenarios/**/*.ron\"],\n        \
+         kernels: [\"v6.7\", \"v6.8\"],\n    )\n\n",
+    );
+    for t in topics::topics().filter(|t| t.group == topics::Group::Config) {
+        let _ = writeln!(out, "  {:<10} {}", t.name, t.text);
+    }
+    out
+}
+
+const EXIT_CODES: &str = "Exit codes:\n  \
+    0    every expectation holds\n  \
+    1    one does not: a bug was found, or one that should be found was not\n  \
+    2    wrong usage, or a file that is wrong\n  \
+    3    inconclusive: a bound was hit before all was decided (--allow-inconclusive of `test`)\n  \
+    4    nothing was run\n  \
+    5    a replay diverged: the schedule is for another kernel or scenario\n  \
+    70   a mistake in timerace\n  \
+    130  interrupted; what was written is marked as partial\n\
+    `explore` and `run` of a scenario that expects a bug on this kernel exit with 0 when it is found.\n\
+    `test --ksft-exit` has those of kselftest.\n";
 
 /// A rule of the model: a fix, and the kernels that have it.
 fn rule(info: &FixInfo, fix: Fix) -> String {
@@ -110,6 +164,7 @@ fn limits() -> String {
         ("contexts that are explored", timerace_core::dpor::MAX_EXPLORED.to_string()),
         ("steps of one schedule (limits: steps)", explored.steps.to_string()),
         ("expiries of one schedule (limits: expiries)", explored.expiries.to_string()),
+        ("a table of states (--max-memory)", mib(crate::search::MAX_MEMORY)),
         ("steps of a timed run (limits: steps)", super::run::MAX_STEPS.to_string()),
     ];
     let mut out = String::from(
@@ -119,8 +174,9 @@ fn limits() -> String {
         let _ = writeln!(out, "  {what:<50} {most}");
     }
     out.push_str(
-        "\nMemory: a search keeps some 24 bytes for each state or final state that it has seen, and has\n\
-         no bound of its own: --max-schedules or `ulimit -v` set one.\n",
+        "\nMemory: a search keeps at most 24 bytes for each state that it has seen and 11 for each final\n\
+         state. A table larger than --max-memory ends it as inconclusive, unless the engine of traces,\n\
+         which keeps no states, can go on alone. While a table grows it takes twice its size.\n",
     );
     out
 }
@@ -131,7 +187,9 @@ fn names() -> impl Iterator<Item = &'static str> {
     let classes = CLASSES.into_iter().map(Class::name);
     let words = topics::topics().map(|t| t.name);
     let rules = FIXES.iter().map(|f| f.name);
-    codes.chain(classes).chain(words).chain(rules).chain(library::LIBRARY.iter().map(|e| e.name()))
+    let more = ["exit-codes", "costs", "timerace.ron"];
+    let scenarios = library::LIBRARY.iter().map(|e| e.name());
+    codes.chain(classes).chain(words).chain(rules).chain(scenarios).chain(more)
 }
 
 fn nearest(topic: &str) -> Option<&'static str> {
@@ -161,6 +219,7 @@ fn list() -> String {
     for f in &FIXES {
         let _ = writeln!(text, "  {:<30} {}", f.name, f.what);
     }
+    text.push_str("\nMore: exit-codes, costs, limits, timerace.ron.\n");
     text.push_str("\nKernels: a release such as v6.7; `timerace kernels` lists them.\n");
     text.push_str("\nBuilt-in scenarios:\n");
     for e in library::LIBRARY {

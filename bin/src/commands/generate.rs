@@ -1,4 +1,5 @@
-//! `timerace gen`: man pages and completions, from the definition of the command line.
+//! `timerace gen`: man pages and completions, from the definition of the command line, and the reference of scenario files,
+//! from the words that their reader knows.
 
 use crate::args::{Cli, GenKind};
 use crate::fail::{Fail, code};
@@ -6,6 +7,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use std::path::Path;
 use timerace_reports::out_dir::write_file;
+use timerace_scenarios::topics;
 
 /// Writes them into a folder.
 pub fn generate(kind: GenKind, dir: &Path) -> Result<u8, Fail> {
@@ -23,6 +25,9 @@ fn files(kind: GenKind) -> Vec<(String, Vec<u8>)> {
         GenKind::Man => man(),
         GenKind::Completions => {
             [Shell::Bash, Shell::Zsh, Shell::Fish].into_iter().map(completion).collect()
+        }
+        GenKind::Reference => {
+            vec![("reference.md".to_string(), topics::reference().into_bytes())]
         }
     }
 }
@@ -91,6 +96,19 @@ mod tests {
     use super::*;
 
     /// `timerace gen man docs/man` and `gen completions docs/completions` write them anew.
+    /// `timerace gen reference docs` writes it anew.
+    #[test]
+    fn the_reference_is_that_of_this_reader() {
+        for (name, bytes) in files(GenKind::Reference) {
+            let page = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs")).join(&name);
+            let kept = std::fs::read(&page).unwrap_or_default();
+            assert!(
+                kept == bytes,
+                "docs/{name} is old; write it anew: cargo run -- gen reference docs"
+            );
+        }
+    }
+
     #[test]
     fn man_pages_and_completions_are_those_of_this_command_line() {
         let docs = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"));

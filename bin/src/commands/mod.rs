@@ -27,6 +27,15 @@ use std::path::Path;
 use std::sync::Arc;
 use timerace_scenarios::config::Project;
 
+/// Whether a command that is interrupted has results to write, marked as partial.
+pub fn can_be_partial(cli: &Cli) -> bool {
+    let partial = |c: &Command| {
+        use Command::{Explore, Run, Sweep, Test};
+        matches!(c, Explore { .. } | Run { .. } | Test(_) | Sweep { .. })
+    };
+    cli.command.as_ref().is_some_and(partial)
+}
+
 /// Runs the command; its exit code.
 pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
     let Some(command) = &cli.command else {

@@ -30,8 +30,16 @@ pub fn new(common: &Common, kind: Kind, file: &Path) -> Result<u8, Fail> {
             }
             _ => Fail::usage(format!("error: {shown}: {e}")),
         })?;
-    out.write_all(text.as_bytes()).map_err(|e| Fail::usage(format!("error: {shown}: {e}")))?;
-    output::note(common, &format!("wrote {shown}; next: timerace explore {shown}"));
+    if let Err(e) = out.write_all(text.as_bytes()) {
+        let _ = std::fs::remove_file(file);
+        return Err(Fail::usage(format!("error: {shown}: {e}")));
+    }
+    let next = match kind {
+        Kind::Periodic => format!("timerace run {shown}"),
+        Kind::Raw => format!("timerace explore {shown}"),
+        _ => format!("timerace explore {shown} --kernel v6.7"),
+    };
+    output::note(common, &format!("wrote {shown}; next: {next}"));
     Ok(code::OK)
 }
 
@@ -46,18 +54,20 @@ fn with_advice(text: &str, kind: Kind) -> String {
         }
         _ => {
             "//   timerace explore FILE --kernel v6.7   every interleaving, or the first bug\n\
-             //   timerace test FILE --kernel v6.1..v6.12\n"
+             //   timerace test FILE --kernel v6.7 --kernel v6.7+COMMIT    without and with one fix\n\
+             //   timerace test FILE --kernel v6.1..v6.12                  releases\n"
         }
     };
     let advice = "// maps, progs:  what exists before the start; `init:` arms timers.\n\
                   // tasks, cpus:  who does what where; steps of different CPUs race with each other.\n\
                   // params:       values for \"$name\"; --set name=value replaces one.\n\
                   // use:          load from fragments: use: [\"common/background-load.ron\"].\n\
-                  // expect:       what must hold; never(ANY_BUG) is implied.\n";
+                  // ret(..):      what a call may return besides success; anything else is a finding.\n\
+                  // expect:       what must hold; never(ANY_BUG) is implied. sometimes(..): that the race was reached.\n";
     format!(
-        "{story}//\n{advice}//\n\
+        "// An example to make your own scenario of. Its story:\n//\n{story}//\n{advice}//\n\
          //   timerace check FILE                  every problem of this file\n{next}\
-         //   timerace explain                     codes, classes of bugs, scenarios, fragments\n{scenario}"
+         //   timerace explain WORD                any word of this file; without WORD the list\n{scenario}"
     )
 }
 

@@ -30,7 +30,7 @@ use timerace_reports::json::{self, ExpectationResult, FindingLine, RunResult};
 use timerace_reports::latency::{Histogram, Latencies};
 use timerace_reports::latency_svg::{LatencyPlot, Limit, Series, latency_svg};
 use timerace_reports::latency_table::Tables;
-use timerace_reports::num::{grouped, seconds, us};
+use timerace_reports::num::{count, grouped, seconds, us};
 use timerace_reports::origin;
 use timerace_reports::out_dir::OutDir;
 use timerace_reports::page::{Page, TimedParts, report_html};
@@ -348,11 +348,11 @@ fn result(s: &Session, seed: u64, t: &Timed) -> RunResult {
 
 fn human(common: &Common, s: &Session, seed: u64, t: &Timed) -> String {
     let mut out = format!(
-        "{}  {}  seed {seed}  {} expiries in {} s\n\n",
+        "{}  {}  seed {seed}  {} in {}\n\n",
         s.scenario.name.node,
         s.kernel_name(),
-        grouped(t.run.expiries),
-        seconds(t.run.virtual_ns)
+        count(t.run.expiries, "expiry", "expiries"),
+        length(t.run.virtual_ns)
     );
     if t.latencies.overall().count() > 0 {
         out.push_str(&t.latencies.overall().terminal());
@@ -377,6 +377,11 @@ fn human(common: &Common, s: &Session, seed: u64, t: &Timed) -> String {
     let how = if s.costs.calibrated { "calibrated" } else { "not calibrated" };
     let _ = writeln!(out, "\nCosts: {} ({how}). Times are simulated.", s.costs.name);
     out
+}
+
+/// How long a run was: in seconds, unless it was too short for them.
+fn length(ns: u64) -> String {
+    if ns < 10_000_000 { format!("{} us", us(ns)) } else { format!("{} s", seconds(ns)) }
 }
 
 /// The command that makes a run again.

@@ -9,7 +9,7 @@ use crate::saved::File;
 use crate::search::{Progress, Silent, search};
 use crate::session::{self, Session, Source};
 use crate::settings;
-use crate::{output, parallel, saved};
+use crate::{interrupt, output, parallel, saved};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -76,21 +76,27 @@ pub fn sweep(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Fail> {
         (Some(Mode::Run), _) | (None, _) => Kind::Timed,
     };
     let plan = Plan { common, wanted, source, kernel, kernels: &kernels, axes: &axes, kind };
+    if all == 1 {
+        let note =
+            "note: one cell: no parameter has several values; --axis NAME=FROM..TO/STEP gives them";
+        output::note(common, note);
+    }
     let bar = Mutex::new((Bar::new(common, "cells"), 0));
     let numbers: Vec<u64> = (0..all).collect();
     let done = parallel::map(&numbers, common.jobs, |n| {
-        let cell = plan.cell(*n);
+        let cell = (!interrupt::asked()).then(|| plan.cell(*n));
         if let Ok(mut bar) = bar.lock() {
             bar.1 += 1;
             let done = bar.1;
             bar.0.schedules(done);
         }
-        cell
+        // Cut off in the middle, it says nothing.
+        cell.filter(|_| !interrupt::asked())
     });
     if let Ok(bar) = bar.lock() {
         bar.0.finish();
     }
-    let cells = done.into_iter().collect::<Result<Vec<Cell>, Fail>>()?;
+    let cells = done.into_iter().map_while(|cell| cell).collect::<Result<Vec<Cell>, Fail>>()?;
     let words = plan.words(&first);
     finish(common, &first, &plan.sweep(&first, cells), words)
 }

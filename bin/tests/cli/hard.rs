@@ -92,6 +92,40 @@ fn an_interrupt_writes_what_there_is_and_says_so() {
     assert_eq!(leftovers(&dir.0), Vec::<String>::new());
 }
 
+/// Cells of which each takes long enough to be interrupted before all are done.
+#[test]
+fn an_interrupted_sweep_keeps_the_cells_that_were_done() {
+    let dir = Dir::new("interrupt-sweep");
+    let text = ENDLESS_RUN.replace("time(\"100000s\")", "time(\"$long\")");
+    let params =
+        "params: { \"long\": choice([\"1ms\", \"2ms\", \"100000s\", \"3ms\"]) },\n    maps:";
+    dir.file("sweep.ron", text.replacen("maps:", params, 1).as_bytes());
+    for j in ["1", "2"] {
+        let (code, out, err) =
+            interrupted(&dir, &["sweep", "sweep.ron", "-o", "swept", "-j", j], "INT");
+        assert_eq!(code, Some(130), "{out}{err}");
+        assert!(out.contains("interrupted: 2 of 4 cells were done; this is partial"), "{out}");
+        let csv = std::fs::read_to_string(dir.0.join("swept/sweep.csv")).unwrap();
+        assert_eq!(csv.lines().count(), 3, "the head and what was done: {csv}");
+        let result = std::fs::read(dir.0.join("swept/result.json")).unwrap();
+        let v: Value = serde_json::from_slice(&result).unwrap();
+        assert_eq!((&v["partial"], v["cells"].as_array().unwrap().len()), (&true.into(), 2));
+        // Its map can be drawn again.
+        assert_eq!(timerace(&dir, &["report", "swept", "--theme", "dark", "-o", "dark"]).code, 0);
+    }
+}
+
+/// What has nothing to show of half its work ends at the first signal.
+#[test]
+fn other_commands_end_at_once_and_write_nothing() {
+    let dir = Dir::new("interrupt-others");
+    dir.file("endless.ron", ENDLESS.as_bytes());
+    let args = ["compare", "v6.7..v6.8", "endless.ron", "-o", "compared"];
+    let (code, out, _) = interrupted(&dir, &args, "INT");
+    assert_eq!((code, out.as_str()), (Some(130), ""));
+    assert!(!dir.0.join("compared").exists());
+}
+
 #[test]
 fn a_second_interrupt_ends_it_at_once() {
     let dir = Dir::new("interrupt-twice");
@@ -154,6 +188,8 @@ fn a_kill_at_any_moment_leaves_an_old_or_a_new_result() {
 #[test]
 fn a_closed_pipe_ends_quietly_with_the_same_exit_code() {
     let dir = Dir::new("pipe");
+    let periodic = std::fs::read_to_string(library().join("periodic-under-net-rx.ron")).unwrap();
+    dir.file("strict.ron", periodic.replace("max: \"80us\"", "max: \"1us\"").as_bytes());
     let lib = library().display().to_string();
     let bin = env!("CARGO_BIN_EXE_timerace");
     let script =
@@ -163,6 +199,9 @@ fn a_closed_pipe_ends_quietly_with_the_same_exit_code() {
         ("kernels".to_string(), "0"),
         ("explain".to_string(), "0"),
         (format!("test {lib} -k r07 --max-schedules 1 --kernel v6.8"), "3"),
+        // What is printed as it comes.
+        (format!("run {lib}/periodic-under-net-rx.ron --kernel v6.9 --format timehist"), "0"),
+        ("run strict.ron --kernel v6.9 --format timehist".to_string(), "1"),
     ] {
         let out =
             Command::new("bash").args(["-c", &script(&rest)]).current_dir(&dir.0).output().unwrap();
@@ -213,7 +252,7 @@ fn a_folder_that_cannot_be_written_is_told() {
         vec!["explore", &race, "-o", "/proc/self/out"],
         vec!["test", &race, "-o", "/proc/self/out"],
         vec!["test", &race, "--junit", "/proc/self/j.xml"],
-        vec!["test", &race, "--sarif", "no-such-folder/s.json"],
+        vec!["test", &race, "--sarif", "/proc/self/no-such-folder/s.json"],
         vec!["new", "/proc/self/a.ron"],
         vec!["demo", "-o", "/proc/self/out"],
     ] {

@@ -11,6 +11,7 @@ mod fragments;
 mod hard;
 mod ktap;
 mod memory;
+mod newcomer;
 mod params;
 mod pictures;
 mod races;

@@ -40,7 +40,10 @@ fn a_new_scenario_can_be_checked_and_explored() {
         let file = format!("my_{kind}.ron");
         assert_eq!(timerace(&dir, &["new", "--kind", kind, &file]).code, 0, "{kind}");
         let r = timerace(&dir, &["check", &file]);
-        assert_eq!((r.code, r.err.as_str()), (0, ""), "{kind}: {}", r.out);
+        // Only that the limits of the one about latency are judged with costs of no machine.
+        let doubts = r.err.matches("warning[").count();
+        assert_eq!((r.code, doubts), (0, usize::from(kind == "periodic")), "{kind}: {}", r.err);
+        assert_eq!(r.err.contains("W0410"), kind == "periodic", "{kind}: {}", r.err);
         let text = std::fs::read_to_string(dir.0.join(&file)).unwrap();
         assert!(text.starts_with("// ") && text.contains("timerace check FILE"), "{text}");
         let r = timerace(&dir, &["test", &file]);

@@ -60,12 +60,21 @@ impl Fix {
         &FIXES[self as usize]
     }
 
-    /// The fix with this name or 12-digit commit id.
+    /// The fix with this name, or with a commit id of 12 or more digits.
     pub fn find(name_or_commit: &str) -> Option<Fix> {
-        FIXES
-            .iter()
-            .find(|f| f.name == name_or_commit || f.commit == Some(name_or_commit))
-            .map(|f| f.fix)
+        let hex = name_or_commit.bytes().all(|b| b.is_ascii_hexdigit());
+        let is = |commit: &str| hex && name_or_commit.starts_with(commit);
+        let mut all = FIXES.iter();
+        all.find(|f| f.name == name_or_commit || f.commit.is_some_and(is)).map(|f| f.fix)
+    }
+
+    /// The only fix whose commit id or name begins so, for suggestions: ids are abbreviated in many ways.
+    pub fn beginning_with(text: &str) -> Option<Fix> {
+        let begins = |f: &&FixInfo| {
+            f.name.starts_with(text) || f.commit.is_some_and(|commit| commit.starts_with(text))
+        };
+        let mut all = FIXES.iter().filter(begins).filter(|_| text.len() >= 4);
+        all.next().filter(|_| all.next().is_none()).map(|f| f.fix)
     }
 
     fn bit(self) -> u64 {
@@ -84,6 +93,11 @@ impl fmt::Display for Fix {
 pub enum VersionError {
     /// Not of the form `v6.7` or `v6.1.192`.
     Syntax {
+        /// What was given.
+        text: String,
+    },
+    /// A release, and behind a `+` what is no fix.
+    UnknownFix {
         /// What was given.
         text: String,
     },
@@ -107,7 +121,19 @@ impl fmt::Display for VersionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             VersionError::Syntax { text } => {
-                write!(f, "`{text}` is no kernel release: releases look like v6.7 or v6.1.192")
+                write!(f, "`{text}` is no kernel release: releases look like v6.7 or v6.1.192")?;
+                let release = format!("v{}", text.trim_start_matches(['v', 'V']));
+                match KernelVersion::parse(&release) {
+                    Ok(_) if release != *text => write!(f, "; did you mean {release}?"),
+                    _ => Ok(()),
+                }
+            }
+            VersionError::UnknownFix { text } => {
+                write!(f, "there is no fix `{text}`")?;
+                match Fix::beginning_with(text) {
+                    Some(fix) => write!(f, "; did you mean {fix}?"),
+                    None => f.write_str("; `timerace kernels` lists names and commits"),
+                }
             }
             VersionError::Unknown { release, nearest } => {
                 write!(f, "{release} is not modelled: the nearest release is {nearest}")
@@ -157,16 +183,21 @@ impl KernelVersion {
         Err(VersionError::Unknown { release, nearest: *nearest })
     }
 
-    /// The kernel of `v6.7` or `v6.1.192`.
+    /// The kernel of `v6.7` or `v6.1.192`, or of `v6.7+0281b919e175`: a release with fixes added to it.
     ///
     /// # Errors
-    /// The text is no release, or the release is not in the table.
+    /// The text is no release, the release is not in the table, or a fix is not.
     pub fn parse(text: &str) -> Result<KernelVersion, VersionError> {
-        KernelVersion::of(text.parse()?)
+        let mut words = text.split('+');
+        let release = KernelVersion::of(words.next().unwrap_or_default().parse()?)?;
+        words.try_fold(release, |kernel, fix| {
+            let unknown = || VersionError::UnknownFix { text: fix.to_string() };
+            Ok(kernel.with(Fix::find(fix).ok_or_else(unknown)?))
+        })
     }
 
     /// The kernels of `v6.7..v6.12`, both ends included: the mainline releases between them and the ends themselves.
-    /// A single release is a range of one.
+    /// A single kernel, with fixes or without, is a range of one.
     ///
     /// # Errors
     /// An end is no release of the table, or the range is empty.
@@ -174,7 +205,8 @@ impl KernelVersion {
         let Some((from, to)) = text.split_once("..") else {
             return Ok(vec![KernelVersion::parse(text)?]);
         };
-        let (from, to) = (KernelVersion::parse(from)?.release, KernelVersion::parse(to)?.release);
+        let end = |text: &str| KernelVersion::of(text.parse()?).map(KernelVersion::release);
+        let (from, to) = (end(from)?, end(to)?);
         if from > to {
             return Err(VersionError::Backwards { from, to });
         }
@@ -291,5 +323,22 @@ mod tests {
         let nearest = Release::mainline(6, 1);
         assert!(matches!(e, VersionError::Unknown { nearest: n, .. } if n == nearest));
         assert!(matches!(KernelVersion::parse("6.7"), Err(VersionError::Syntax { .. })));
+        for (text, near) in [("6.7", Some("v6.7")), ("V6.7", Some("v6.7")), ("7", None)] {
+            let e = KernelVersion::parse(text).expect_err(text).to_string();
+            assert_eq!(e.split_once("did you mean ").map(|p| p.1.trim_end_matches('?')), near);
+        }
+    }
+
+    #[test]
+    fn a_kernel_may_be_a_release_with_fixes() {
+        let k = KernelVersion::parse("v6.7+0281b919e175+cancel-deadlk").expect("both are known");
+        assert!(k.has(Fix::CancelFreeRcu) && k.has(Fix::CancelDeadlk));
+        assert_eq!(k.release(), Release::mainline(6, 7));
+        let long = format!("0281b919e175{}", "0".repeat(28));
+        assert_eq!(Fix::find(&long), Some(Fix::CancelFreeRcu), "an id that is not abbreviated");
+        let e = KernelVersion::parse("v6.7+0281b9").expect_err("too short").to_string();
+        assert_eq!(e, "there is no fix `0281b9`; did you mean 0281b919e175?");
+        assert!(KernelVersion::parse("v6.7+").is_err());
+        assert!(KernelVersion::range("v6.7..v6.8+0281b919e175").is_err(), "for which of them?");
     }
 }

@@ -56,6 +56,7 @@ fn scope() -> Scope {
         pct: None,
         missed: Missed::default(),
         window_entered: Some(203),
+        unmet: 0,
     }
 }
 

@@ -11,7 +11,7 @@ mod objects;
 mod progs;
 mod sections;
 mod shared;
-mod suspicions;
+pub(crate) mod suspicions;
 mod timers;
 pub(crate) mod visit;
 mod world;

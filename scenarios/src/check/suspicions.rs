@@ -23,6 +23,26 @@ pub(crate) fn warnings(scenario: &Scenario) -> Vec<Diagnostic> {
     diags
 }
 
+/// Limits in time, where what steps cost is not fitted to any machine.
+pub(crate) fn uncalibrated(scenario: &Scenario) -> Option<Diagnostic> {
+    let is_limit = |expectation: &&Sp<Expectation>| {
+        let mut inner = &expectation.node;
+        while let Expectation::On(_, next) | Expectation::KnownBug(_, next) = inner {
+            inner = &next.node;
+        }
+        matches!(
+            inner,
+            Expectation::Latency(_) | Expectation::Drift { .. } | Expectation::Hold { .. }
+        )
+    };
+    let limit = scenario.expect.iter().find(is_limit)?;
+    Some(
+        Diagnostic::warning("W0410", limit.span, "a limit in time, judged with costs that are not calibrated")
+            .label("says nothing about a real machine")
+            .help("`timerace calibrate` makes costs of a trace; `costs:` of timerace.ron, or `run --costs`, names them"),
+    )
+}
+
 /// Parameters that nothing uses.
 pub(crate) fn unused_params(scenario: &Scenario, used: &BTreeSet<String>) -> Vec<Diagnostic> {
     let unused = |(name, _): &&(Sp<String>, Param)| !used.contains(&name.node);

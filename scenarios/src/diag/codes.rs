@@ -125,6 +125,7 @@ mod tests {
             }
             let kernels = timerace_kernel::KernelVersion::range("v6.7..v6.9").unwrap();
             codes.extend(load::never_apply(scenario, &kernels).iter().map(|diag| diag.code));
+            codes.extend(load::uncalibrated(scenario, &Default::default()).map(|diag| diag.code));
             let newest = timerace_kernel::KernelVersion::newest();
             let lowered = crate::lower::lower(scenario, source, newest);
             codes.extend(lowered.err().iter().flatten().map(|diag| diag.code));

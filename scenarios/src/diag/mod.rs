@@ -174,12 +174,14 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, candidate)| (*distance, *candidate))
         .map(|(_, candidate)| candidate);
-    // Or one is the beginning of the other: HASHMAP, maximum.
-    let begins = |candidate: &&&str| {
+    // Or one is the beginning of the other: HASHMAP, maximum. Or its end, of constants: BPF_TIMER_CB.
+    let constant = word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    let part = |candidate: &&&str| {
         let (a, b) = (candidate.to_lowercase(), word_lower.as_str());
-        a.len().min(b.len()) >= 3 && (a.starts_with(b) || b.starts_with(&a))
+        let of = |a: &str, b: &str| a.starts_with(b) || constant && a.ends_with(&format!("_{b}"));
+        a.len().min(b.len()) >= 3 && (of(&a, b) || of(b, &a))
     };
-    near.or_else(|| candidates.iter().filter(begins).max_by_key(|c| c.len()).copied())
+    near.or_else(|| candidates.iter().filter(part).max_by_key(|c| c.len()).copied())
 }
 
 /// Longest word that is compared with others, in bytes.

@@ -44,6 +44,9 @@ pub use finals::FinalState;
 pub use limits::{Limited, Measured, Samples};
 pub use results::{Judged, Kind, exit_code, verdict};
 
+use std::collections::BTreeSet;
+
+use timerace_core::CpuId;
 use timerace_core::dpor::{Observer, View};
 use timerace_core::policy::Ended;
 use timerace_core::result::Exploration;
@@ -71,6 +74,7 @@ struct Tally {
 #[derive(Clone, Debug)]
 pub struct Seen {
     tallies: Vec<Tally>,
+    places: Vec<BTreeSet<CpuId>>,
     executions: u64,
     window_entered: u64,
 }
@@ -90,6 +94,8 @@ pub struct LatencyLimit {
 pub struct Judge<'a> {
     plan: Plan<'a>,
     tallies: Vec<Tally>,
+    /// Of each function that predicates name: the CPUs on which it was entered, to say why something never happens.
+    places: Vec<BTreeSet<CpuId>>,
     executions: u64,
     window_entered: u64,
     /// The scenario's own bound on preemptions, as far as the command line leaves it alone.
@@ -115,6 +121,7 @@ impl<'a> Judge<'a> {
         };
         Judge {
             tallies: vec![Tally::default(); plan.items.len()],
+            places: vec![BTreeSet::new(); plan.names.len()],
             plan,
             executions: 0,
             window_entered: 0,
@@ -210,7 +217,8 @@ impl<'a> Judge<'a> {
     #[must_use]
     pub fn seen(&self) -> Seen {
         let (tallies, executions) = (self.tallies.clone(), self.executions);
-        Seen { tallies, executions, window_entered: self.window_entered }
+        let places = self.places.clone();
+        Seen { tallies, places, executions, window_entered: self.window_entered }
     }
 
     /// Adds what another judge of the same scenario saw in another part of the search.
@@ -221,6 +229,9 @@ impl<'a> Judge<'a> {
             if mine.witness.is_none() {
                 mine.witness.clone_from(&other.witness);
             }
+        }
+        for (mine, other) in self.places.iter_mut().zip(&seen.places) {
+            mine.extend(other);
         }
         self.executions += seen.executions;
         self.window_entered += seen.window_entered;
@@ -236,6 +247,9 @@ impl<'a> Judge<'a> {
     fn look(&mut self, view: &View<'_>, marked: bool) {
         let run = Run::new(view, &self.plan.names);
         self.executions += 1;
+        for call in &run.calls {
+            self.places[call.name].extend(view.machine.contexts()[call.ctx.index()].cpu);
+        }
         let mut in_window = true;
         for (item, tally) in self.plan.items.iter().zip(&mut self.tallies) {
             let Some(p) = item.predicate() else { continue };

@@ -99,6 +99,23 @@ impl Pred<'_> {
         }
     }
 
+    /// Calls `f` with each function that it names.
+    pub fn for_each_function(&self, f: &mut dyn FnMut(usize)) {
+        match self {
+            Pred::Called(a) | Pred::Running(a) | Pred::Returned(a, _) => f(*a),
+            Pred::Overlap(a, b) => [a, b].into_iter().for_each(|a| f(*a)),
+            Pred::After(p, q) | Pred::During(p, q) => {
+                p.for_each_function(f);
+                q.for_each_function(f);
+            }
+            Pred::Within(a, p) => {
+                f(*a);
+                p.for_each_function(f);
+            }
+            Pred::Class(_) | Pred::Leaked(_) | Pred::Event(..) | Pred::Final(_) => {}
+        }
+    }
+
     /// Calls `f` with each occurrence until it breaks off.
     fn each(&self, run: &Run<'_>, f: &mut Look<'_>) -> ControlFlow<()> {
         match self {

@@ -183,19 +183,43 @@ impl Judge<'_> {
             None if is_merged(item, search) => Known::open(MERGED),
             None => known,
         };
-        let looked = format!("{} schedules were looked at", self.executions);
+        let looked = match self.executions {
+            1 => "1 schedule was looked at".to_string(),
+            n => format!("{n} schedules were looked at"),
+        };
         match &item.asked {
             Asked::Never(_) if tally.seen > 0 => Known::fails("it happens"),
             Asked::Always(_) if tally.seen > 0 => Known::fails("not in every schedule"),
             Asked::Never(_) | Asked::Always(_) => unless_open(Known::holds()),
             Asked::Sometimes(_) if tally.seen > 0 => Known::holds(),
-            Asked::Sometimes(_) => unless_open(Known::fails(format!("in no schedule; {looked}"))),
+            Asked::Sometimes(p) => {
+                let where_ = self.whereabouts(p);
+                unless_open(Known::fails(format!("in no schedule; {looked}{where_}")))
+            }
             Asked::Count(count) if search.complete => counted(count, search),
             Asked::Count(_) => undecided(),
             Asked::Latency(_) => Known::unasked("latency is measured by timed runs"),
             Asked::Drift(..) => Known::unasked("drift is measured by timed runs"),
             Asked::Hold(..) => Known::unasked("holding times are measured by timed runs"),
         }
+    }
+
+    /// Where the functions ran that a predicate names, for those who wonder why it is never true.
+    fn whereabouts(&self, predicate: &Pred<'_>) -> String {
+        let mut all = Vec::new();
+        predicate.for_each_function(&mut |f| {
+            let name = &self.plan.names[f];
+            let cpus: Vec<String> =
+                self.places[f].iter().map(|cpu| format!("CPU{}", cpu.0)).collect();
+            let said = match cpus.is_empty() {
+                true => format!("{name} was never entered"),
+                false => format!("{name} ran on {}", cpus.join(" and ")),
+            };
+            if !all.contains(&said) {
+                all.push(said);
+            }
+        });
+        all.iter().map(|said| format!("; {said}")).collect()
     }
 
     /// The judgements of all timed runs so far. A `sometimes` that was not met is not judged there, and neither is

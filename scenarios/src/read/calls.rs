@@ -6,7 +6,7 @@ use super::steps::STEPS;
 use crate::ast::Call;
 use crate::diag::{Diagnostic, quote};
 use crate::span::Sp;
-use crate::syntax::Node;
+use crate::syntax::{Kind, Node};
 
 /// The steps that have a return code.
 pub(super) const CALLS: &[&str] = &[
@@ -95,8 +95,18 @@ impl Reader {
             }
             "bpf_timer_start" => {
                 let after = self.duration(&args[1], "the time to the expiry");
-                let flags = args.get(2).map(|node| self.word_list(node, "timer flag"));
-                let flags = flags.unwrap_or_default();
+                let flags = match args.get(2) {
+                    Some(Node { kind: Kind::Int(_), span, .. }) => {
+                        let message = "timer flags are a list of names, not a number";
+                        let help =
+                            "write [BPF_F_TIMER_ABS], or leave it out where the kernel has 0";
+                        let diag = Diagnostic::error("E0109", *span, message);
+                        self.error(diag.label("this is a number").help(help));
+                        Vec::new()
+                    }
+                    Some(node) => self.word_list(node, "timer flag"),
+                    None => Vec::new(),
+                };
                 Call::TimerStart { timer: timer?, after: after?, flags }
             }
             "bpf_timer_cancel" => Call::TimerCancel { timer: timer? },

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::diag::Diagnostic;
 use crate::syntax::Node;
 
-const FIELDS: &[&str] = &["schema", "scenarios", "kernels", "costs", "explore", "out"];
+pub(super) const FIELDS: &[&str] = &["schema", "scenarios", "kernels", "costs", "explore", "out"];
 
 /// What is read of a configuration, and messages.
 pub(crate) fn read_config(root: &Node) -> (Option<Config>, Vec<Diagnostic>) {

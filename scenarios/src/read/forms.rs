@@ -87,6 +87,13 @@ impl Reader {
         forms: &[Form],
     ) -> Option<(&'static str, Found<'n>)> {
         let Some(name) = variant_name(node) else {
+            if let (Kind::Text(text), "step") = (&node.kind, what) {
+                let message = "a step is a call, not a text";
+                let help = format!("a program is run by prog_run(\"{}\")", quote(&text.value));
+                let diag = Diagnostic::error("E0109", node.span, message);
+                self.error(diag.label("this is a text").help(help));
+                return None;
+            }
             let example = forms.first().map_or("", |form| form.text);
             return self.expected(
                 node,

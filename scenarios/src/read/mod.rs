@@ -32,12 +32,29 @@ use crate::topics::Group;
 /// Every word of scenario files that has a meaning of its own, with the kind of word that it is.
 #[cfg(test)]
 pub(crate) fn words() -> impl Iterator<Item = (Group, &'static str)> {
-    let fields =
-        [(Group::Section, top::FIELDS), (Group::Machine, setup::MACHINE), (Group::Map, data::MAP)];
+    use crate::ast::names::Word;
+    use crate::ast::{Clock, MapKind, ProgKind, TimerFlag, UpdateFlag};
+    let fields = [
+        (Group::Section, top::FIELDS),
+        (Group::Machine, setup::MACHINE),
+        (Group::Map, data::MAP),
+        (Group::Explore, setup::EXPLORE),
+        (Group::Config, config::FIELDS),
+    ];
     let fields = fields.into_iter().flat_map(|(g, all)| all.iter().map(move |name| (g, *name)));
     let forms = FORMS.iter().flat_map(|(g, all)| all.iter().map(move |f| (*g, f.name)));
     let steps = steps::STEPS.iter().map(|f| (group_of_step(f.name), f.name));
-    fields.chain(forms).chain(steps)
+    let named = |g: Group, all: Vec<&'static str>| all.into_iter().map(move |name| (g, name));
+    let enums = named(Group::ProgType, ProgKind::words())
+        .chain(named(Group::MapType, MapKind::words()))
+        .chain(named(Group::Flag, TimerFlag::words()))
+        .chain(named(Group::Flag, UpdateFlag::words()))
+        .chain(named(
+            Group::Flag,
+            // The other clocks are there to be refused.
+            [Clock::Monotonic, Clock::Realtime, Clock::Boottime].map(Clock::word).to_vec(),
+        ));
+    fields.chain(forms).chain(steps).chain(enums)
 }
 
 /// How a word is written, if more than the word is.

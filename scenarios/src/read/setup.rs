@@ -23,6 +23,7 @@ pub(super) const STOP: &[Form] = &[
     args("expiries", 1, 1, "expiries(1000)"),
 ];
 
+pub(super) const EXPLORE: &[&str] = &["policy", "preemptions", "irqs", "max_schedules"];
 pub(super) const MACHINE: &[&str] = &[
     "cpus",
     "preempt",
@@ -130,8 +131,7 @@ impl Reader {
     }
 
     pub(super) fn explore(&mut self, node: &Node) -> Option<Explore> {
-        let known = ["policy", "preemptions", "irqs", "max_schedules"];
-        let fields = self.fields(node, "`explore`", &known)?;
+        let fields = self.fields(node, "`explore`", EXPLORE)?;
         Some(Explore {
             policy: fields.get("policy").and_then(|node| self.word(node, "policy")),
             preemptions: fields.get("preemptions").and_then(|node| self.preemptions(node)),

@@ -47,6 +47,16 @@ pub enum Group {
     Expectation,
     /// A predicate of expectations.
     Predicate,
+    /// A field of `explore`.
+    Explore,
+    /// A type of programs.
+    ProgType,
+    /// A type of maps.
+    MapType,
+    /// A clock, or a flag of a call.
+    Flag,
+    /// A field of `timerace.ron`.
+    Config,
 }
 
 impl Group {
@@ -67,6 +77,11 @@ impl Group {
             Group::Param => "Values of a parameter",
             Group::Expectation => "Expectations",
             Group::Predicate => "Predicates",
+            Group::Explore => "Fields of explore",
+            Group::ProgType => "Types of programs",
+            Group::MapType => "Types of maps",
+            Group::Flag => "Clocks and flags",
+            Group::Config => "Fields of timerace.ron",
         }
     }
 }
@@ -79,6 +94,25 @@ pub fn topics() -> impl Iterator<Item = &'static Topic> {
 /// The topics of a word: `at` is a step and an event.
 pub fn find(name: &str) -> impl Iterator<Item = &'static Topic> {
     topics().filter(move |t| t.name == name)
+}
+
+/// All words of scenario files and of `timerace.ron` as a page of the manual.
+#[must_use]
+pub fn reference() -> String {
+    let mut out = String::from(
+        "# Words of scenario files\n\nMade by `timerace gen reference docs`; `timerace explain WORD` says the same. \
+         How the words make a scenario is told in\n[Writing a scenario](writing-a-scenario.md).\n",
+    );
+    let mut group = None;
+    for t in topics() {
+        if group != Some(t.group) {
+            group = Some(t.group);
+            out.push_str(&format!("\n## {}\n\n", t.group.words()));
+        }
+        let form = crate::read::form_of(t.group, t.name).unwrap_or(t.name);
+        out.push_str(&format!("- `{form}`: {}\n", t.text));
+    }
+    out
 }
 
 impl Topic {

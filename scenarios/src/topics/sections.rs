@@ -29,7 +29,7 @@ pub(super) const TOPICS: &[Topic] = topics! {
         "explore": "How a search goes: policy, preemptions, irqs, max_schedules. A number of preemptions here is the author's scope.",
         "limits": "Steps and expiries of one run. Reaching one is inconclusive, never a pass.",
         "stop": "When a timed run is over. A timer that re-arms itself for ever needs something else than idle.",
-        "golden": "Digests of the interleavings that it shows, by kernel: { \"v6.7\": \"0123456789abcdef\" }. `test` compares, `test --bless` writes them.",
+        "golden": "Digests of the interleavings that a search shows, by kernel: { \"v6.7\": \"0123456789abcdef\" }. `test` fails where another is shown; `test --bless FILE` writes them, prints what is different, and refuses in CI. Only for scenarios whose drawing matters.",
         "expect": "What must hold. never(ANY_BUG) is implied unless an expectation names a bug; then all other bugs are refused.",
     }
     Machine {
@@ -126,5 +126,62 @@ pub(super) const TOPICS: &[Topic] = topics! {
         "final": "The condition holds at the end of the run. An absent element is NULL.",
         "returned": "The function, program or task returned this code; errno without minus.",
         "called": "The function was entered.",
+    }
+    Explore {
+        "policy": "exhaustive: every inequivalent schedule. random, pct: a sample, which is never complete.",
+        "preemptions": "At most so many switches away from a context that could go on, or all. A number in a scenario is its author's scope: the verdict says within N preemptions.",
+        "irqs": "How many ticks may come at any point, besides the interrupts that the scenario itself causes. 0, unless it is said here.",
+        "max_schedules": "At most so many schedules; a search that meets it is inconclusive.",
+    }
+    ProgType {
+        "SYSCALL": "A program that a task runs with prog_run (BPF_PROG_TEST_RUN), in its own context.",
+        "XDP": "A program on packets, in the NET_RX softirq: packet(\"prog\") brings one.",
+        "TC": "A program on packets, in the NET_RX softirq: packet(\"prog\") brings one.",
+        "TRACING": "Runs where it is attached: attach: tp_btf(\"f\"), fentry(\"f\") or fexit(\"f\").",
+        "PERF_EVENT": "Runs in an NMI: attach: perf_event(\"1ms\").",
+        "KPROBE": "Runs where it is attached, as TRACING does.",
+        "STRUCT_OPS": "An operation of a scheduler class: attach: sched_ext(\"op\"). It runs with the lock of a runqueue held and interrupts off.",
+        "TIMER_CB": "The callback of a bpf_timer: a subprogram of each program that sets it. It runs in the HRTIMER softirq of the CPU that expires the timer; with PREEMPT_RT in a thread.",
+        "WQ_CB": "The callback of a bpf_wq: a subprogram of each program that sets it. It runs in a kworker.",
+        "FOR_EACH_CB": "The callback of bpf_for_each_map_elem: a subprogram of each program that calls it with it.",
+    }
+    MapType {
+        "HASH": "BPF_MAP_TYPE_HASH. Its values may hold a timer.",
+        "LRU_HASH": "BPF_MAP_TYPE_LRU_HASH: full, it evicts an element. Its values may hold a timer.",
+        "ARRAY": "BPF_MAP_TYPE_ARRAY: all elements are there from the start. Its values may hold a timer.",
+        "RHASH": "BPF_MAP_TYPE_RHASH, in kernels that have it. Its values may hold a timer.",
+        "ARRAY_OF_MAPS": "BPF_MAP_TYPE_ARRAY_OF_MAPS; inner: names the template.",
+        "HASH_OF_MAPS": "BPF_MAP_TYPE_HASH_OF_MAPS; inner: names the template.",
+        "PERCPU_HASH": "BPF_MAP_TYPE_PERCPU_HASH. The kernel refuses timers in it.",
+        "PERCPU_ARRAY": "BPF_MAP_TYPE_PERCPU_ARRAY. The kernel refuses timers in it.",
+        "LRU_PERCPU_HASH": "BPF_MAP_TYPE_LRU_PERCPU_HASH. The kernel refuses timers in it.",
+        "LPM_TRIE": "BPF_MAP_TYPE_LPM_TRIE. The kernel refuses timers in it.",
+        "TASK_STORAGE": "BPF_MAP_TYPE_TASK_STORAGE. The kernel refuses timers in it.",
+        "INODE_STORAGE": "BPF_MAP_TYPE_INODE_STORAGE. The kernel refuses timers in it.",
+        "SK_STORAGE": "BPF_MAP_TYPE_SK_STORAGE. The kernel refuses timers in it.",
+        "CGRP_STORAGE": "BPF_MAP_TYPE_CGRP_STORAGE. The kernel refuses timers in it.",
+        "CGROUP_STORAGE": "BPF_MAP_TYPE_CGROUP_STORAGE. The kernel refuses timers in it.",
+        "QUEUE": "BPF_MAP_TYPE_QUEUE. The kernel refuses timers in it.",
+        "STACK": "BPF_MAP_TYPE_STACK. The kernel refuses timers in it.",
+        "RINGBUF": "BPF_MAP_TYPE_RINGBUF. The kernel refuses timers in it.",
+    }
+    Flag {
+        "CLOCK_MONOTONIC": "Time since the boot without suspends. A bpf_timer takes it.",
+        "CLOCK_REALTIME": "Wall time, which clock_step(..) sets. A bpf_timer takes it.",
+        "CLOCK_BOOTTIME": "Time since the boot with suspends. A bpf_timer takes it.",
+        "BPF_F_TIMER_ABS": "The expiry is a time of the timer's clock, not one that counts from now.",
+        "BPF_F_TIMER_CPU_PIN": "The timer expires on the CPU that starts it.",
+        "BPF_ANY": "Creates an element or updates it.",
+        "BPF_NOEXIST": "Only creates; EEXIST where there is one.",
+        "BPF_EXIST": "Only updates; ENOENT where there is none.",
+        "BPF_F_LOCK": "Updates under the element's bpf_spin_lock.",
+    }
+    Config {
+        "schema": "The version of the format: 1.",
+        "scenarios": "Patterns of scenario files, relative to the folder of timerace.ron: [\"scenarios/**/*.ron\"]. `timerace test` without paths takes them.",
+        "kernels": "Releases, ranges and releases with fixes that `test` runs scenarios on which name no kernel: [\"v6.6..v6.9\", \"v6.7+0281b919e175\"].",
+        "costs": "A file of costs for timed runs, as `timerace calibrate` writes it.",
+        "explore": "Bounds of searches where a scenario says nothing: (policy: .., preemptions: .., irqs: .., max_schedules: ..).",
+        "out": "The folder of results without -o: \"timerace-out\".",
     }
 };

@@ -46,6 +46,8 @@ pub struct Options {
     pub keep_going: bool,
     /// Run at most this many schedules.
     pub max_schedules: Option<u64>,
+    /// Stop when a table of states or of final states has more bytes; `None`: no bound. Other memory of a search is small.
+    pub max_memory: Option<u64>,
     /// Limits of each execution.
     pub limits: Limits,
 }
@@ -346,6 +348,9 @@ impl<M: Model> Search<'_, '_, M> {
             if let Some(ended) = &ended {
                 self.judge(ended, observer);
                 if self.t.tally.stopped || !observer.go_on() {
+                    return Turn::Done;
+                }
+                if self.t.tally.is_full(self.options) {
                     return Turn::Done;
                 }
                 if self.options.max_schedules.is_some_and(|m| self.t.tally.schedules >= m) {

@@ -51,9 +51,12 @@ pub(crate) struct States {
     known: Known,
     /// It has come to a state in which plain accesses race. Which schedules show it, it cannot say.
     met_race: bool,
+    /// There are more states than memory for them.
+    full: bool,
 }
 
-/// Explores all reachable states of a model, or its traces if plain accesses race in it. `symmetry`: interchangeable contexts are not told apart.
+/// Explores all reachable states of a model, or its traces if plain accesses race in it or there is no memory for all
+/// states. `symmetry`: interchangeable contexts are not told apart.
 ///
 /// # Panics
 /// If the machine has more than [`crate::dpor::MAX_EXPLORED`] contexts.
@@ -65,7 +68,7 @@ pub fn explore_states<M: Model>(
 ) -> Exploration {
     let mut s = States::new(exec, symmetry);
     s.turn(exec, options, observer, u64::MAX);
-    if s.met_race {
+    if s.met_race || s.full {
         return crate::dpor::explore(exec, options, observer);
     }
     conclude(exec, &mut s.tally, options.limits, observer);
@@ -87,6 +90,7 @@ impl States {
             steps: 0,
             known: Known::default(),
             met_race: false,
+            full: false,
         }
     }
 
@@ -108,9 +112,9 @@ impl States {
     }
 
     /// Whether it met a finding and the search is to go on: how many schedules show it, states cannot say. The same for a
-    /// state in which plain accesses race.
+    /// state in which plain accesses race, and for more states than there is memory for.
     pub fn gave_up(&self) -> bool {
-        self.met_race || self.tally.failing > 0 && !self.tally.stopped
+        self.met_race || self.full || self.tally.failing > 0 && !self.tally.stopped
     }
 
     fn run<M: Model>(
@@ -134,7 +138,12 @@ impl States {
             let path = || self.levels.iter().map(|l| Pick { ctx: l.cur, alt: l.alt }).collect();
             self.tally.locks.note(exec.machine(), path);
             self.judge(exec, ended.as_ref(), options, observer);
-            if self.met_race {
+            self.full |= self.tally.fill(self.table.bytes(), options);
+            if self.full {
+                // The engine of traces goes on alone, and has little use for memory.
+                self.table = Table::new();
+            }
+            if self.met_race || self.full {
                 return Turn::OutOfBudget;
             }
             if self.tally.stopped || !observer.go_on() || !self.backtrack() {

@@ -46,9 +46,8 @@ impl Table {
     }
 
     /// Bytes that the entries take.
-    #[cfg(test)]
-    pub fn bytes(&self) -> usize {
-        self.keys.len() * 18
+    pub fn bytes(&self) -> u64 {
+        self.keys.len() as u64 * 18
     }
 
     fn home(&self, key: u128) -> usize {
@@ -177,7 +176,12 @@ mod tests {
         for n in 0..500_000u64 {
             t.insert(key(n), 0);
             if n > 20_000 {
-                assert!(t.bytes() <= 24 * t.len(), "{} bytes for {} states", t.bytes(), t.len());
+                assert!(
+                    t.bytes() <= 24 * t.len() as u64,
+                    "{} bytes for {} states",
+                    t.bytes(),
+                    t.len()
+                );
             }
         }
     }

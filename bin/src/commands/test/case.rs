@@ -35,6 +35,8 @@ pub struct Outcome {
     pub files: Vec<File>,
     /// The interleaving of a search, and the digest that the scenario has for it.
     pub golden: Option<Golden>,
+    /// The costs that limits in time were judged with, where these are of no machine.
+    pub uncalibrated: Option<String>,
 }
 
 /// Runs a case.
@@ -92,11 +94,12 @@ fn skipped(cell: &Cell, file: String, why: String) -> Outcome {
         details: Vec::new(),
         repeat: None,
     };
-    Outcome { suite, json: None, shown, files: Vec::new(), golden: None }
+    Outcome { suite, json: None, shown, files: Vec::new(), golden: None, uncalibrated: None }
 }
 
 fn explored(common: &Common, s: &mut Session, args: &TestArgs) -> Result<Outcome, Fail> {
-    let wanted = SearchArgs { max_schedules: args.max_schedules, ..SearchArgs::default() };
+    let (max_schedules, max_memory) = (args.max_schedules, args.max_memory);
+    let wanted = SearchArgs { max_schedules, max_memory, ..SearchArgs::default() };
     let wanted = settings::search(common, &s.scenario, &wanted);
     s.set_irqs(wanted.irqs);
     let s = &*s;
@@ -133,7 +136,6 @@ fn explored(common: &Common, s: &mut Session, args: &TestArgs) -> Result<Outcome
     }
     outcome.golden = Some(golden);
     if common.out.is_some() {
-        found.explain(s)?;
         outcome.files = explore::files(common, s, &found, explore::words(s, &wanted));
     }
     Ok(outcome)
@@ -182,6 +184,8 @@ fn timed(common: &Common, s: &Session) -> Result<Outcome, Fail> {
         _ => Reach::OneRun,
     };
     let mut outcome = outcome(s, &case, None, note, reach, &failure);
+    let limited = t.judged.iter().any(|j| !j.limits.is_empty());
+    outcome.uncalibrated = (limited && !s.costs.calibrated).then(|| s.costs.name.clone());
     if common.out.is_some() {
         outcome.files = run::files(common, s, 1, &t)?;
     }
@@ -314,5 +318,5 @@ pub(super) fn outcome(
         checks,
         millis: None,
     };
-    Outcome { suite, json: Some(json), shown, files: Vec::new(), golden: None }
+    Outcome { suite, json: Some(json), shown, files: Vec::new(), golden: None, uncalibrated: None }
 }

@@ -43,11 +43,8 @@ pub fn test(common: &Common, args: &TestArgs) -> Result<u8, Fail> {
     }
     let cells = files::cells(common, args)?;
     if cells.is_empty() {
-        let message = match args.shard {
-            Some(_) => "error: no scenario in this shard; nothing was run",
-            None => "error: no scenario matched; nothing was run",
-        };
-        return Err(Fail { code: code::NOTHING, message: message.to_string() });
+        let message = format!("error: {}; nothing was run", why_nothing(common, args));
+        return Err(Fail { code: code::NOTHING, message });
     }
     let mut outcomes = run(common, args, &cells)?;
     if args.bless && !interrupt::asked() {
@@ -56,7 +53,33 @@ pub fn test(common: &Common, args: &TestArgs) -> Result<u8, Fail> {
     }
     let ran = Ran { outcomes, wanted: cells.len(), allowed: args.allow_inconclusive };
     reports::write(common, args, &ran)?;
+    if let Some(costs) = ran.outcomes.iter().find_map(|o| o.uncalibrated.as_ref()) {
+        let note = format!(
+            "note: limits in time were judged with costs that are not calibrated ({costs})"
+        );
+        output::note(common, &note);
+    }
     Ok(exit_code(args, &ran))
+}
+
+/// Why there is no case.
+fn why_nothing(common: &Common, args: &TestArgs) -> String {
+    if args.shard.is_some() {
+        return "no scenario is in this shard".to_string();
+    }
+    if !args.pattern.is_empty() {
+        return format!("no name of a scenario contains {}", args.pattern.join(" or "));
+    }
+    match (args.paths.as_slice(), !common.project.config.scenarios.is_empty()) {
+        ([], true) => "the patterns of timerace.ron match no scenario".to_string(),
+        ([], false) => {
+            "no paths are given, and there is no timerace.ron that names scenarios".to_string()
+        }
+        (paths, _) => {
+            let names: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
+            format!("no scenario (a file NAME.ron) in {}", names.join(", "))
+        }
+    }
 }
 
 fn run(common: &Common, args: &TestArgs, cells: &[Cell]) -> Result<Vec<Outcome>, Fail> {

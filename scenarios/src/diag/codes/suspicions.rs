@@ -86,4 +86,14 @@ pub(super) const CODES: &[CodeInfo] = &[
                 never(ANY_BUG) ],",
         right: "expect: [ sometimes(called(\"hrtimer_cancel\")), never(ANY_BUG) ],",
     },
+    CodeInfo {
+        code: "W0410",
+        title: "a limit in time with costs that are not calibrated",
+        why: "How late a callback is follows from what steps cost. The built-in generic costs are \
+              a guess, good for comparing kernels and loads; whether a limit in microseconds \
+              holds on a machine, only costs can tell that were fitted to a trace of it \
+              (`timerace calibrate`, then `costs:` in timerace.ron or `run --costs`).",
+        wrong: "expect: [ latency(of: \"timers[0]\", max: \"60us\") ],",
+        right: "",
+    },
 ];
