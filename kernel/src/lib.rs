@@ -46,7 +46,7 @@ mod work;
 pub mod world;
 
 pub use arg::Arg;
-pub use boot::{BootError, boot};
+pub use boot::{BootError, MAX_ELEMENTS, boot};
 pub use kernel::Kernel;
 pub use versions::{Fix, KernelVersion, Release};
 pub use world::World;

@@ -159,6 +159,7 @@ fn limits() -> String {
         ("nesting of brackets", NESTING_MAX.to_string()),
         ("messages at once", ERRORS_MAX.to_string()),
         ("CPUs of a machine", CPUS_MAX.to_string()),
+        ("elements of a map", timerace_kernel::MAX_ELEMENTS.to_string()),
         ("a struct", format!("{} KiB", TYPE_MAX_BYTES >> 10)),
         ("a duration", format!("{} days", LENGTH_MAX_NS / 86_400_000_000_000)),
         ("contexts that are explored", timerace_core::dpor::MAX_EXPLORED.to_string()),

@@ -14,7 +14,7 @@ use crate::world::{
 /// The most members of a struct.
 const MAX_FIELDS: usize = 64;
 /// The most elements that are allocated with a map.
-const MAX_ELEMENTS: usize = 1 << 20;
+pub const MAX_ELEMENTS: usize = 1 << 20;
 
 type Result = std::result::Result<(), BootError>;
 

@@ -25,6 +25,7 @@ use crate::prog::Prog;
 use crate::raw::RawVar;
 use crate::samples::TimerNames;
 use crate::world::{At, Attach, Fault, LineId, Memory, Preempt, ProgDef, VarKind, World};
+pub use check::MAX_ELEMENTS;
 use need::Needs;
 use std::cell::Cell;
 use std::collections::BTreeMap;

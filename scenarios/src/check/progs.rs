@@ -141,7 +141,10 @@ fn check_attach(prog: &Prog, diags: &mut Vec<Diagnostic>) {
         Diagnostic::error(
             "E0305",
             attach.span,
-            format!("{kind} programs are not attached like this"),
+            match kind.is_callback() || kind == ProgKind::Syscall {
+                true => format!("{kind} programs are not attached at all"),
+                false => format!("{kind} programs are not attached like this"),
+            },
         )
         .label(format!("this is for {wanted} programs"))
         .also(prog.kind.span, "the type of the program"),

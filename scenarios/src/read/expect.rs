@@ -83,7 +83,7 @@ impl Reader {
         if !known && BugClass::from_word(name).is_none() {
             return false;
         }
-        let message = format!("`{name}` alone says not whether it must hold");
+        let message = format!("`{name}` alone does not say whether it must hold");
         let shown = if known { format!("{name}(..)") } else { name.to_string() };
         self.error(
             Diagnostic::error("E0107", node.span, message)

@@ -13,7 +13,7 @@ use crate::session::{Session, Source};
 use crate::settings;
 use std::time::Instant;
 use timerace_core::record::Record;
-use timerace_core::result::{Exploration, Verdict};
+use timerace_core::result::{Bound, Exploration, Verdict};
 use timerace_kernel::world::Stop;
 use timerace_reports::interleaving::{Detail, interleaving};
 use timerace_reports::json::{ExpectationResult, INTERRUPTED, TestCase};
@@ -111,7 +111,7 @@ fn explored(common: &Common, s: &mut Session, args: &TestArgs) -> Result<Outcome
     let mut classes: Vec<&str> = e.findings.iter().map(|f| f.class.name()).collect();
     classes.dedup();
     let (count, note) = if classes.is_empty() {
-        let hit = e.bounds.iter().find(|b| b.hit).map(|b| b.name.replace('_', "-"));
+        let hit = e.bounds.iter().find(|b| b.hit).map(flag_of);
         (Some(e.schedules), hit.unwrap_or_else(|| "complete".to_string()))
     } else {
         (None, format!("finds {}", classes.join(", ")))
@@ -128,6 +128,7 @@ fn explored(common: &Common, s: &mut Session, args: &TestArgs) -> Result<Outcome
     };
     let mut outcome = outcome(s, &case, count, note, reach(&found), &failure);
     outcome.suite.bounds = bounds(s, e);
+    outcome.open(|| [vec![s.origin().command("explore")], wanted.flags()].concat().join(" "));
     outcome.json.iter_mut().for_each(|c| c.expectations = found.expectations());
     let race = found.records.first().map(|(rec, i)| race_of(rec, Some(*i))).unwrap_or_default();
     let (golden, line) = golden::of(s, race);
@@ -148,6 +149,14 @@ fn bounds(s: &Session, e: &Exploration) -> String {
     format!("cpus={} irqs={} preemptions={preemptions}", s.world.machine.cpus, s.world.irqs)
 }
 
+/// A bound as the command line calls it.
+fn flag_of(b: &Bound) -> String {
+    match b.name {
+        "memory" => "max-memory".to_string(),
+        name => name.replace('_', "-"),
+    }
+}
+
 fn reach(found: &Searched) -> Reach {
     let e = &found.exploration;
     if e.complete {
@@ -159,7 +168,7 @@ fn reach(found: &Searched) -> Reach {
         Some(b) if b.name == INTERRUPTED => Reach::Cut(INTERRUPTED.to_string()),
         Some(b) => {
             let value = b.value.map_or_else(String::new, |v| format!(" {v}"));
-            Reach::Cut(format!("{}{value}", b.name.replace('_', "-")))
+            Reach::Cut(format!("{}{value}", flag_of(b)))
         }
         None if !found.within.is_empty() => {
             let each = found.within.iter().map(|(name, n)| format!("{name} <= {n}"));
@@ -184,6 +193,7 @@ fn timed(common: &Common, s: &Session) -> Result<Outcome, Fail> {
         _ => Reach::OneRun,
     };
     let mut outcome = outcome(s, &case, None, note, reach, &failure);
+    outcome.open(|| repeat.clone());
     let limited = t.judged.iter().any(|j| !j.limits.is_empty());
     outcome.uncalibrated = (limited && !s.costs.calibrated).then(|| s.costs.name.clone());
     if common.out.is_some() {
@@ -211,6 +221,19 @@ fn race_of(rec: &Record, finding: Option<usize>) -> String {
 }
 
 impl Outcome {
+    /// Of a case that was cut off: by what, before what was decided, and how to see that again.
+    fn open(&mut self, repeat: impl FnOnce() -> String) {
+        let Reach::Cut(by) = &self.suite.reach else { return };
+        if self.suite.state != CaseState::Incomplete {
+            return;
+        }
+        let open = self.suite.checks.iter().filter(|c| c.ok.is_none());
+        let open: Vec<&str> = open.map(|c| c.name.as_str()).collect();
+        let undecided = if open.is_empty() { "completeness".to_string() } else { open.join(", ") };
+        self.shown.details.push(format!("cut off by {by}; not decided: {undecided}"));
+        self.shown.repeat = Some(repeat());
+    }
+
     /// Adds a check of ours to those of the scenario.
     fn add(&mut self, check: Check) {
         if let Some(f) = &check.failure {
