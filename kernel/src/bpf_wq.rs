@@ -66,14 +66,23 @@ impl Kernel {
         let Some(w) = self.alloc_work(cx, e, map).await else { return ENOMEM };
         // 8.
         cx.write(site!("wq->work = w", Memory), e.wq_slot(), Some(w.0)).await;
-        // 9. The full barrier is no step of its own: memory is sequentially consistent.
+        if !self.flags.init_uref_recheck {
+            return 0;
+        }
+        // 9.
+        if !self.flags.uref_recheck_no_barrier {
+            cx.smp_mb(site!("smp_mb()", Atomic)).await;
+        }
         // 10.
-        if !self.flags.init_uref_recheck || self.usercnt(cx, map).await != 0 {
+        if self.usercnt(cx, map).await != 0 {
             return 0;
         }
         cx.write(site!("wq->work = NULL", Memory), e.wq_slot(), None).await;
-        let _f = cx.enter_leaf("kfree");
-        cx.free(site!("kfree(w)", Alloc), w.0).await;
+        let (kfree, nolock) = (site!("kfree(w)", Alloc), site!("kfree_nolock(w)", Alloc));
+        let (name, site) =
+            if self.flags.kmalloc_nolock { ("kfree_nolock", nolock) } else { ("kfree", kfree) };
+        let _f = cx.enter_leaf(name);
+        cx.free(site, w.0).await;
         EPERM
     }
 
@@ -99,14 +108,18 @@ impl Kernel {
                 m.store(w.prog(), 0);
                 m.store(w.callback_fn(), 0);
                 m.store(w.pending(), false);
-                m.store(w.refcnt(), 1);
+                let cb = w.cb();
+                m.store(cb.refcnt, 1);
+                m.store(cb.worker, 0);
+                m.store(cb.worker_func, crate::irq_work::ASYNC_WORKER);
+                m.store(cb.async_cmds, None);
                 true
             })
             .await;
         ok.then_some(w)
     }
 
-    /// `bpf_wq_set_callback_impl()`: as `bpf_timer_set_callback()`, v6.10 to v6.19.
+    /// `bpf_wq_set_callback_impl()`, v6.10 to v6.19: as `bpf_timer_set_callback()`. Its flags, which must be 0, are.
     pub(crate) async fn bpf_wq_set_callback(
         &self,
         cx: Cx<'_>,
@@ -162,7 +175,7 @@ impl Kernel {
 
     /// `bpf_wq_start()`: 1. In NMI: -EOPNOTSUPP. 2. Flags: -EINVAL. 3. Slot NULL, or 4. its program NULL: -EINVAL.
     /// 5. `schedule_work()`, without lock, read section or reference: nothing keeps the object alive until then. From v7.0
-    ///    on with a reference, -ENOENT if there is none left.
+    ///    on (without 1.) with a reference, -ENOENT if there is none left; with interrupts off as a command.
     pub(crate) async fn bpf_wq_start(&self, cx: Cx<'_>, e: Elem, map: usize, flags: u64) -> i64 {
         let f = cx.enter_with("bpf_wq_start", self.elem_arg(cx, map, e));
         // 1.
@@ -179,18 +192,16 @@ impl Kernel {
         if cx.read(site!("READ_ONCE(w->cb.prog)", Memory), w.prog()).await == 0 {
             return f.ret(EINVAL);
         }
-        if self.flags.lock_free && !self.wq_get(cx, w).await {
-            return f.ret(ENOENT);
-        }
         // 5.
-        self.schedule_work(cx, w).await;
         if self.flags.lock_free {
-            self.wq_put(cx, w).await;
+            return f.ret(self.wq_start_lock_free(cx, w).await);
         }
+        self.schedule_work(cx, w).await;
         f.ret(0)
     }
 
-    async fn schedule_work(&self, cx: Cx<'_>, w: BpfWork) {
+    /// `schedule_work()`: onto this CPU's list, unless it waits already.
+    pub(crate) async fn schedule_work(&self, cx: Cx<'_>, w: BpfWork) {
         let list = self.cpu(cx).work;
         let item = w.0.to_word() | TAG_WQ_WORK;
         cx.step(site!("schedule_work(&w->work)", Wakeup))

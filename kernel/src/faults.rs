@@ -32,11 +32,6 @@ pub(crate) struct Faults {
 }
 
 impl FaultPlan {
-    /// The plan, to be moved into a step.
-    pub fn check(self) -> FaultPlan {
-        self
-    }
-
     /// Declares what the decision needs.
     pub fn declare<'m>(&self, step: Decl<'m>) -> Decl<'m> {
         match self {

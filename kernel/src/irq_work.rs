@@ -1,12 +1,11 @@
 //! irq_work: functions that run in a hard interrupt of the CPU that queued them (kernel/irq_work.c).
 //!
-//! One kind of object has an irq_work here, the lock-free timer. The interrupt comes at any moment at which the CPU's
+//! One kind of object has an irq_work here, the lock-free timer or work queue. The interrupt comes at any moment at which the CPU's
 //! interrupts are on: not every architecture can interrupt itself, and where it cannot, the next tick does it.
 
 use crate::kernel::Kernel;
-use crate::objects::Timer;
-use timerace_core::mem::Ptr;
-use timerace_core::{CtxKind, Cx, Word, site};
+use crate::objects::AsyncCb;
+use timerace_core::{CtxKind, Cx, site};
 
 /// `IRQ_WORK_PENDING`
 const PENDING: u64 = 1;
@@ -20,26 +19,26 @@ pub(crate) const RCU_TASKS_TRACE: u64 = 1;
 
 impl Kernel {
     /// `init_irq_work()` of an object that nobody else uses any more.
-    pub(crate) async fn init_irq_work(&self, cx: Cx<'_>, t: Timer, func: u64) {
+    pub(crate) async fn init_irq_work(&self, cx: Cx<'_>, cb: AsyncCb, func: u64) {
         cx.step(site!("cb->worker = IRQ_WORK_INIT(..)", Memory))
-            .writes(t.worker().obj())
-            .writes(t.worker_func().obj())
+            .writes(cb.worker.obj())
+            .writes(cb.worker_func.obj())
             .run(move |m| {
-                m.store(t.worker(), 0);
-                m.store(t.worker_func(), func);
+                m.store(cb.worker, 0);
+                m.store(cb.worker_func, func);
             })
             .await;
     }
 
     /// `irq_work_queue()`: false if it is pending already. Claim and queueing are one step: what comes between them on this
     /// CPU finds the work pending either way.
-    pub(crate) async fn irq_work_queue(&self, cx: Cx<'_>, t: Timer) -> bool {
-        let (list, word) = (self.cpu(cx).irq_work, t.0.to_word());
+    pub(crate) async fn irq_work_queue(&self, cx: Cx<'_>, cb: AsyncCb) -> bool {
+        let (list, word) = (self.cpu(cx).irq_work, cb.word());
         cx.step(site!("irq_work_queue(&cb->worker)", Wakeup))
-            .writes(t.worker().obj())
+            .writes(cb.worker.obj())
             .writes(list.obj())
             .run(move |m| {
-                let was = m.update(t.worker(), |flags| flags | PENDING | BUSY);
+                let was = m.update(cb.worker, |flags| flags | PENDING | BUSY);
                 if was & PENDING == 0 {
                     m.push_back(list, word);
                 }
@@ -68,34 +67,34 @@ impl Kernel {
                 .await;
             cx.entered_level(CtxKind::Hardirq);
             for word in works.0 {
-                self.irq_work_single(cx, Timer(Ptr::from_word(word))).await;
+                self.irq_work_single(cx, AsyncCb::of_word(word)).await;
             }
             cx.exit_level(site!("iret", IrqExit, quiet), CtxKind::Hardirq, |d| d, |_| ()).await;
         }
     }
 
     /// `irq_work_single()`: clear PENDING, call the function, clear BUSY unless it was queued again.
-    async fn irq_work_single(&self, cx: Cx<'_>, t: Timer) {
+    async fn irq_work_single(&self, cx: Cx<'_>, cb: AsyncCb) {
         let _f = cx.enter("irq_work_single");
         let func = cx
             .step(site!("work->flags &= ~IRQ_WORK_PENDING", Atomic))
-            .writes(t.worker().obj())
-            .reads(t.worker_func().obj())
+            .writes(cb.worker.obj())
+            .reads(cb.worker_func.obj())
             .run(move |m| {
-                m.update(t.worker(), |flags| flags & !PENDING);
-                m.load(t.worker_func())
+                m.update(cb.worker, |flags| flags & !PENDING);
+                m.load(cb.worker_func)
             })
             .await;
         if func == ASYNC_WORKER {
-            self.bpf_async_irq_worker(cx, t).await;
+            self.bpf_async_irq_worker(cx, cb).await;
         } else {
-            self.bpf_async_call_rcu(cx, t).await;
+            self.bpf_async_call_rcu(cx, cb).await;
         }
         cx.step(site!("cmpxchg(&work->flags, flags, flags & ~IRQ_WORK_BUSY)", Atomic))
-            .writes(t.worker().obj())
+            .writes(cb.worker.obj())
             .run(move |m| {
                 m.update(
-                    t.worker(),
+                    cb.worker,
                     |flags| if flags & PENDING == 0 { flags & !BUSY } else { flags },
                 );
             })

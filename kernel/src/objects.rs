@@ -245,19 +245,70 @@ impl Elem {
     }
 }
 
-/// The part of `struct bpf_async_cb` that says what to call.
+/// `struct bpf_async_cb`, which a timer and the work of a `bpf_wq` begin with (v7.0 and later).
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct AsyncCb {
+    /// `type`, and the object that it is the begin of.
+    pub of: AsyncObj,
     /// `prog`: index of the program plus one; 0 is NULL.
     pub prog: Var<u64>,
     /// `callback_fn`, see [`Callback`].
     pub callback_fn: Var<u64>,
+    /// `refcnt`: the map's reference, and those of operations in progress.
+    pub refcnt: Var<i64>,
+    /// The flags of `worker`, see [`crate::irq_work`].
+    pub worker: Var<u64>,
+    /// The function of `worker`, see [`crate::irq_work`].
+    pub worker_func: Var<u64>,
+    /// `async_cmds`: the newest command, which leads to the others.
+    pub async_cmds: Var<Option<Ptr>>,
+}
+
+/// What a `struct bpf_async_cb` is part of.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum AsyncObj {
+    /// `BPF_ASYNC_TYPE_TIMER`
+    Timer(Timer),
+    /// `BPF_ASYNC_TYPE_WQ`
+    Wq(BpfWork),
+}
+
+impl AsyncCb {
+    /// The address of the object.
+    pub fn ptr(self) -> Ptr {
+        match self.of {
+            AsyncObj::Timer(t) => t.0,
+            AsyncObj::Wq(w) => w.0,
+        }
+    }
+
+    /// The object in a word of a callback or of an irq_work.
+    pub fn word(self) -> u64 {
+        match self.of {
+            AsyncObj::Timer(t) => t.0.to_word(),
+            AsyncObj::Wq(w) => w.0.to_word() | crate::rcu::TAG_WQ_WORK,
+        }
+    }
+
+    /// The object that [`AsyncCb::word`] stands for.
+    pub fn of_word(word: u64) -> AsyncCb {
+        let p = Ptr::from_word(word);
+        if word & crate::rcu::TAG_WQ_WORK != 0 { BpfWork(p).cb() } else { Timer(p).cb() }
+    }
 }
 
 impl Timer {
     /// `cb`
     pub fn cb(self) -> AsyncCb {
-        AsyncCb { prog: self.prog(), callback_fn: self.callback_fn() }
+        AsyncCb {
+            of: AsyncObj::Timer(self),
+            prog: self.prog(),
+            callback_fn: self.callback_fn(),
+            refcnt: self.refcnt(),
+            worker: self.worker(),
+            worker_func: self.worker_func(),
+            async_cmds: self.async_cmds(),
+        }
     }
 }
 
@@ -266,8 +317,17 @@ impl Timer {
 pub(crate) struct BpfWork(pub Ptr);
 
 /// Names of the fields of [`BpfWork`], in order.
-pub(crate) const WORK_FIELDS: &[&str] =
-    &["map", "value", "prog", "callback_fn", "work.PENDING", "refcnt"];
+pub(crate) const WORK_FIELDS: &[&str] = &[
+    "map",
+    "value",
+    "prog",
+    "callback_fn",
+    "work.PENDING",
+    "refcnt",
+    "worker",
+    "worker.func",
+    "async_cmds",
+];
 
 impl BpfWork {
     /// All its fields.
@@ -292,11 +352,15 @@ impl BpfWork {
     }
     /// `cb`
     pub fn cb(self) -> AsyncCb {
-        AsyncCb { prog: self.prog(), callback_fn: self.callback_fn() }
-    }
-    /// `cb.refcnt` (v7.0 and later)
-    pub fn refcnt(self) -> Var<i64> {
-        self.0.field(5)
+        AsyncCb {
+            of: AsyncObj::Wq(self),
+            prog: self.prog(),
+            callback_fn: self.callback_fn(),
+            refcnt: self.0.field(5),
+            worker: self.0.field(6),
+            worker_func: self.0.field(7),
+            async_cmds: self.0.field(8),
+        }
     }
     /// `WORK_STRUCT_PENDING` of `work`.
     pub fn pending(self) -> Var<bool> {

@@ -287,6 +287,15 @@ impl Kernel {
         0
     }
 
+    /// Whether a task waits for grace periods itself.
+    pub(crate) fn synchronizes(&self, t: &Task) -> bool {
+        t.code.ops().any(|op| match &op.kind {
+            OpKind::SynchronizeRcu => true,
+            OpKind::Call { call, .. } => self.waits_for_programs(call),
+            _ => false,
+        })
+    }
+
     async fn wait_callbacks(&self, cx: Cx<'_>, count: u64, timeout_ns: u64) -> i64 {
         let Some(v) = self.callbacks_begun else { return 0 };
         if !self.timed {
@@ -349,11 +358,4 @@ pub(crate) const POLL_NS: u64 = 1_000_000;
 /// Whether a signal ends a process that does not handle it: all modelled ones do.
 pub(crate) fn is_deadly(_: Signal) -> bool {
     true
-}
-
-impl Task {
-    /// Whether it waits for grace periods itself.
-    pub fn synchronizes(&self) -> bool {
-        self.code.ops().any(|op| matches!(op.kind, crate::world::OpKind::SynchronizeRcu))
-    }
 }

@@ -9,7 +9,7 @@
 //! only after a grace period (NO_PREALLOC up to v6.0), or one that deletes its own element and goes on.
 
 use crate::kernel::Kernel;
-use crate::objects::{AsyncCmd, MapObj, Timer};
+use crate::objects::{AsyncCmd, BpfWork, MapObj, Timer};
 use std::collections::BTreeSet;
 use timerace_core::detect::Class;
 use timerace_core::mem::{FrameName, Mem, Place, Ptr, Word};
@@ -113,6 +113,9 @@ impl Kernel {
         let ty = m.type_of(p)?;
         if self.flags.lock_free && ty == self.ty.timer {
             return Some(m.peek(Timer(p).async_cmds().obj()));
+        }
+        if self.flags.lock_free && ty == self.ty.work {
+            return Some(m.peek(BpfWork(p).cb().async_cmds.obj()));
         }
         (ty == self.ty.cmd).then(|| m.peek(AsyncCmd(p).next().obj()))
     }

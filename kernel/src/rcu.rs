@@ -57,6 +57,16 @@ impl Kernel {
         cx.rcu_read_unlock(self.rcu_word(cx)).await;
     }
 
+    /// `cond_resched_rcu()`: on a kernel that is not preemptible the section ends, the CPU may be given away, the section
+    /// begins again; on the others nothing.
+    pub(crate) async fn cond_resched_rcu(&self, cx: Cx<'_>) {
+        if !self.preemptible {
+            self.rcu_read_unlock(cx).await;
+            self.cond_resched(cx).await;
+            self.rcu_read_lock(cx).await;
+        }
+    }
+
     /// On a kernel that is not preemptible, and in softirqs, the section is that of the CPU.
     fn rcu_word(&self, cx: Cx<'_>) -> Option<timerace_core::Var<bool>> {
         if self.preemptible { self.rcu_words[cx.id().index()] } else { None }
@@ -153,8 +163,13 @@ impl Kernel {
         if trace {
             return self.bpf_async_cb_rcu_tasks_trace_free(cx, Timer(p)).await;
         }
-        let _f = cx.enter("kfree_rcu");
-        cx.free(site!("kfree(t)", Alloc), p).await;
+        if self.flags.kmalloc_nolock {
+            let _f = cx.enter("bpf_async_cb_rcu_free");
+            cx.free(site!("kfree_nolock(cb)", Alloc), p).await;
+        } else {
+            let _f = cx.enter("kfree_rcu");
+            cx.free(site!("kfree(t)", Alloc), p).await;
+        }
     }
 
     async fn rcu_callback_of(&self, cx: Cx<'_>, cpu: usize, item: u64) {

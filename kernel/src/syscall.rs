@@ -202,18 +202,50 @@ impl Kernel {
         let _f = cx.enter("bpf_obj_get");
         let label = site!("bpf(BPF_OBJ_GET, {})", Syscall).with(Arg::Path(path).word());
         let section = self.enter_kernel(cx, label).await;
-        let word = cx.read(site!("inode = d_backing_inode()", Memory), self.paths[path]).await;
-        let file = file_of(word);
-        match file {
-            Some(File::Map(m)) => self.bpf_map_inc_with_uref(cx, m).await,
-            Some(File::Prog(g)) => {
-                self.bpf_prog_inc_not_zero(cx, g).await;
-            }
-            Some(File::Link(g)) => self.bpf_link_inc(cx, g).await,
-            _ => {}
-        }
+        let file = self.bpf_obj_do_get(cx, path).await;
         self.leave_kernel(cx, section).await;
         file
+    }
+
+    /// `bpf_obj_do_get()`: look the path up, then a reference of its own. The look-up holds the inode, and the inode what is
+    /// pinned; so the reference is taken in a step that sees the path still there, and an `unlink()` in between is one that
+    /// came before.
+    async fn bpf_obj_do_get(&self, cx: Cx<'_>, path: usize) -> Option<File> {
+        let v = self.paths[path];
+        loop {
+            let word = cx.read(site!("inode = d_backing_inode(path.dentry)", Memory), v).await;
+            let file = file_of(word)?;
+            let map = match file {
+                File::Map(m) | File::Iter(m) => Some(self.maps[m].obj),
+                File::Prog(_) | File::Link(_) => None,
+            };
+            let count = match file {
+                File::Map(m) | File::Iter(m) => Some(self.maps[m].obj.refcnt()),
+                File::Prog(g) => Some(self.progs[g].obj.refcnt()),
+                File::Link(g) => self.links[g],
+            };
+            let mut step = cx.step(site!("bpf_any_get(raw, type)", Atomic)).reads(v.obj());
+            step = count.iter().fold(step, |s, c| s.writes(c.obj()));
+            if let Some(o) = map {
+                step = step.writes(o.usercnt().obj()).writes(o.released().obj());
+            }
+            let got = step.run(move |m| {
+                if m.load(v) != word {
+                    return false;
+                }
+                if let Some(count) = count {
+                    m.update(count, |n: i64| n + 1);
+                }
+                if let Some(o) = map {
+                    m.update(o.usercnt(), |n: i64| n + 1);
+                    m.store(o.released(), 0);
+                }
+                true
+            });
+            if got.await {
+                return Some(file);
+            }
+        }
     }
 
     /// `unlink()` of a pin: its references go.
@@ -273,8 +305,25 @@ impl Kernel {
         let done = self.map_operation(cx, p, call).await;
         self.rcu_read_unlock(cx).await;
         self.leave_kernel(cx, section).await;
+        // The task sleeps here: it is in no section of its CPU.
+        if self.waits_for_programs(call) && done.ret == 0 {
+            self.maybe_wait_bpf_programs(cx).await;
+        }
         f.ret(done.ret);
         done
+    }
+
+    /// Whether the call is an update or a delete of an outer map's slot by bpf(2).
+    pub(crate) fn waits_for_programs(&self, call: &Call) -> bool {
+        let (Call::MapUpdate { elem: e, .. } | Call::MapDelete(e)) = call else { return false };
+        matches!(e.map, MapRef::Map(m) if self.maps[m.index()].kind.is_outer())
+    }
+
+    /// `maybe_wait_bpf_programs()`: programs that may still use the old inner map are waited for, all but sleepable ones, so
+    /// that user space knows. The reference on the old map is dropped before.
+    async fn maybe_wait_bpf_programs(&self, cx: Cx<'_>) {
+        let _f = cx.enter_leaf("maybe_wait_bpf_programs");
+        self.synchronize_rcu(cx).await;
     }
 
     async fn map_operation(&self, cx: Cx<'_>, p: &mut Process, call: &Call) -> Outcome {
@@ -291,7 +340,8 @@ impl Kernel {
                 let Some((map, key)) = self.task_elem(p, elem) else { return Outcome::of(EBADF) };
                 if self.maps[map].kind.is_outer() {
                     let inner = inner_map(p, value.as_ref());
-                    return Outcome::of(self.outer_update(cx, map, key, inner).await);
+                    let done = self.outer_update(cx, map, key, inner, flag.bits()).await;
+                    return Outcome::of(done);
                 }
                 let v = value.as_ref().map(|v| p.act.operand(v));
                 Outcome::of(self.map_update(cx, map, key, *flag, v).await)

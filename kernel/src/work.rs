@@ -129,6 +129,15 @@ impl Kernel {
         self.enter_kernel(cx, site!("schedule()", Free)).await;
     }
 
+    /// `cond_resched()` in kernel code of a task that holds nothing: on a kernel that is not preemptible another task of
+    /// this CPU may run here, and grace periods see that the CPU has been outside.
+    pub(crate) async fn cond_resched(&self, cx: Cx<'_>) {
+        if !self.preemptible {
+            self.leave_kernel(cx, true).await;
+            self.enter_kernel(cx, site!("cond_resched()", Mask, quiet)).await;
+        }
+    }
+
     /// The end of such a section, or a place in it where the task sleeps.
     pub(crate) async fn leave_kernel(&self, cx: Cx<'_>, section: bool) {
         if section {

@@ -65,7 +65,7 @@ fn eviction(k: KernelVersion, in_callback: Call) -> World {
 
 #[test]
 fn an_eviction_frees_after_the_bucket_is_unlocked_but_under_the_lru_lock() {
-    let bucket = "DEADLOCK bpf_timer_cancel_and_free htab_map_delete_elem";
+    let bucket = "DEADLOCK bpf_timer_cancel_and_free htab_lru_map_delete_elem";
     let lru = "DEADLOCK bpf_lru_pop_free bpf_timer_cancel_and_free";
     for k in [kernel("v6.13"), kernel("v6.12.117"), without("v6.14", Fix::LruFreeAfterBucketUnlock)]
     {

@@ -87,7 +87,8 @@ fn section(e: &Entry) -> String {
     let newest = mainline.iter().rev().find_map(|(k, a)| Some((k, a.as_ref()?.shown.as_ref()?)));
     if let Some((k, (rec, which))) = newest {
         let class = rec.findings[*which].class;
-        let _ = writeln!(out, "\n`{class}` on {k}:\n\n```text");
+        let again = format!("timerace explore scenarios/library/{} --kernel {k}", e.path);
+        let _ = writeln!(out, "\n`{class}` on {k}, again with `{again}`:\n\n```text");
         for line in race_text(&interleaving(rec, Some(*which), Detail::Chosen), WIDTH).lines() {
             let _ = writeln!(out, "{}", line.trim_end());
         }

@@ -252,7 +252,7 @@ impl Builder<'_> {
             let (readers, cpu, token) = match self.k.roles[ctx] {
                 Role::Rcu { cpu, trace: false } => (&readers, cpu, "qs".to_string()),
                 Role::Rcu { cpu, trace: true } => (&trace, cpu, "qs-trace".to_string()),
-                Role::Task { task, part } if self.k.tasks[task].synchronizes() => {
+                Role::Task { task, part } if self.k.synchronizes(&self.k.tasks[task]) => {
                     let cpu = usize::from(self.k.tasks[task].cpus[part]);
                     (&readers, cpu, format!("qs-{}", spec.token))
                 }

@@ -116,12 +116,6 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
     let maps = maps::maps(&mut setup, world, &ty, &needs, &flags);
     let progs = programs(&mut setup, world, &ty, &flags)?;
     check::used(world, &maps, &progs, timed)?;
-    let irqs_off = |p: &ProgDef| p.attach.is_some() || p.is_sched_ext();
-    let interrupts = world.cpu_events.iter().any(|c| !c.sources.is_empty());
-    if flags.lock_free && need::has_wq(world) && (interrupts || world.progs.iter().any(irqs_off)) {
-        let what = "bpf_wq of v7.0 and later beside programs in interrupts".to_string();
-        return Err(BootError::Unsupported { what, at: At::default() });
-    }
     let vars = variables(&mut setup, world, &ty);
     let paths = world.paths.iter().map(|p| setup.var(p, 0u64)).collect();
     let faults = faults(&mut setup, world);

@@ -267,14 +267,14 @@ impl Needs {
         let creates = (0..w.maps.len()).any(|m| is_created(w, m));
         let inner = n.inner.contains(&true);
         n.rcu |= frees && flags.cancel_free_rcu && !flags.lock_free;
-        // A replacement under a bucket lock has interrupts off, as any program may have.
-        n.irq_work = flags.lock_free && (n.timers || frees);
         n.rcu_softirq = !flags.bpf_mem_alloc
             && w.maps.iter().any(|m| m.flags.no_prealloc && m.kind == MapKind::Hash);
         n.rcu |= frees && w.maps.iter().any(|m| m.kind == MapKind::Rhash);
         n.rcu |= n.rcu_softirq || loads;
         let wq = has_wq(w);
         n.wq = wq;
+        // A replacement under a bucket lock has interrupts off, as any program may have.
+        n.irq_work = flags.lock_free && (n.timers || wq || frees);
         n.rcu |= wq;
         n.to_slab = !timed && frees && flags.bpf_mem_alloc && keeps_pointers(w);
         n.rcu_trace =

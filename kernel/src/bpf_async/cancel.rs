@@ -60,17 +60,17 @@ impl Kernel {
         // 1.
         let Some(t) = self.async_cb(cx, e).await else { return f.ret(EINVAL) };
         // 2.
-        if !self.async_get(cx, t).await {
+        if !self.async_get(cx, t.cb()).await {
             return f.ret(ENOENT);
         }
         // 3.
         if !self.defer_timer_wq_op(cx) {
             let ret = self.hrtimer_try_to_cancel(cx, t, promises::CANCELLED).await;
-            self.bpf_async_refcount_put(cx, t).await;
+            self.bpf_async_refcount_put(cx, t.cb()).await;
             return f.ret(ret);
         }
         // 4.
-        let ret = self.bpf_async_schedule_op(cx, t, AsyncOp::Cancel).await;
+        let ret = self.bpf_async_schedule_op(cx, t.cb(), AsyncOp::Cancel).await;
         f.ret(if ret == 0 { ECANCELED } else { ret })
     }
 }

@@ -3,9 +3,9 @@
 
 use super::AsyncOp;
 use crate::kernel::Kernel;
-use crate::objects::{Elem, Timer};
+use crate::objects::{AsyncCb, Elem, Timer};
 use crate::promises;
-use timerace_core::{Cx, Word, site};
+use timerace_core::{Cx, site};
 
 impl Kernel {
     /// `bpf_async_cancel_and_free()`, v7.0 and later. Never waits, not even for a callback that runs.
@@ -36,36 +36,36 @@ impl Kernel {
         self.bpf_async_update_prog_callback(cx, t.cb(), None).await;
         // 4.
         if self.defer_timer_wq_op(cx) {
-            self.bpf_async_schedule_op(cx, t, AsyncOp::Cancel).await;
+            self.bpf_async_schedule_op(cx, t.cb(), AsyncOp::Cancel).await;
             return;
         }
         self.hrtimer_try_to_cancel(cx, t, promises::FREED).await;
-        self.bpf_async_refcount_put(cx, t).await;
+        self.bpf_async_refcount_put(cx, t.cb()).await;
     }
 
-    /// `bpf_async_refcount_put()`: after the last reference a grace period, then the free callback. With interrupts off
+    /// `bpf_async_refcount_put()`, of timers and work queues: after the last reference a grace period, then the free callback. With interrupts off
     /// an irq_work begins it, for which the object's own is used once more (1ace9bac1ad2).
-    pub(crate) async fn bpf_async_refcount_put(&self, cx: Cx<'_>, t: Timer) {
+    pub(crate) async fn bpf_async_refcount_put(&self, cx: Cx<'_>, cb: AsyncCb) {
         let left = cx
             .step(site!("refcount_dec_and_test(&cb->refcnt)", Atomic))
-            .writes(t.refcnt().obj())
-            .run(move |m| crate::objects::put(m, t.refcnt()))
+            .writes(cb.refcnt.obj())
+            .run(move |m| crate::objects::put(m, cb.refcnt))
             .await;
         if left != 0 {
             return;
         }
         if self.flags.rcu_not_irqs_off && cx.irqs_disabled() {
-            self.init_irq_work(cx, t, crate::irq_work::RCU_TASKS_TRACE).await;
-            self.irq_work_queue(cx, t).await;
+            self.init_irq_work(cx, cb, crate::irq_work::RCU_TASKS_TRACE).await;
+            self.irq_work_queue(cx, cb).await;
         } else {
-            self.bpf_async_call_rcu(cx, t).await;
+            self.bpf_async_call_rcu(cx, cb).await;
         }
     }
 
     /// `call_rcu_tasks_trace(&cb->rcu, bpf_async_cb_rcu_tasks_trace_free)`
-    pub(crate) async fn bpf_async_call_rcu(&self, cx: Cx<'_>, t: Timer) {
+    pub(crate) async fn bpf_async_call_rcu(&self, cx: Cx<'_>, cb: AsyncCb) {
         let site = site!("call_rcu_tasks_trace(&cb->rcu, ..)", Memory);
-        self.call_rcu_tasks_trace(cx, site, t.0.to_word()).await;
+        self.call_rcu_tasks_trace(cx, site, cb.word()).await;
     }
 
     /// `bpf_async_cb_rcu_tasks_trace_free()`: nobody can start the timer any more. Its function runs: again after another
@@ -74,7 +74,7 @@ impl Kernel {
         let _f = cx.enter("bpf_async_cb_rcu_tasks_trace_free");
         let cancels = !self.flags.free_without_cancel;
         if cancels && self.hrtimer_try_to_cancel(cx, t, promises::FREED).await < 0 {
-            self.bpf_async_call_rcu(cx, t).await;
+            self.bpf_async_call_rcu(cx, t.cb()).await;
             return;
         }
         let prog = cx.read(site!("cb->prog", Memory), t.prog()).await;

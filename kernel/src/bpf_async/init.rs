@@ -27,6 +27,7 @@ impl Kernel {
         // 5.
         let site = site!("old_cb = cmpxchg(&async->cb, NULL, cb)", Atomic);
         if cx.cmpxchg(site, e.slot(), None, Some(t.0)).await.is_some() {
+            let _f = cx.enter_leaf("kfree_nolock");
             cx.free(site!("kfree_nolock(cb)", Alloc), t.0).await;
             return EBUSY;
         }

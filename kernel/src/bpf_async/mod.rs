@@ -17,7 +17,7 @@ mod start;
 pub(crate) use schedule_op::AsyncOp;
 
 use crate::kernel::Kernel;
-use crate::objects::{Elem, Timer};
+use crate::objects::{AsyncCb, Elem, Timer};
 use timerace_core::step::Site;
 use timerace_core::{CtxKind, Cx, site};
 
@@ -30,20 +30,20 @@ impl Kernel {
 
     /// `defer_timer_wq_op()`: whether an operation must be left to an irq_work. As first merged only in hard interrupts
     /// and NMIs; with 7d49635e3775 wherever interrupts are off.
-    fn defer_timer_wq_op(&self, cx: Cx<'_>) -> bool {
+    pub(crate) fn defer_timer_wq_op(&self, cx: Cx<'_>) -> bool {
         let in_hardirq = matches!(cx.kind(), CtxKind::Hardirq | CtxKind::Nmi);
         in_hardirq || self.flags.defer_irqs_off && cx.irqs_disabled()
     }
 
     /// `refcount_inc_not_zero(&cb->refcnt)`: false if the object is about to be freed.
-    async fn async_get(&self, cx: Cx<'_>, t: Timer) -> bool {
+    pub(crate) async fn async_get(&self, cx: Cx<'_>, cb: AsyncCb) -> bool {
         let site: &'static Site = site!("refcount_inc_not_zero(&cb->refcnt)", Atomic);
         cx.step(site)
-            .writes(t.refcnt().obj())
+            .writes(cb.refcnt.obj())
             .run(move |m| {
-                let n: i64 = m.load(t.refcnt());
+                let n: i64 = m.load(cb.refcnt);
                 if n > 0 {
-                    m.store(t.refcnt(), n + 1);
+                    m.store(cb.refcnt, n + 1);
                 }
                 n > 0
             })

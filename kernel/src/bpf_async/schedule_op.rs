@@ -3,7 +3,7 @@
 use crate::errno::{EDEADLK, ENOMEM};
 use crate::hrtimer::Expiry;
 use crate::kernel::Kernel;
-use crate::objects::{AsyncCmd, Timer};
+use crate::objects::{AsyncCb, AsyncCmd, AsyncObj};
 use crate::promises;
 use timerace_core::detect::Class;
 use timerace_core::mem::{Mem, Ptr};
@@ -46,35 +46,35 @@ impl Kernel {
     ///
     /// a. This CPU performs a command of the same timer: -EDEADLK (64873307e888). b. Allocate the command: -ENOMEM. c. Add
     ///    it to the list; if the list was empty, queue the irq_work on this CPU. d. 0.
-    pub(crate) async fn bpf_async_schedule_op(&self, cx: Cx<'_>, t: Timer, op: AsyncOp) -> i64 {
+    pub(crate) async fn bpf_async_schedule_op(&self, cx: Cx<'_>, cb: AsyncCb, op: AsyncOp) -> i64 {
         let f = cx.enter("bpf_async_schedule_op");
         // a.
         if self.flags.async_recursion_check {
             let running = self.cpu(cx).async_cb_running;
             let site = site!("this_cpu_read(async_cb_running) == cb", Memory);
-            if cx.read(site, running).await == Some(t.0) {
-                self.bpf_async_refcount_put(cx, t).await;
+            if cx.read(site, running).await == Some(cb.ptr()) {
+                self.bpf_async_refcount_put(cx, cb).await;
                 return f.ret(EDEADLK);
             }
         }
         // b.
         let Some(cmd) = self.alloc_cmd(cx, op).await else {
-            self.bpf_async_refcount_put(cx, t).await;
+            self.bpf_async_refcount_put(cx, cb).await;
             return f.ret(ENOMEM);
         };
         // c.
         let was_empty = cx
             .step(site!("llist_add(&cmd->node, &cb->async_cmds)", Atomic))
-            .writes(t.async_cmds().obj())
+            .writes(cb.async_cmds.obj())
             .writes(cmd.next().obj())
             .run(move |m| {
-                let first = m.update(t.async_cmds(), |_| Some(cmd.0));
+                let first = m.update(cb.async_cmds, |_| Some(cmd.0));
                 m.store(cmd.next(), first);
                 first.is_none()
             })
             .await;
         if was_empty {
-            self.irq_work_queue(cx, t).await;
+            self.irq_work_queue(cx, cb).await;
         }
         // d.
         f.ret(0)
@@ -114,11 +114,11 @@ impl Kernel {
     ///
     /// 1. Take the whole list; empty: return. 2. In the order in which they were added: 3. `async_cb_running = cb`; 4. each
     ///    command: perform it, put its reference, free it; 5. `async_cb_running = NULL`.
-    pub(crate) async fn bpf_async_irq_worker(&self, cx: Cx<'_>, t: Timer) {
+    pub(crate) async fn bpf_async_irq_worker(&self, cx: Cx<'_>, cb: AsyncCb) {
         let _f = cx.enter("bpf_async_irq_worker");
         // 1.
         let site = site!("list = llist_del_all(&cb->async_cmds)", Atomic);
-        let mut next = cx.xchg(site, t.async_cmds(), None).await;
+        let mut next = cx.xchg(site, cb.async_cmds, None).await;
         if next.is_none() {
             return;
         }
@@ -134,13 +134,13 @@ impl Kernel {
         let cpu = self.cpu(cx);
         let (running, round) = (cpu.async_cb_running, cpu.async_round);
         let site = site!("this_cpu_write(async_cb_running, cb)", Memory);
-        cx.write(site, running, Some(t.0)).await;
+        cx.write(site, running, Some(cb.ptr())).await;
         // 4.
         for (n, (cmd, taken)) in cmds.into_iter().enumerate() {
-            self.perform(cx, t, &taken).await;
+            self.perform(cx, cb, &taken).await;
             // D6: who found the irq_work queued counted on a run of its own.
             if n == 0 || !self.flags.one_put_per_run {
-                self.bpf_async_refcount_put(cx, t).await;
+                self.bpf_async_refcount_put(cx, cb).await;
             }
             let _k = cx.enter_leaf("kfree_nolock");
             cx.free(site!("kfree_nolock(cmd)", Alloc), cmd.0).await;
@@ -169,9 +169,9 @@ impl Kernel {
         .await
     }
 
-    /// `bpf_async_process_op()`. A command that stands at the end of a chain of commands, each made while the one before
+    /// `bpf_async_process_op()` without the put at its end, which the caller does. A command that stands at the end of a chain of commands, each made while the one before
     /// was being performed, is where the model stops: real kernels go on for ever.
-    async fn perform(&self, cx: Cx<'_>, t: Timer, cmd: &Taken) {
+    async fn perform(&self, cx: Cx<'_>, cb: AsyncCb, cmd: &Taken) {
         let round = self.cpu(cx).async_round;
         let now = cmd.round;
         if now > MAX_ROUNDS {
@@ -180,11 +180,18 @@ impl Kernel {
             return;
         }
         cx.write(site!("bpf_async_process_op(cb, ..)", Free, quiet), round, now).await;
-        if cmd.op == START {
-            let (abs, pinned) = (cmd.mode & 1 != 0, cmd.mode & 2 != 0);
-            self.hrtimer_start(cx, t, Expiry { nsecs: cmd.nsecs, abs, pinned }).await;
-        } else {
-            self.hrtimer_try_to_cancel(cx, t, promises::CANCELLED).await;
+        match (cb.of, cmd.op) {
+            (AsyncObj::Timer(t), START) => {
+                let (abs, pinned) = (cmd.mode & 1 != 0, cmd.mode & 2 != 0);
+                self.hrtimer_start(cx, t, Expiry { nsecs: cmd.nsecs, abs, pinned }).await;
+            }
+            (AsyncObj::Timer(t), _) => {
+                self.hrtimer_try_to_cancel(cx, t, promises::CANCELLED).await;
+            }
+            (AsyncObj::Wq(w), START) => self.schedule_work(cx, w).await,
+            (AsyncObj::Wq(w), _) => {
+                self.cancel_work(cx, w).await;
+            }
         }
     }
 }

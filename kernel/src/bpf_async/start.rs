@@ -19,16 +19,16 @@ impl Kernel {
             return EINVAL;
         }
         // 3.
-        if !self.async_get(cx, t).await {
+        if !self.async_get(cx, t.cb()).await {
             return ENOENT;
         }
         // 4.
         if !self.defer_timer_wq_op(cx) {
             self.hrtimer_start(cx, t, expiry).await;
-            self.bpf_async_refcount_put(cx, t).await;
+            self.bpf_async_refcount_put(cx, t.cb()).await;
             return 0;
         }
         // 5.
-        self.bpf_async_schedule_op(cx, t, AsyncOp::Start(expiry)).await
+        self.bpf_async_schedule_op(cx, t.cb(), AsyncOp::Start(expiry)).await
     }
 }

@@ -1,6 +1,7 @@
 //! `bpf_timer_init()`
 
 use crate::errno::{EBUSY, EINVAL, ENOMEM, EOPNOTSUPP, EPERM};
+use crate::faults::FaultPlan;
 use crate::kernel::Kernel;
 use crate::objects::{Armed, Elem, Timer};
 use crate::{promises, trace};
@@ -92,10 +93,13 @@ impl Kernel {
         map: usize,
         clock: usize,
     ) -> Option<Timer> {
-        let fault = &self.faults.timer_init;
+        // Where the cgroup is at its limit, kmalloc_nolock() fails, unless the CPU has some of the charge in stock.
+        let fault = match self.flags.kmalloc_nolock && self.maps[map].memcg_full {
+            true => FaultPlan::May,
+            false => self.faults.timer_init,
+        };
         let t = Timer(cx.reserve(self.ty.timer));
         let base = cx.cpu().map_or(0, |c| c.index()) * self.clocks + clock;
-        let fails = fault.check();
         let (boottime, locks) = (clock > 0, self.timer_locks());
         let (atomic, nolock) = (
             site!("t = bpf_map_kmalloc_node(map, ..)", Alloc),
@@ -107,7 +111,7 @@ impl Kernel {
         let ok = step
             .unordered()
             .run(move |m| {
-                if fails.fails(m) {
+                if fault.fails(m) {
                     return false;
                 }
                 m.revive(t.0);
@@ -139,7 +143,7 @@ impl Kernel {
     /// `memcg_memory_event(memcg, MEMCG_MAX)`: the charge is over the limit, which an atomic allocation may be; who watches
     /// the cgroup's file is told through a work item, whose worker is woken under the runqueue's lock. Without
     /// 6d78b4473cdb; with it the allocation says that it must not spin, and no event is raised. kmalloc_nolock()
-    /// (5fb750e8a9ae) never spins: where the charge does not fit, it fails.
+    /// (5fb750e8a9ae) never spins, see [`Kernel::alloc_timer`].
     async fn memcg_memory_event(&self, cx: Cx<'_>) {
         let _f = cx.enter("memcg_memory_event");
         self.rq_lock(cx).await;

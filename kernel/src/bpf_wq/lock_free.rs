@@ -1,10 +1,11 @@
 //! `bpf_wq` without a lock (v7.0 and later): published with cmpxchg, taken away with xchg, counted, and freed after a grace
 //! period of RCU-tasks-trace.
 //!
-//! Where interrupts are off, operations become commands for an irq_work, as those of timers do; worlds in which a program
-//! with a work queue can run there are refused at boot.
+//! Where interrupts are off, operations become commands for an irq_work, as those of timers do.
 
-use crate::errno::{EBUSY, ENOMEM, EPERM};
+use crate::bpf_async::AsyncOp;
+use crate::errno::{EBUSY, ENOENT, ENOMEM, EPERM};
+use crate::hrtimer::Expiry;
 use crate::kernel::Kernel;
 use crate::objects::{BpfWork, Elem};
 use crate::rcu::TAG_WQ_WORK;
@@ -37,49 +38,38 @@ impl Kernel {
         EPERM
     }
 
-    /// `refcount_inc_not_zero(&cb->refcnt)`
-    pub(super) async fn wq_get(&self, cx: Cx<'_>, w: BpfWork) -> bool {
-        cx.step(site!("refcount_inc_not_zero(&cb->refcnt)", Atomic))
-            .writes(w.refcnt().obj())
-            .run(move |m| {
-                let n: i64 = m.load(w.refcnt());
-                if n > 0 {
-                    m.store(w.refcnt(), n + 1);
-                }
-                n > 0
-            })
-            .await
-    }
-
-    /// `bpf_async_refcount_put()`
-    pub(super) async fn wq_put(&self, cx: Cx<'_>, w: BpfWork) {
-        let left = cx
-            .step(site!("refcount_dec_and_test(&cb->refcnt)", Atomic))
-            .writes(w.refcnt().obj())
-            .run(move |m| crate::objects::put(m, w.refcnt()))
-            .await;
-        if left == 0 {
-            self.wq_call_rcu(cx, w).await;
+    /// `bpf_wq_start()` after the tests of slot and program: a reference, -ENOENT if there is none left; `schedule_work`, put
+    /// the reference; or, with interrupts off, a command that takes it along (-EDEADLK, -ENOMEM).
+    pub(super) async fn wq_start_lock_free(&self, cx: Cx<'_>, w: BpfWork) -> i64 {
+        if !self.async_get(cx, w.cb()).await {
+            return ENOENT;
         }
-    }
-
-    async fn wq_call_rcu(&self, cx: Cx<'_>, w: BpfWork) {
-        let site = site!("call_rcu_tasks_trace(&cb->rcu, ..)", Memory);
-        self.call_rcu_tasks_trace(cx, site, w.0.to_word() | TAG_WQ_WORK).await;
+        if self.defer_timer_wq_op(cx) {
+            let start = AsyncOp::Start(Expiry { nsecs: 0, abs: false, pinned: false });
+            return self.bpf_async_schedule_op(cx, w.cb(), start).await;
+        }
+        self.schedule_work(cx, w).await;
+        self.bpf_async_refcount_put(cx, w.cb()).await;
+        0
     }
 
     /// `bpf_async_cancel_and_free()` after its first test: xchg of the slot with NULL; clear program and callback; take the
-    /// work off its list, without waiting for one that runs; put the map's reference.
+    /// work off its list, without waiting for one that runs; put the map's reference. With interrupts off a command does
+    /// the last two.
     pub(super) async fn wq_free_lock_free(&self, cx: Cx<'_>, e: Elem) {
         let label = site!("cb = xchg(&async->cb, NULL)", Atomic);
         let Some(w) = cx.xchg(label, e.wq_slot(), None).await.map(BpfWork) else { return };
         self.bpf_async_update_prog_callback(cx, w.cb(), None).await;
+        if self.defer_timer_wq_op(cx) {
+            self.bpf_async_schedule_op(cx, w.cb(), AsyncOp::Cancel).await;
+            return;
+        }
         self.cancel_work(cx, w).await;
-        self.wq_put(cx, w).await;
+        self.bpf_async_refcount_put(cx, w.cb()).await;
     }
 
     /// `cancel_work()`: whether it was pending. Does not wait.
-    async fn cancel_work(&self, cx: Cx<'_>, w: BpfWork) -> bool {
+    pub(crate) async fn cancel_work(&self, cx: Cx<'_>, w: BpfWork) -> bool {
         let item = w.0.to_word() | TAG_WQ_WORK;
         let lists: Vec<ListVar> = self.cpus.iter().map(|c| c.work).collect();
         let step = cx.step(site!("cancel_work(&w->work)", Wakeup)).writes(w.pending().obj());
@@ -103,7 +93,7 @@ impl Kernel {
         if !self.cancel_work(cx, w).await && self.work_busy(cx, w).await {
             // Turns that find it busy again pass through no state that the first does not.
             self.until_idle(cx, w).await;
-            return self.wq_call_rcu(cx, w).await;
+            return self.bpf_async_call_rcu(cx, w.cb()).await;
         }
         if let Some(prog) = self.wq_prog(cx, w).await {
             self.bpf_prog_put(cx, prog).await;

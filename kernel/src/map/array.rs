@@ -17,7 +17,8 @@ pub(crate) fn delete() -> i64 {
 }
 
 impl Kernel {
-    /// `array_map_update_elem()`, all versions: 1. copy the value around the timer; 2. cancel and free the timer in place.
+    /// `array_map_update_elem()`, all versions: 1. copy the value around the timer (BPF_F_LOCK: under the value's lock); 2.
+    /// cancel and free the timer in place.
     /// No lock of the map: a timer that another CPU initialises between 1 and 2 is killed by 2.
     pub(crate) async fn array_update(
         &self,
@@ -40,7 +41,11 @@ impl Kernel {
             return f.ret(EINVAL);
         }
         // 1.
-        self.copy_map_value(cx, map, e, None, value).await;
+        if flags & BPF_F_LOCK != 0 {
+            self.copy_map_value_locked(cx, map, e, value).await;
+        } else {
+            self.copy_map_value(cx, map, e, None, value).await;
+        }
         // 2.
         self.free_fields(cx, e, map).await;
         f.ret(0)

@@ -4,18 +4,44 @@ use super::Map;
 use crate::errno::{E2BIG, ENOMEM};
 use crate::kernel::Kernel;
 use crate::objects::Elem;
+use timerace_core::ctx::Decl;
 use timerace_core::mem::{Mem, Ptr};
+use timerace_core::step::Rel;
 use timerace_core::{CtxId, Cx, Var, Word, site};
 
 /// What user space passed where the timer's bytes are, in kernels that copied them (before a8abb0c3dc1e).
 const USER_BYTES: u64 = 0xdead_caf3;
 
 impl Kernel {
-    /// `copy_map_value()`, together with the key where it is new: nobody else sees the parts apart. The 16 bytes of the
-    /// timer are skipped; up to v5.16 not if the value also has a `bpf_spin_lock` (a8abb0c3dc1e).
+    /// `copy_map_value()`, together with the key where it is new. The 16 bytes of the timer are skipped; up to v5.16 not if
+    /// the value also has a `bpf_spin_lock` (a8abb0c3dc1e).
+    ///
+    /// One step for all bytes of key and value: that a stale reader sees some of them old and some new is left out.
     pub(crate) async fn copy_map_value(
         &self,
         cx: Cx<'_>,
+        map: usize,
+        e: Elem,
+        key: Option<u64>,
+        value: u64,
+    ) {
+        let step = cx.step(site!("copy_map_value(map, value, src)", Map));
+        self.copy_value(step, map, e, key, value).await;
+    }
+
+    /// `copy_map_value_locked()`, for BPF_F_LOCK: interrupts off, the value's `bpf_spin_lock`, copy, unlock. One step: who
+    /// holds the lock sees the value as it was before or after.
+    pub(crate) async fn copy_map_value_locked(&self, cx: Cx<'_>, map: usize, e: Elem, value: u64) {
+        let mut step = cx.step(site!("copy_map_value_locked(map, value, src)", Map));
+        if let Some(lock) = self.maps[map].lock_member {
+            step = step.when(e.member(lock).obj(), Rel::Eq, 0);
+        }
+        self.copy_value(step, map, e, None, value).await;
+    }
+
+    async fn copy_value(
+        &self,
+        mut step: Decl<'_>,
         map: usize,
         e: Elem,
         key: Option<u64>,
@@ -25,7 +51,6 @@ impl Kernel {
         let (scalars, first) = (m.scalars, m.first_integer);
         let fields = 64 - scalars.leading_zeros() as usize;
         let overwrites = m.has_timer && m.has_lock && !self.flags.copy_skips_both;
-        let mut step = cx.step(site!("copy_map_value(map, value, src)", Map));
         if key.is_some() {
             step = step.writes(e.key().obj());
         }
@@ -112,39 +137,15 @@ impl Kernel {
         None
     }
 
-    /// NO_PREALLOC: counted against `max_entries` (a replacement never fails for that), then kmalloc up to v6.0, from
-    /// v6.1 the CPU's cache or fresh memory.
-    pub(super) async fn alloc_elem(
-        &self,
-        cx: Cx<'_>,
-        map: usize,
-        replaces: bool,
-    ) -> Result<Elem, i64> {
-        let m = &self.maps[map];
-        if let Some(count) = m.count {
-            let max = i64::from(m.max_entries);
-            let fits = cx
-                .step(site!("inc_elem_count(htab)", Atomic))
-                .writes(count.obj())
-                .run(move |m| {
-                    let n: i64 = m.load(count);
-                    if n >= max && !replaces {
-                        return false;
-                    }
-                    m.store(count, n + 1);
-                    true
-                })
-                .await;
-            if !fits {
-                return Err(E2BIG);
-            }
+    /// `alloc_htab_elem()` of a NO_PREALLOC hash: 1. count it against `max_entries` (-E2BIG; a replacement never fails for
+    /// that). 2. Memory, or undo 1. and -ENOMEM.
+    async fn alloc_elem(&self, cx: Cx<'_>, map: usize, replaces: bool) -> Result<Elem, i64> {
+        // 1.
+        if !self.inc_elem_count(cx, map, replaces).await {
+            return Err(E2BIG);
         }
-        if self.flags.bpf_mem_alloc
-            && let Some(e) = self.cache_pop(cx, map).await
-        {
-            return Ok(e);
-        }
-        match self.fresh_elem(cx, map).await {
+        // 2.
+        match self.elem_memory(cx, map).await {
             Some(e) => Ok(e),
             None => {
                 self.dec_elem_count(cx, map).await;
@@ -153,7 +154,41 @@ impl Kernel {
         }
     }
 
-    pub(super) async fn dec_elem_count(&self, cx: Cx<'_>, map: usize) {
+    /// Up to v6.0 `atomic_inc_return()`, undone if that is too many. From v6.1 on (86fe28f7692d) `is_map_full()`, then the
+    /// increment: insertions into two buckets can both pass the test, and the map has more than `max_entries`. (A map of
+    /// many entries has a counter of parts per CPU there, which is less exact; here it is one counter.)
+    async fn inc_elem_count(&self, cx: Cx<'_>, map: usize, replaces: bool) -> bool {
+        let m = &self.maps[map];
+        let Some(count) = m.count else { return true };
+        let max = i64::from(m.max_entries);
+        if !self.flags.bpf_mem_alloc {
+            let site = site!("atomic_inc_return(&htab->count)", Atomic);
+            let fits = cx.fetch_add(site, count, 1).await < max || replaces;
+            if !fits {
+                self.dec_elem_count(cx, map).await;
+            }
+            return fits;
+        }
+        let full = cx.read(site!("is_map_full(htab)", Memory), count).await >= max;
+        if full && !replaces {
+            return false;
+        }
+        cx.fetch_add(site!("inc_elem_count(htab)", Atomic), count, 1).await;
+        true
+    }
+
+    /// kmalloc up to v6.0, from v6.1 the CPU's cache or fresh memory.
+    pub(super) async fn elem_memory(&self, cx: Cx<'_>, map: usize) -> Option<Elem> {
+        if self.flags.bpf_mem_alloc
+            && let Some(e) = self.cache_pop(cx, map).await
+        {
+            return Some(e);
+        }
+        self.fresh_elem(cx, map).await
+    }
+
+    /// `dec_elem_count()`
+    async fn dec_elem_count(&self, cx: Cx<'_>, map: usize) {
         if let Some(count) = self.maps[map].count {
             cx.fetch_add(site!("dec_elem_count(htab)", Atomic), count, -1).await;
         }
@@ -233,20 +268,19 @@ impl Kernel {
 
     /// `free_htab_elem()`: the element is unlinked.
     ///
-    /// Preallocated: cancel and free its timer, then onto this CPU's freelist. NO_PREALLOC up to v6.0: after a grace
-    /// period (the timer too). v6.1+: cancel and free, then at once into this CPU's cache.
+    /// Preallocated: cancel and free its timer, then onto this CPU's freelist. NO_PREALLOC: it is counted no longer; up to
+    /// v6.0 the rest after a grace period (the timer too); v6.1+: cancel and free, then at once into this CPU's cache.
     pub(crate) async fn free_htab_elem(&self, cx: Cx<'_>, map: usize, e: Elem) {
         let m = &self.maps[map];
-        if m.no_prealloc && !self.flags.bpf_mem_alloc {
+        if m.no_prealloc {
             self.dec_elem_count(cx, map).await;
+        }
+        if m.no_prealloc && !self.flags.bpf_mem_alloc {
             let item = e.0.to_word() | crate::rcu::TAG_HTAB_ELEM;
             self.call_rcu(cx, site!("call_rcu(&l->rcu, ..)", Memory), item).await;
             return;
         }
         self.free_fields(cx, e, map).await;
-        if m.no_prealloc {
-            self.dec_elem_count(cx, map).await;
-        }
         let l = m.free[cx.cpu().map_or(0, |c| c.index())];
         let label = if m.no_prealloc {
             site!("bpf_mem_cache_free(&htab->ma, l)", Alloc)
@@ -273,12 +307,13 @@ impl Kernel {
     }
 
     /// `free_all()` of bpf_mem_alloc, after a grace period: the element goes back to the slab. With 1df97a7453ee the map's
-    /// destructor first gives up what a stale pointer has left in it.
+    /// destructor (`htab_mem_dtor`) first gives up what a stale pointer has left in it.
     pub(crate) async fn free_to_slab(&self, cx: Cx<'_>, e: Elem) {
         let _f = cx.enter("free_all");
-        if self.flags.mem_alloc_dtor {
-            let map = self.map_of_timer(cx, e);
-            self.bpf_timer_cancel_and_free(cx, e, map).await;
+        if self.flags.mem_alloc_dtor
+            && let Some(map) = self.map_of_elem(cx, e)
+        {
+            self.free_fields(cx, e, map).await;
         }
         let _k = cx.enter_leaf("kfree");
         cx.free(site!("kfree(l)", Alloc), e.0).await;
@@ -287,20 +322,30 @@ impl Kernel {
     /// `htab_elem_free_rcu()` (v5.15 to v6.0), in RCU_SOFTIRQ.
     pub(crate) async fn htab_elem_free_rcu(&self, cx: Cx<'_>, e: Elem) {
         let _f = cx.enter("htab_elem_free_rcu");
-        let map = self.map_of_timer(cx, e);
-        self.bpf_timer_cancel_and_free(cx, e, map).await;
+        if let Some(map) = self.map_of_elem(cx, e) {
+            self.free_fields(cx, e, map).await;
+        }
         let _k = cx.enter_leaf("kfree");
         cx.free(site!("kfree(l)", Alloc), e.0).await;
     }
 
-    /// Which map the timer in an element says it belongs to; for readers only.
-    fn map_of_timer(&self, cx: Cx<'_>, e: Elem) -> usize {
-        cx.machine().with_mem(|m| {
-            // Bytes that nobody wrote are no pointer.
-            let t = crate::rcu::pointer(m.peek(e.slot().obj()));
-            let map = t.map_or(1, |t| m.peek(crate::objects::Timer(t).map().obj()) as usize);
-            map.saturating_sub(1).min(self.maps.len() - 1)
-        })
+    /// `bpf_mem_alloc_destroy()`: the elements that the map's caches hold go back to the slab.
+    pub(crate) async fn bpf_mem_alloc_destroy(&self, cx: Cx<'_>, map: usize) {
+        let _f = cx.enter_leaf("bpf_mem_alloc_destroy");
+        for l in self.maps[map].free.iter().copied() {
+            let drain = site!("llist_for_each_safe(pos, t, llnode)", Alloc, quiet);
+            loop {
+                let pop = cx.step(drain).writes(l.obj()).run(move |m| Popped(m.pop_front(l)));
+                let Some(word) = pop.await.0 else { break };
+                self.free_to_slab(cx, Elem(Ptr::from_word(word))).await;
+            }
+        }
+    }
+
+    /// The map that an element was allocated for: each has a type of its own.
+    pub(super) fn map_of_elem(&self, cx: Cx<'_>, e: Elem) -> Option<usize> {
+        let ty = cx.machine().with_mem(|m| m.type_of(e.0))?;
+        self.ty.elems.iter().position(|t| *t == ty)
     }
 }
 

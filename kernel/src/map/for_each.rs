@@ -13,7 +13,9 @@ use timerace_core::{Cx, Word};
 impl Kernel {
     /// `bpf_for_each_map_elem()`, all versions: how many elements were visited. A callback that returns 1 ends the walk.
     ///
-    /// An array from the first index to the last; of a hash each chain under `rcu_read_lock`, without the bucket's lock.
+    /// An array from the first index to the last (`bpf_for_each_array_elem`); of a hash each chain under `rcu_read_lock`,
+    /// without the bucket's lock (`bpf_for_each_hash_elem`); of a resizable one all under `rcu_read_lock`
+    /// (`bpf_each_rhash_elem`).
     pub(crate) async fn bpf_for_each_map_elem(
         &self,
         cx: Cx<'_>,
@@ -30,6 +32,12 @@ impl Kernel {
                     break;
                 }
             }
+            return f.ret(visited);
+        }
+        if m.freeing.is_some() {
+            self.rcu_read_lock(cx).await;
+            self.for_each_rhash(cx, map, callback, &mut visited).await;
+            self.rcu_read_unlock(cx).await;
             return f.ret(visited);
         }
         for b in &m.buckets {
@@ -77,6 +85,31 @@ impl Kernel {
             }
         }
         false
+    }
+
+    /// `rhashtable_next_key()` again and again: it looks for the key of the element that was visited last, so that the walk
+    /// ends if this key is gone.
+    async fn for_each_rhash(&self, cx: Cx<'_>, map: usize, callback: Callback, visited: &mut i64) {
+        let buckets = &self.maps[map].buckets;
+        let (mut at, mut last) = (0, None);
+        loop {
+            let Some(rest) = self.chain_after(cx, buckets[at], last).await else { return };
+            let Some(word) = rest.first().copied() else {
+                (at, last) = (at + 1, None);
+                if at == buckets.len() {
+                    return;
+                }
+                continue;
+            };
+            *visited += 1;
+            let e = Elem(Ptr::from_word(word));
+            let key = cx.machine().with_mem(|m| m.peek(e.key().obj()));
+            if self.for_one(cx, map, callback, e).await {
+                return;
+            }
+            let Some(same) = self.htab_lookup(cx, map, key).await else { return };
+            last = Some(same.0.to_word());
+        }
     }
 
     /// `callback_fn(map, key, value, ctx)`: whether it ends the walk.

@@ -68,10 +68,11 @@ impl Kernel {
 
     /// `htab_map_update_elem()`
     ///
-    /// 1. Flags: -EINVAL. 2. BPF_F_LOCK on an existing key: copied in place, the timer stays. 3. Lock the bucket (which may fail with 4fa8d68aa53e);
-    ///    BPF_NOEXIST on an existing key -EEXIST, BPF_EXIST on an absent one -ENOENT. 4. A new element (see `alloc_htab_elem`): -E2BIG,
-    ///    -ENOMEM. 5. Link the new one, unlink the old. 6. Cancel and free the old one's timer: for preallocated maps under
-    ///    the lock in every version; otherwise the element is freed, after unlocking with b9e9ed90b10c.
+    /// 1. Flags: -EINVAL. 2. BPF_F_LOCK: look up without the lock and test the flags as in 3.; on an existing key copied in
+    ///    place, the timer stays. 3. Lock the bucket (which may fail with 4fa8d68aa53e); look up; BPF_NOEXIST on an existing
+    ///    key -EEXIST, BPF_EXIST on an absent one -ENOENT; BPF_F_LOCK as in 2. 4. A new element (see `alloc_htab_elem`):
+    ///    -E2BIG, -ENOMEM. 5. Link the new one, unlink the old. 6. Cancel and free the old one's timer: for preallocated maps
+    ///    under the lock in every version; otherwise the element is freed, after unlocking with b9e9ed90b10c.
     pub(crate) async fn htab_update(
         &self,
         cx: Cx<'_>,
@@ -87,14 +88,15 @@ impl Kernel {
             return f.ret(EINVAL);
         }
         // 2.
-        if flags & BPF_F_LOCK != 0
-            && let Some(e) = self.htab_lookup(cx, map, key).await
-        {
-            if flags & BPF_NOEXIST != 0 {
-                return f.ret(EEXIST);
+        if flags & BPF_F_LOCK != 0 {
+            let there = self.htab_lookup(cx, map, key).await;
+            if let Err(code) = check_flags(flags, there.is_some()) {
+                return f.ret(code);
             }
-            self.copy_map_value(cx, map, e, None, value).await;
-            return f.ret(0);
+            if let Some(e) = there {
+                self.copy_map_value_locked(cx, map, e, value).await;
+                return f.ret(0);
+            }
         }
         let b = m.bucket(key);
         // 3.
@@ -130,7 +132,7 @@ impl Kernel {
         if let Some(old) = old
             && flags & BPF_F_LOCK != 0
         {
-            self.copy_map_value(cx, map, old, None, value).await;
+            self.copy_map_value_locked(cx, map, old, value).await;
             return (0, None);
         }
         // 4.
@@ -159,9 +161,11 @@ impl Kernel {
     }
 
     /// `htab_map_delete_elem()`: unlink under the lock; free the element under it, or after it with b9e9ed90b10c.
+    /// `htab_lru_map_delete_elem()`: unlink under the lock, push it to the free elements after it, all versions.
     pub(crate) async fn htab_delete(&self, cx: Cx<'_>, map: usize, key: u64) -> Outcome {
-        let f = cx.enter("htab_map_delete_elem");
         let m = &self.maps[map];
+        let lru = m.lru.is_some();
+        let f = cx.enter(if lru { "htab_lru_map_delete_elem" } else { "htab_map_delete_elem" });
         let b = m.bucket(key);
         if let Err(code) = self.lock_bucket(cx, b).await {
             return Outcome { ret: f.ret(code), ..Outcome::default() };
@@ -185,9 +189,12 @@ impl Kernel {
     }
 
     /// `htab_map_lookup_and_delete_elem()`: as delete, but the element is freed after the lock only with 47363f1553e6.
+    /// `htab_lru_map_lookup_and_delete_elem()`: after it, all versions.
     pub(crate) async fn htab_lookup_and_delete(&self, cx: Cx<'_>, map: usize, key: u64) -> Outcome {
-        let f = cx.enter("htab_map_lookup_and_delete_elem");
         let m = &self.maps[map];
+        let (hash, lru) =
+            ("htab_map_lookup_and_delete_elem", "htab_lru_map_lookup_and_delete_elem");
+        let f = cx.enter(if m.lru.is_some() { lru } else { hash });
         let b = m.bucket(key);
         if let Err(code) = self.lock_bucket(cx, b).await {
             return Outcome { ret: f.ret(code), ..Outcome::default() };

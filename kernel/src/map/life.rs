@@ -130,8 +130,10 @@ impl Kernel {
         }
     }
 
-    /// `bpf_map_free_deferred()`, in a kworker: from v6.2 on (NO_PREALLOC: always) timers that are left are cancelled and
-    /// freed, then the memory goes.
+    /// `bpf_map_free_deferred()`, in a kworker, with `array_map_free()`, `htab_map_free()`, `rhtab_map_free()`: from v6.2 on
+    /// (NO_PREALLOC: always) timers that are left are cancelled and freed, then the memory goes, that of bpf_mem_alloc's
+    /// caches included. Up to v6.0 `htab_map_free()` waits for elements whose RCU callbacks have not run (`rcu_barrier`);
+    /// here they do not need the map.
     pub(crate) async fn bpf_map_free_deferred(&self, cx: Cx<'_>, map: usize) {
         let _f = cx.enter_with("bpf_map_free_deferred", Arg::Map(map).word());
         let m = &self.maps[map];
@@ -143,6 +145,7 @@ impl Kernel {
         }
         if m.is_dynamic() {
             self.free_linked(cx, map).await;
+            self.bpf_mem_alloc_destroy(cx, map).await;
         } else if m.has_special() && self.flags.map_free_fields {
             for e in &m.elems {
                 self.free_fields(cx, *e, map).await;
@@ -160,7 +163,7 @@ impl Kernel {
         .await;
     }
 
-    /// `delete_all_elements()`, `htab_elem_free()`
+    /// `delete_all_elements()`, `htab_elem_free()`. From v6.1 on the elements go through the cache, which is emptied next.
     async fn free_linked(&self, cx: Cx<'_>, map: usize) {
         for b in &self.maps[map].buckets {
             loop {
@@ -171,7 +174,7 @@ impl Kernel {
                 let Some(word) = pop.await.0 else { break };
                 let e = Elem(Ptr::from_word(word));
                 self.free_fields(cx, e, map).await;
-                cx.free(site!("kfree(l)", Alloc), e.0).await;
+                self.free_to_slab(cx, e).await;
             }
         }
     }

@@ -24,7 +24,7 @@ impl Kernel {
     }
 
     /// `htab_lru_map_update_elem()`: 1. an element, which may evict another, before the bucket lock; 2. copy; 3. lock, link
-    /// the new, unlink the old, unlock; 4. free the old one, or on failure the new one, with whatever timer is in it.
+    /// the new; if there is an old one, the new counts as used and the old is unlinked; unlock; 4. free the old one, or on failure the new one, with whatever timer is in it.
     pub(crate) async fn lru_update(
         &self,
         cx: Cx<'_>,
@@ -52,6 +52,7 @@ impl Kernel {
         if checked.is_ok() {
             self.link(cx, b, new).await;
             if let Some(old) = old {
+                self.lru_used(cx, new).await;
                 self.unlink_elem(cx, b, old).await;
             }
         }

@@ -216,10 +216,17 @@ impl Kernel {
         keys
     }
 
-    /// `bpf_obj_free_fields()`, `check_and_free_fields()`: the timer and the work queue of an element.
+    /// `check_and_free_fields()` with `bpf_obj_free_fields()`, from v7.2 on `bpf_obj_cancel_fields()`: the timer and the work
+    /// queue of an element. The kernel visits fields by their offset, the model the timer first.
     pub(crate) async fn free_fields(&self, cx: Cx<'_>, e: Elem, map: usize) {
-        let m = &self.maps[map];
         self.trace(cx, Point::FreeFields).await;
+        self.free_internal_structs(cx, e, map).await;
+    }
+
+    /// The same for the walk at the last user reference, which does not pass that function: `bpf_timer_cancel_and_free()`,
+    /// from v6.2 on `bpf_obj_free_timer()`, then `bpf_obj_free_workqueue()`; newer `bpf_map_free_internal_structs()`.
+    pub(crate) async fn free_internal_structs(&self, cx: Cx<'_>, e: Elem, map: usize) {
+        let m = &self.maps[map];
         if m.has_timer {
             self.bpf_timer_cancel_and_free(cx, e, map).await;
         }

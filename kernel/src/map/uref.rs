@@ -29,14 +29,18 @@ impl Kernel {
     }
 
     /// `array_map_free_timers()`, `htab_map_free_timers()`: every element that the map was allocated with, linked or not,
-    /// without any lock; without preallocation the chains under `rcu_read_lock`, also without the bucket lock. Of a
-    /// resizable hash likewise, with new keys kept out meanwhile (`freeing_internal`).
+    /// without any lock; a hash gives the CPU away between elements (`cond_resched`). Without preallocation the chains under
+    /// `rcu_read_lock`, also without the bucket lock, and `cond_resched_rcu` between buckets. Of a resizable hash likewise,
+    /// with new keys kept out meanwhile (`freeing_internal`).
     async fn map_release_uref(&self, cx: Cx<'_>, map: usize) {
         let _f = cx.enter_leaf("map_release_uref");
         let m = &self.maps[map];
         if !m.is_dynamic() {
             for e in &m.elems {
-                self.free_fields(cx, *e, map).await;
+                self.free_internal_structs(cx, *e, map).await;
+                if !m.kind.is_array() {
+                    self.cond_resched(cx).await;
+                }
             }
             return;
         }
@@ -46,6 +50,7 @@ impl Kernel {
         self.rcu_read_lock(cx).await;
         for b in &m.buckets {
             self.walk_bucket(cx, map, *b).await;
+            self.cond_resched_rcu(cx).await;
         }
         self.rcu_read_unlock(cx).await;
         if let Some(freeing) = m.freeing {
@@ -61,7 +66,7 @@ impl Kernel {
         let mut rest = self.chain_after(cx, at, None).await.unwrap_or_default();
         while let Some(word) = rest.first().copied() {
             let e = Elem(Ptr::from_word(word));
-            self.free_fields(cx, e, map).await;
+            self.free_internal_structs(cx, e, map).await;
             if let Some(now) = self.chain_after(cx, at, Some(word)).await {
                 rest = now;
                 continue;
