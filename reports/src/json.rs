@@ -4,7 +4,7 @@ use crate::estimate::{Pct, sample_value};
 use crate::facts::Facts;
 use crate::latency::Summary;
 use crate::latency_table::Tables;
-use crate::order::missing;
+use crate::order::{missing, waiting};
 use crate::origin::Origin;
 use crate::passing::passing_json;
 use crate::steps::changes;
@@ -78,6 +78,7 @@ pub struct FindingLine {
 impl FindingLine {
     /// A finding of a recorded run.
     pub fn of(rec: &Record, finding: &FindingRecord, kernel: &str) -> FindingLine {
+        let facts = Facts::new(rec);
         FindingLine {
             class: finding.class.name().to_string(),
             functions: finding.functions.clone(),
@@ -87,8 +88,10 @@ impl FindingLine {
             kernel: kernel.to_string(),
             step: finding.at.step,
             other_step: finding.other.as_ref().map(|o| o.step),
-            object: finding.object.clone(),
-            order: missing(&Facts::new(rec), finding).map(|m| m.text),
+            object: finding.object.clone().or_else(|| {
+                finding.waits.iter().find(|w| w.waiter == finding.at.ctx).map(|w| w.over.clone())
+            }),
+            order: missing(&facts, finding).map(|m| m.text).or_else(|| waiting(&facts, finding)),
             passing: rec.passing.clone(),
             delay_ns: rec.times.as_ref().and_then(Times::delay_needed),
         }

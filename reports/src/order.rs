@@ -1,6 +1,7 @@
 //! What ordering a finding lacks, in the words of kernel people.
 
 use crate::facts::{Facts, is_part, other_side, points};
+use crate::marks::edge_text;
 use timerace_core::Class;
 use timerace_core::record::{Edge, FindingRecord, StepRecord, Touch};
 
@@ -75,6 +76,13 @@ fn is_about_order(class: Class) -> bool {
             | Class::Refcount
             | Class::UninitRead
     )
+}
+
+/// Of a deadlock: who waits for whom.
+pub(crate) fn waiting(facts: &Facts<'_>, finding: &FindingRecord) -> Option<String> {
+    let circle = facts.circle(&finding.waits, finding.at.ctx);
+    let edges: Vec<String> = circle.iter().map(|w| edge_text(facts, w)).collect();
+    (!edges.is_empty()).then(|| edges.join("; "))
 }
 
 /// Whether `from` comes before `to` for another reason than the memory over which they meet and the words of CPUs.

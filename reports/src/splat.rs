@@ -178,6 +178,7 @@ fn waiting(facts: &Facts<'_>, f: &FindingRecord) -> String {
     for w in &circle {
         let _ = writeln!(out, "  {} in {}:", facts.name_and_place(w.waiter), w.func);
         let _ = writeln!(out, "    at {}", w.text);
+        let _ = writeln!(out, "    waits for {}", w.over);
         for (name, no) in held(facts, w.waiter) {
             let _ = writeln!(out, "    holds {name} since step {no}");
         }

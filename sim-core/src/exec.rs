@@ -11,10 +11,12 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use std::task::{Context, Waker};
 
 /// An edge of the graph of who waits for whom.
-struct WaitEdge {
-    waiter: CtxId,
-    holder: CtxId,
-    through_cpu: bool,
+pub(crate) struct WaitEdge {
+    pub waiter: CtxId,
+    pub holder: CtxId,
+    /// What the holder has.
+    pub over: Obj,
+    pub through_cpu: bool,
     /// The waiter waits for a grace period, the holder is a reader of it.
     grace: bool,
 }
@@ -346,46 +348,43 @@ impl<'m, M: Model> Exec<'m, M> {
         }
     }
 
-    /// Who waits for whom among the stuck contexts: `(waiter, holder, through their CPU)`. Who waits for a grace period
-    /// waits for the reader that it waits for.
-    pub fn waits_for(&self, stuck: &[CtxId]) -> Vec<(CtxId, CtxId, bool)> {
-        self.edges(stuck).iter().map(|e| (e.waiter, e.holder, e.through_cpu)).collect()
-    }
-
-    fn edges(&self, stuck: &[CtxId]) -> Vec<WaitEdge> {
+    /// Who waits for whom among the stuck contexts. Who waits for a grace period waits for the reader that it waits for.
+    pub(crate) fn waits_for(&self, stuck: &[CtxId]) -> Vec<WaitEdge> {
         let mut edges = Vec::new();
         for &waiter in stuck {
-            for (holder, through_cpu) in self.holders(waiter) {
+            for (holder, over) in self.holders(waiter) {
                 if self.machine.watchers.contains(&holder) {
                     let readers = self.holders(holder).into_iter();
-                    edges.extend(readers.map(|(holder, _)| WaitEdge {
+                    edges.extend(readers.map(|(holder, over)| WaitEdge {
                         waiter,
                         holder,
+                        over,
                         through_cpu: false,
                         grace: true,
                     }));
                 } else {
-                    edges.push(WaitEdge { waiter, holder, through_cpu, grace: false });
+                    let cpu = self.machine.mem.borrow().meta[over.index()].holder == Holder::Cpu;
+                    edges.push(WaitEdge { waiter, holder, over, through_cpu: cpu, grace: false });
                 }
             }
         }
         edges
     }
 
-    /// Who holds what the context waits for, and whether that is its CPU.
-    fn holders(&self, c: CtxId) -> Vec<(CtxId, bool)> {
+    /// Who holds what the context waits for, and what that is.
+    fn holders(&self, c: CtxId) -> Vec<(CtxId, Obj)> {
         let mem = self.machine.mem.borrow();
         let value = |o: Obj| mem.values[o.index()];
         let mut blame = Vec::new();
         let slot = self.machine.slots[c.index()].borrow();
         slot.guard.blame(c, self.machine.own_of(c), &value, &mut blame);
         let holder = |o: &Obj| match mem.meta[o.index()].holder {
-            Holder::Value => Some((CtxId(value(*o).checked_sub(1)? as u16), false)),
-            Holder::Cpu => Some((cpu::top(value(*o))?, true)),
-            Holder::Ctx(h) => Some((h, false)),
-            Holder::LastWriter => Some((self.last_writer(*o)?, false)),
+            Holder::Value => Some(CtxId(value(*o).checked_sub(1)? as u16)),
+            Holder::Cpu => cpu::top(value(*o)),
+            Holder::Ctx(h) => Some(h),
+            Holder::LastWriter => self.last_writer(*o),
         };
-        blame.iter().filter_map(holder).collect()
+        blame.iter().filter_map(|o| Some((holder(o)?, *o))).collect()
     }
 
     // Of an object that no rule gives a holder, whoever wrote it last is the one to ask.
@@ -395,7 +394,7 @@ impl<'m, M: Model> Exec<'m, M> {
     }
 
     fn report_stuck(&mut self, stuck: &[CtxId]) {
-        let edges = self.edges(stuck);
+        let edges = self.waits_for(stuck);
         let mut graph: DiGraph<CtxId, bool> = DiGraph::new();
         let nodes: Vec<NodeIndex> =
             (0..self.bodies.len()).map(|c| graph.add_node(CtxId(c as u16))).collect();

@@ -3,7 +3,7 @@
 //! Made by replaying one schedule with recording on; searches keep only the schedule.
 
 use crate::detect::Class;
-use crate::exec::Exec;
+use crate::exec::{Exec, WaitEdge};
 use crate::ids::{CtxId, Nanos, Obj};
 use crate::machine::{CtxSpec, Machine, Model};
 use crate::mem::{FrameName, Mark};
@@ -174,6 +174,8 @@ pub struct Wait {
     pub text: String,
     /// Because it is not on top of its CPU.
     pub through_cpu: bool,
+    /// For which object: a lock, what a CPU runs, the CPU itself.
+    pub over: String,
 }
 
 /// A run, as reports read it.
@@ -572,8 +574,8 @@ fn findings<M: Model>(exec: &Exec<'_, M>) -> Vec<FindingRecord> {
         let stuck = exec.stuck();
         let mem = m.mem.borrow();
         let edges = if stuck.is_empty() { Vec::new() } else { exec.waits_for(&stuck) };
-        let in_function = |e: &(CtxId, CtxId, bool)| {
-            let (f, frames) = (mem.blamed(e.0), mem.frames(e.0));
+        let in_function = |e: &WaitEdge| {
+            let (f, frames) = (mem.blamed(e.waiter), mem.frames(e.waiter));
             let body =
                 frames.iter().rev().map(|x| x.name).find(|n| matches!(n, FrameName::Body(_)));
             (f, frames.iter().filter(|x| x.name == f).count() > 1, body)
@@ -584,14 +586,15 @@ fn findings<M: Model>(exec: &Exec<'_, M>) -> Vec<FindingRecord> {
         edges
             .iter()
             .zip(blamed)
-            .map(|((w, h, cpu), (f, nested, body))| Wait {
-                waiter: *w,
-                holder: *h,
+            .map(|(e, (f, nested, body))| Wait {
+                waiter: e.waiter,
+                holder: e.holder,
                 func: frame_name(exec, f),
                 nested,
                 body: body.map(|b| frame_name(exec, b)),
-                text: exec.model().render(m.slots[w.index()].borrow().step.label),
-                through_cpu: *cpu,
+                text: exec.model().render(m.slots[e.waiter.index()].borrow().step.label),
+                through_cpu: e.through_cpu,
+                over: m.obj_name(e.over),
             })
             .collect::<Vec<_>>()
     };

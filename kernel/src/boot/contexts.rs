@@ -239,13 +239,14 @@ impl Builder<'_> {
             format!("{kind}{}{cpu}", spec.token)
         };
         let cpus = (0..busy.len()).filter(|c| busy[*c]);
-        let mut readers: Vec<(String, Obj)> =
-            cpus.map(|c| (format!("CPU{c}"), self.k.own[c])).collect();
-        let words = self.k.rcu_words.iter().enumerate();
-        readers.extend(words.filter_map(|(i, v)| Some((named("", i), (*v)?.obj()))));
-        let mut trace = readers.clone();
-        let words = self.k.trace_words.iter().enumerate();
-        trace.extend(words.filter_map(|(i, v)| Some((named("trace-", i), (*v)?.obj()))));
+        let of = |words: &[Option<timerace_core::Var<bool>>], kind: &str| -> Vec<(String, Obj)> {
+            let words = words.iter().enumerate();
+            words.filter_map(|(i, v)| Some((named(kind, i), (*v)?.obj()))).collect()
+        };
+        let cpus: Vec<(String, Obj)> = cpus.map(|c| (format!("CPU{c}"), self.k.own[c])).collect();
+        let rcu = of(&self.k.rcu_words, "rcu-");
+        let trace = [cpus.clone(), rcu, of(&self.k.trace_words, "")].concat();
+        let readers = [cpus, of(&self.k.rcu_words, "")].concat();
         for ctx in 0..self.k.roles.len() {
             let spec = &self.s.contexts()[ctx];
             let name = spec.name.clone();

@@ -127,6 +127,7 @@ fn finding() -> impl Strategy<Value = FindingRecord> {
                 func: "hrtimer_cancel".to_string(),
                 text: text.to_string(),
                 through_cpu,
+                over: "L".to_string(),
             }
         });
     let sides = (side(), prop::option::of(side()), prop::option::of(side()));

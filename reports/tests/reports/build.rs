@@ -309,6 +309,7 @@ pub fn mutual_cancel() -> Record {
         text: text.clone(),
         body: None,
         through_cpu: false,
+        over: "base.running".to_string(),
     };
     let waits = vec![wait(softirqs[0], softirqs[1]), wait(softirqs[1], softirqs[0])];
     let side =
