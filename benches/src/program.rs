@@ -34,6 +34,8 @@ pub enum Op {
     Read(usize),
     /// Waits until all flags `from..to` are 0.
     WaitZero(usize, usize),
+    /// Waits until the thread's stores have left its store buffer.
+    Barrier,
 }
 
 /// A model: what its threads do.
@@ -45,10 +47,14 @@ pub struct Program {
     pub threads: Vec<Vec<Op>>,
     /// Threads that do the same, each with the flag of its own: (thread, flag).
     pub alike: Vec<(usize, usize)>,
+    /// Stores of flags that a thread's store buffer holds, which drain at any moment (TSO); 0: there is none. No thread
+    /// reads a flag that it stores into.
+    pub slots: usize,
 }
 
 /// The models by name.
-pub const MODELS: [&str; 4] = ["uaf", "uaf-fixed", "ring", "ring-checked"];
+pub const MODELS: [&str; 6] =
+    ["uaf", "uaf-fixed", "ring", "ring-checked", "ring-tso", "ring-tso-barrier"];
 
 /// A model of `n` threads.
 ///
@@ -56,6 +62,7 @@ pub const MODELS: [&str; 4] = ["uaf", "uaf-fixed", "ring", "ring-checked"];
 /// - `uaf-fixed`: the same; who cancels says so by a flag, and the free waits until all flags are down.
 /// - `ring`: each thread is a running callback that waits for the end of the next one (the race of CVE-2024-42239).
 /// - `ring-checked`: each counts itself at the next one first, and does not wait when it is counted itself.
+/// - `ring-tso`, `ring-tso-barrier`: the same with plain stores under TSO, without and with the full barrier behind them.
 pub fn program(name: &str, n: usize) -> Option<Program> {
     let uaf = |fixed: bool| {
         let mut freer =
@@ -80,7 +87,7 @@ pub fn program(name: &str, n: usize) -> Option<Program> {
             threads.push(body);
         }
         let alike = if fixed { (1..n).map(|t| (t, t - 1)).collect() } else { Vec::new() };
-        Program { flags: n - 1, threads, alike }
+        Program { flags: n - 1, threads, alike, slots: 0 }
     };
     let ring = |checked: bool| {
         let thread = |i: usize| {
@@ -98,13 +105,28 @@ pub fn program(name: &str, n: usize) -> Option<Program> {
                 Op::Set(i, 0),
             ]
         };
-        Program { flags: 2 * n, threads: (0..n).map(thread).collect(), alike: Vec::new() }
+        let threads = (0..n).map(thread).collect();
+        Program { flags: 2 * n, threads, alike: Vec::new(), slots: 0 }
+    };
+    let ring_tso = |barrier: bool| {
+        let thread = |i: usize| {
+            let next = (i + 1) % n;
+            let mut body = vec![Op::Set(i, 1), Op::Set(n + next, 1)];
+            body.extend(barrier.then_some(Op::Barrier));
+            body.extend([Op::Read(n + i), Op::SkipUnlessZero(1), Op::WaitZero(next, next + 1)]);
+            body.extend([Op::Set(n + next, 0), Op::Set(i, 0)]);
+            body
+        };
+        let threads = (0..n).map(thread).collect();
+        Program { flags: 2 * n, threads, alike: Vec::new(), slots: 4 }
     };
     match name {
         "uaf" => Some(uaf(false)),
         "uaf-fixed" => Some(uaf(true)),
         "ring" => Some(ring(false)),
         "ring-checked" => Some(ring(true)),
+        "ring-tso" => Some(ring_tso(false)),
+        "ring-tso-barrier" => Some(ring_tso(true)),
         _ => None,
     }
 }

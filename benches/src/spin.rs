@@ -8,8 +8,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-fn operation(out: &mut String, thread: usize, at: usize, op: Op) {
-    let line = match op {
+fn operation(out: &mut String, program: &Program, thread: usize, at: usize) {
+    let line = match program.threads[thread][at] {
+        Op::Set(f, x) if program.slots > 0 => format!("buffer{thread}!{f},{x}"),
+        Op::Barrier => format!("empty(buffer{thread})"),
         Op::Lock => format!("atomic {{ owner == 0 -> owner = {} }}", thread + 1),
         Op::Unlock => "owner = 0".to_string(),
         Op::ReadSlot => "r = slot".to_string(),
@@ -35,10 +37,19 @@ pub fn promela(program: &Program) -> String {
     let mut out = String::new();
     let flags = program.flags.max(1);
     let _ = writeln!(out, "byte owner, slot = {PTR}, adds; bit freed; short flag[{flags}];");
-    for (t, ops) in program.threads.iter().enumerate() {
+    let threads = program.threads.iter().enumerate();
+    for (t, _) in threads.clone().filter(|_| program.slots > 0) {
+        let _ = writeln!(out, "chan buffer{t} = [{}] of {{ byte, byte }};", program.slots);
+        let _ = writeln!(out, "active proctype drain{t}() {{ byte f, x;");
+        let _ = writeln!(
+            out,
+            "end: do :: atomic {{ buffer{t}?f,x -> flag[f] = x; f = 0; x = 0 }} od }}"
+        );
+    }
+    for (t, ops) in threads {
         let _ = writeln!(out, "active proctype t{t}() {{ short r;");
-        for (at, op) in ops.iter().enumerate() {
-            operation(&mut out, t, at, *op);
+        for at in 0..ops.len() {
+            operation(&mut out, program, t, at);
         }
         let _ = writeln!(out, "l{}: skip }}", ops.len());
     }

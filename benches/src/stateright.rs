@@ -17,7 +17,12 @@ pub struct State {
     /// Read-modify-writes of the object's word.
     adds: u8,
     bug: bool,
+    /// What is in each thread's store buffer, oldest first: flags and values.
+    buffers: Vec<Vec<(u8, u8)>>,
 }
+
+/// Actions from here on let a store leave its buffer.
+const DRAIN: u8 = 128;
 
 struct Machine(Program);
 
@@ -27,6 +32,8 @@ impl Machine {
             None => false,
             Some(Op::Lock) => s.owner == 0,
             Some(Op::WaitZero(from, to)) => s.flags[*from..*to].iter().all(|f| *f == 0),
+            Some(Op::Set(..)) => self.0.slots == 0 || s.buffers[t].len() < self.0.slots,
+            Some(Op::Barrier) => s.buffers[t].is_empty(),
             Some(_) => true,
         }
     }
@@ -53,16 +60,25 @@ impl Model for Machine {
         let p = &self.0;
         let threads = vec![(0, 0); p.threads.len()];
         let flags = vec![0; p.flags];
-        vec![State { threads, flags, owner: 0, slot: PTR as u8, freed: false, adds: 0, bug: false }]
+        let buffers = if p.slots > 0 { vec![Vec::new(); p.threads.len()] } else { Vec::new() };
+        let (owner, slot, freed, adds, bug) = (0, PTR as u8, false, 0, false);
+        vec![State { threads, flags, owner, slot, freed, adds, bug, buffers }]
     }
 
     fn actions(&self, s: &State, actions: &mut Vec<u8>) {
         actions.extend((0..s.threads.len()).filter(|t| self.enabled(s, *t)).map(|t| t as u8));
+        let full = s.buffers.iter().enumerate().filter(|b| !b.1.is_empty());
+        actions.extend(full.map(|b| DRAIN + b.0 as u8));
     }
 
     fn next_state(&self, last: &State, action: u8) -> Option<State> {
-        let t = usize::from(action);
         let mut s = last.clone();
+        if action >= DRAIN {
+            let (f, x) = s.buffers[usize::from(action - DRAIN)].remove(0);
+            s.flags[usize::from(f)] = x;
+            return Some(s);
+        }
+        let t = usize::from(action);
         let ops = &self.0.threads[t];
         let thread = &mut s.threads[t];
         match ops[usize::from(thread.0)] {
@@ -79,10 +95,11 @@ impl Model for Machine {
             }
             Op::Use => s.bug |= s.freed,
             Op::Free => s.freed = true,
+            Op::Set(f, x) if self.0.slots > 0 => s.buffers[t].push((f as u8, x as u8)),
             Op::Set(f, x) => s.flags[f] = x as u8,
             Op::Add(f, n) => s.flags[f] = s.flags[f].wrapping_add(n as u8),
             Op::Read(f) => thread.1 = s.flags[f],
-            Op::WaitZero(..) | Op::SkipUnlessPtr(_) | Op::SkipUnlessZero(_) => {}
+            Op::WaitZero(..) | Op::SkipUnlessPtr(_) | Op::SkipUnlessZero(_) | Op::Barrier => {}
         }
         thread.0 += 1;
         settle(ops, thread);
@@ -95,7 +112,8 @@ impl Model for Machine {
             Property::always("nobody is stuck", |m: &Machine, s: &State| {
                 let ended = |t: usize| usize::from(s.threads[t].0) >= m.0.threads[t].len();
                 let mut all = 0..s.threads.len();
-                all.clone().all(ended) || all.any(|t| m.enabled(s, t))
+                let drains = s.buffers.iter().any(|b| !b.is_empty());
+                drains || all.clone().all(ended) || all.any(|t| m.enabled(s, t))
             }),
             // A search ends when every property has failed: this one never does.
             Property::always("search on", |_, _| true),

@@ -10,7 +10,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 const CHECKERS: [&str; 5] = ["timerace", "loom", "shuttle", "stateright", "spin"];
 
 /// What is measured: what a reader calls it, model, size, task.
-const ROWS: [(&str, &str, usize, &str); 11] = [
+const ROWS: [(&str, &str, usize, &str); 16] = [
     ("R07, 2 threads: first bug", "uaf", 2, "first"),
     ("R07, 3 threads: all", "uaf", 3, "exhaust"),
     ("R07 fixed, 2 threads: all", "uaf-fixed", 2, "exhaust"),
@@ -21,6 +21,11 @@ const ROWS: [(&str, &str, usize, &str); 11] = [
     ("R09 fixed, 2 callbacks: all", "ring-checked", 2, "exhaust"),
     ("R09 fixed, 3 callbacks: all", "ring-checked", 3, "exhaust"),
     ("R09 fixed, 4 callbacks: all", "ring-checked", 4, "exhaust"),
+    ("R09 without barrier, TSO, 2: first bug", "ring-tso", 2, "first"),
+    ("R09 without barrier, TSO, 3: first bug", "ring-tso", 3, "first"),
+    ("R09 without barrier, TSO, 4: first bug", "ring-tso", 4, "first"),
+    ("R09 with barrier, TSO, 3: all", "ring-tso-barrier", 3, "exhaust"),
+    ("R09 with barrier, TSO, 4: all", "ring-tso-barrier", 4, "exhaust"),
     ("R07 fixed, 3 threads: 100 000 random", "uaf-fixed", 3, "random=100000"),
 ];
 

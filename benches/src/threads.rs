@@ -58,6 +58,7 @@ mod with_loom {
                         }
                     }
                 }
+                Op::Barrier => {}
             }
         }
     }
@@ -129,6 +130,7 @@ mod with_shuttle {
                         flags = s.changed.wait(flags).expect("nobody panics with the lock");
                     }
                 }
+                Op::Barrier => {}
             }
         }
     }
@@ -163,7 +165,8 @@ fn measured(ended: std::thread::Result<()>, bounded: bool) -> Measured {
 
 /// Plays the program with loom; it has no random search.
 pub fn play_loom(program: &Program, task: Task) -> Option<Measured> {
-    if matches!(task, Task::Random(_)) || program.threads.len() > 4 {
+    // It knows the orders of C11, not store buffers.
+    if matches!(task, Task::Random(_)) || program.threads.len() > 4 || program.slots > 0 {
         return None;
     }
     let mut builder = loom::model::Builder::new();
@@ -181,6 +184,10 @@ pub fn play_loom(program: &Program, task: Task) -> Option<Measured> {
 
 /// Plays the program with shuttle.
 pub fn play_shuttle(program: &Program, task: Task) -> Option<Measured> {
+    // It is sequentially consistent.
+    if program.slots > 0 {
+        return None;
+    }
     let mut config = shuttle::Config::new();
     config.failure_persistence = shuttle::FailurePersistence::None;
     config.silence_warnings = true;

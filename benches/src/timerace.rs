@@ -48,6 +48,9 @@ fn boot(program: &Program) -> (Machine, Raw) {
         let members = program.alike.iter().map(member).collect();
         s.interchangeable(Orbit { members });
     }
+    if program.slots > 0 {
+        s.store_buffers(program.slots as u32);
+    }
     let model = Raw { program: program.clone(), flags, slot, lock, object };
     (s.build(), model)
 }
@@ -99,6 +102,7 @@ impl Raw {
                     }
                     step.run(|_: &mut Mem| ()).await;
                 }
+                Op::Barrier => cx.smp_mb(site!("smp_mb()", Atomic)).await,
             }
         }
     }

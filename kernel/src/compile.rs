@@ -1,9 +1,12 @@
 //! Bodies as flat code: conditions and loops become jumps, so that running them needs no recursion.
 
-use crate::world::{Call, Cond, KeyRef, LocalId, Op, OpKind, Operand};
+use crate::world::{Call, Cond, KeyRef, LocalId, Op, OpKind, Operand, Place, ValueRef};
 
 /// The most locals of a body, those of loops included.
 pub(crate) const MAX_LOCALS: usize = 24;
+
+/// In place of a local that nobody reads.
+pub(crate) const FORGOTTEN: LocalId = LocalId(u32::MAX);
 
 /// An instruction.
 #[derive(Clone, Debug)]
@@ -39,7 +42,32 @@ impl Code {
     pub fn of(name: u32, ops: &[Op], locals: usize) -> Code {
         let mut code = Code { name, locals, ..Code::default() };
         code.emit(ops);
+        code.forget();
         code
+    }
+
+    /// What a step reads into a local that nothing in the body asks for is not kept. The context learns nothing then, and
+    /// states that differ in nothing else are one. Only in bodies of raw steps: calls use locals in many ways.
+    fn forget(&mut self) {
+        let mut read = Vec::new();
+        for ins in &self.ins {
+            match ins {
+                Ins::Unless(cond, _) => in_cond(cond, &mut read),
+                Ins::Do(op) if !reads(&op.kind, &mut read) => return,
+                _ => {}
+            }
+        }
+        for ins in &mut self.ins {
+            let Ins::Do(op) = ins else { continue };
+            if let OpKind::Read { into, .. }
+            | OpKind::FetchAdd { into, .. }
+            | OpKind::Xchg { into, .. }
+            | OpKind::Cmpxchg { into, .. } = &mut op.kind
+                && !read.contains(into)
+            {
+                *into = FORGOTTEN;
+            }
+        }
     }
 
     fn emit(&mut self, ops: &[Op]) {
@@ -112,9 +140,78 @@ impl Code {
     }
 }
 
+/// The locals that a raw step asks for; false if it is none.
+fn reads(kind: &OpKind, out: &mut Vec<LocalId>) -> bool {
+    match kind {
+        OpKind::Read { from, .. } => in_place(from, out),
+        OpKind::Write { to, value, .. } => {
+            in_place(to, out);
+            in_operand(value, out);
+        }
+        OpKind::FetchAdd { on, by, .. } => {
+            in_place(on, out);
+            in_operand(by, out);
+        }
+        OpKind::Xchg { on, value, .. } => {
+            in_place(on, out);
+            in_operand(value, out);
+        }
+        OpKind::Cmpxchg { on, old, new, .. } => {
+            in_place(on, out);
+            in_operand(old, out);
+            in_operand(new, out);
+        }
+        OpKind::Assert(cond) | OpKind::WaitUntil(cond) | OpKind::SleepUntil(cond) => {
+            in_cond(cond, out);
+        }
+        OpKind::Free(l) | OpKind::CallRcuFree(l) => out.push(*l),
+        OpKind::Alloc(..)
+        | OpKind::Work(_)
+        | OpKind::Barrier(_)
+        | OpKind::Context(_)
+        | OpKind::Lock(_)
+        | OpKind::Unlock(_)
+        | OpKind::Trylock(..)
+        | OpKind::LockIrqsave(_)
+        | OpKind::UnlockIrqrestore(_)
+        | OpKind::RcuReadLock
+        | OpKind::RcuReadUnlock
+        | OpKind::SynchronizeRcu => {}
+        _ => return false,
+    }
+    true
+}
+
+fn in_cond(cond: &Cond, out: &mut Vec<LocalId>) {
+    match cond {
+        Cond::Cmp(a, _, b) => [a, b].into_iter().for_each(|o| in_operand(o, out)),
+        Cond::All(all) | Cond::Any(all) => all.iter().for_each(|c| in_cond(c, out)),
+    }
+}
+
+fn in_operand(operand: &Operand, out: &mut Vec<LocalId>) {
+    match operand {
+        Operand::Local(l) => out.push(*l),
+        Operand::Place(p) => in_place(p, out),
+        _ => {}
+    }
+}
+
+fn in_place(place: &Place, out: &mut Vec<LocalId>) {
+    match place {
+        Place::Member(l, _) => out.push(*l),
+        Place::ValueMember(ValueRef::Local(l), _) => out.push(*l),
+        Place::ValueMember(ValueRef::Elem(e), _) => {
+            if let KeyRef::Local(l) = e.key {
+                out.push(l);
+            }
+        }
+        Place::Var(_) | Place::ValueMember(..) => {}
+    }
+}
+
 /// Calls `f` for each key that a call names.
 pub(crate) fn each_key(call: &Call, f: &mut dyn FnMut(&KeyRef)) {
-    use crate::world::ValueRef;
     match call {
         Call::TimerInit(o, _)
         | Call::TimerInitOf { timer: o, .. }

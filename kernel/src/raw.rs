@@ -1,7 +1,7 @@
 //! Raw steps of scenarios: each is one step on the variables that the scenario declares.
 
 use crate::arg::Arg;
-use crate::compile::local;
+use crate::compile::{FORGOTTEN, local};
 use crate::interp::Act;
 use crate::kernel::Kernel;
 use crate::objects::{Elem, TAG_ELEM};
@@ -37,6 +37,15 @@ impl Target {
     fn fit(self, v: u64) -> u64 {
         let shift = 64 - self.bits.clamp(1, 64);
         if self.signed { (((v << shift) as i64) >> shift) as u64 } else { (v << shift) >> shift }
+    }
+}
+
+/// What a step has read; forgotten at once where nobody asks for it.
+struct Got(u64, bool);
+
+impl Learn for Got {
+    fn learn(&self) -> u64 {
+        if self.1 { 0 } else { self.0.learn() }
     }
 }
 
@@ -181,15 +190,16 @@ impl Kernel {
             _ => return,
         };
         let Some(t) = self.target(cx, act, place).await else { return };
-        let got = self.access_at(cx, act, op, t).await;
-        if let Some(into) = into {
+        let forgotten = into == Some(FORGOTTEN);
+        let got = self.access_at(cx, act, op, t, forgotten).await;
+        if let Some(into) = into.filter(|_| !forgotten) {
             act.locals[local(into)] = got;
             // A pointer to an element that went through a variable lost its map: raw members only.
             act.maps[local(into)] = 0;
         }
     }
 
-    async fn access_at(&self, cx: Cx<'_>, act: &Act, op: &Op, t: Target) -> u64 {
+    async fn access_at(&self, cx: Cx<'_>, act: &Act, op: &Op, t: Target, forgotten: bool) -> u64 {
         let var: Var<u64> = Var::at(t.obj);
         let label = worded(op, raw_site(&op.kind).with(t.arg));
         if let OpKind::Write { order, value, .. } = &op.kind {
@@ -200,9 +210,11 @@ impl Kernel {
         let step = cx.step(label);
         match &op.kind {
             OpKind::Read { order: Order::Plain, .. } => {
-                step.plain(t.obj, false).run(move |m| m.load(var)).await
+                step.plain(t.obj, false).run(move |m| Got(m.load(var), forgotten)).await.0
             }
-            OpKind::Read { .. } => step.reads(t.obj).run(move |m| m.load(var)).await,
+            OpKind::Read { .. } => {
+                step.reads(t.obj).run(move |m| Got(m.load(var), forgotten)).await.0
+            }
             OpKind::FetchAdd { by, .. } => {
                 let by = act.operand(by);
                 let add = move |m: &mut timerace_core::Mem| {
@@ -212,13 +224,13 @@ impl Kernel {
                         m.report(Class::Refcount, Some(t.obj));
                     }
                     m.store(var, new);
-                    old
+                    Got(old, forgotten)
                 };
-                step.writes(t.obj).run(add).await
+                step.writes(t.obj).run(add).await.0
             }
             OpKind::Xchg { value, .. } => {
                 let v = t.fit(act.operand(value));
-                step.writes(t.obj).run(move |m| m.update(var, |_| v)).await
+                step.writes(t.obj).run(move |m| Got(m.update(var, |_| v), forgotten)).await.0
             }
             OpKind::Cmpxchg { old, new, .. } => {
                 let (old, new) = (t.fit(act.operand(old)), t.fit(act.operand(new)));
@@ -229,9 +241,9 @@ impl Kernel {
                     } else {
                         m.changed_nothing();
                     }
-                    was
+                    Got(was, forgotten)
                 };
-                step.writes(t.obj).run(swap).await
+                step.writes(t.obj).run(swap).await.0
             }
             _ => 0,
         }

@@ -124,3 +124,36 @@ fn what_the_steps_find() {
     };
     assert_eq!(class(&locked), ["SELF_DEADLOCK"]);
 }
+
+/// What is read and never asked for is no part of a state; nothing else changes.
+#[test]
+fn locals_that_nobody_reads_are_forgotten() {
+    use timerace_core::dpor::{Ignore, Options, explore};
+    use timerace_core::exec::Exec;
+    use timerace_core::states::explore_states;
+    let search = |fixed: bool, asked: bool| {
+        let mut w = freer_and_canceller(fixed);
+        if asked {
+            let r = Operand::Local(LocalId(1));
+            let any = Cond::Cmp(r, CmpOp::Ne, Operand::Int(-1));
+            w.tasks.iter_mut().for_each(|t| t.body.ops.push(op(OpKind::Assert(any.clone()))));
+        }
+        let (machine, model) = timerace_kernel::boot(&w, false).unwrap();
+        let mut exec = Exec::new(&machine, &model);
+        let options = Options { keep_going: true, ..Options::default() };
+        let states = explore_states(&mut exec, false, &options, &mut Ignore);
+        let traces = explore(&mut exec, &options, &mut Ignore);
+        assert!(states.complete && traces.complete);
+        assert_eq!(states.state_digest, traces.state_digest);
+        let classes = |x: &timerace_core::result::Exploration| {
+            x.findings.iter().map(|f| f.class).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(classes(&states), classes(&traces));
+        (states.states, traces.schedules, traces.failing, traces.trace_digest)
+    };
+    for fixed in [false, true] {
+        let (kept, forgotten) = (search(fixed, true), search(fixed, false));
+        assert!(forgotten.0 < kept.0, "{} states, {}", forgotten.0, kept.0);
+        assert_eq!((forgotten.1, forgotten.2, forgotten.3), (kept.1, kept.2, kept.3));
+    }
+}
