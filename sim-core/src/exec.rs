@@ -150,11 +150,13 @@ impl<'m, M: Model> Exec<'m, M> {
     /// The contexts that can step, by number.
     pub fn ready(&self, out: &mut Vec<CtxId>) {
         out.clear();
+        let all = (0..self.bodies.len() as u16).map(CtxId);
         if self.ready.following {
-            return self.ready.list(out);
+            self.ready.list(out);
+            debug_assert!(all.filter(|c| self.enabled(*c)).eq(out.iter().copied()));
+            return;
         }
         let values = &self.machine.mem.borrow().values;
-        let all = (0..self.bodies.len() as u16).map(CtxId);
         out.extend(all.filter(|c| self.enabled_in(*c, values)));
     }
 
@@ -229,7 +231,7 @@ impl<'m, M: Model> Exec<'m, M> {
             self.machine.slots[c.index()].borrow_mut().status = Status::Done;
         }
         if self.ready.following {
-            self.ready.stepped(self.machine, &self.machine.mem.borrow().values, c);
+            self.ready.stepped(self.machine, &self.machine.mem.borrow(), c);
         }
     }
 
@@ -246,9 +248,6 @@ impl<'m, M: Model> Exec<'m, M> {
                 self.dirty.push(a.obj());
             }
             mem.last_writer.push((a.obj(), c));
-            if self.ready.following {
-                self.ready.written.push(a.obj());
-            }
         }
     }
 

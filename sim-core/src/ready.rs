@@ -5,7 +5,8 @@
 
 use crate::ids::{CtxId, Obj};
 use crate::machine::Machine;
-use crate::step::Status;
+use crate::mem::Mem;
+use crate::step::{Slot, Status};
 
 #[derive(Debug, Default)]
 pub(crate) struct Ready {
@@ -17,8 +18,6 @@ pub(crate) struct Ready {
     readers: Vec<Vec<CtxId>>,
     /// By context: the objects that it is a reader of besides.
     reads: Vec<Vec<Obj>>,
-    /// What the step writes.
-    pub written: Vec<Obj>,
 }
 
 impl Ready {
@@ -36,24 +35,21 @@ impl Ready {
             }
         }
         self.following = true;
-        self.written.clear();
         for c in (0..n as u16).map(CtxId) {
             self.declared(machine, values, c);
         }
     }
 
-    /// The step has happened, and `c` has declared its next one, or has ended.
-    pub fn stepped(&mut self, machine: &Machine, values: &[u64], c: CtxId) {
-        let written = std::mem::take(&mut self.written);
-        for o in &written {
-            for i in 0..self.readers.get(o.index()).map_or(0, Vec::len) {
-                let reader = self.readers[o.index()][i];
-                self.look_at(machine, values, reader);
+    /// The last step has happened, and `c`, whose it was, has declared its next one, or has ended.
+    pub fn stepped(&mut self, machine: &Machine, mem: &Mem, c: CtxId) {
+        for (o, _) in &mem.last_writer[mem.own_writes..] {
+            let Some(readers) = self.readers.get(o.index()) else { continue };
+            for reader in readers.iter().filter(|reader| **reader != c) {
+                let slot = machine.slots[reader.index()].borrow();
+                set(&mut self.bits, *reader, can_step(&slot, &mem.values, *reader));
             }
         }
-        self.written = written;
-        self.written.clear();
-        self.declared(machine, values, c);
+        self.declared(machine, &mem.values, c);
     }
 
     /// Those who can step, by number.
@@ -69,6 +65,12 @@ impl Ready {
 
     fn declared(&mut self, machine: &Machine, values: &[u64], c: CtxId) {
         let slot = machine.slots[c.index()].borrow();
+        set(&mut self.bits, c, can_step(&slot, values, c));
+        // Most steps ask for nothing but their CPU, before and after.
+        let asks = !slot.guard.cmps.is_empty() || !slot.guard.empty.is_empty();
+        if !asks && self.reads[c.index()].is_empty() {
+            return;
+        }
         let mut reads = std::mem::take(&mut self.reads[c.index()]);
         for o in reads.drain(..) {
             self.readers[o.index()].retain(|x| *x != c);
@@ -83,19 +85,17 @@ impl Ready {
             self.readers[o.index()].push(c);
         }
         self.reads[c.index()] = reads;
-        drop(slot);
-        self.look_at(machine, values, c);
     }
+}
 
-    fn look_at(&mut self, machine: &Machine, values: &[u64], c: CtxId) {
-        let slot = machine.slots[c.index()].borrow();
-        let can = matches!(slot.status, Status::Waiting | Status::Idle)
-            && slot.guard.holds(c, slot.own, &|o: Obj| values[o.index()]);
-        let (word, bit) = (c.index() / 64, 1 << (c.index() % 64));
-        if can {
-            self.bits[word] |= bit;
-        } else {
-            self.bits[word] &= !bit;
-        }
-    }
+#[inline]
+fn can_step(slot: &Slot, values: &[u64], c: CtxId) -> bool {
+    matches!(slot.status, Status::Waiting | Status::Idle)
+        && slot.guard.holds(c, slot.own, &|o: Obj| values[o.index()])
+}
+
+#[inline]
+fn set(bits: &mut [u64], c: CtxId, can: bool) {
+    let (word, bit) = (c.index() / 64, c.index() % 64);
+    bits[word] = bits[word] & !(1 << bit) | u64::from(can) << bit;
 }
