@@ -20,6 +20,7 @@ pub mod errno;
 mod faults;
 mod finals;
 mod flags;
+mod functions;
 mod hotplug;
 mod hrtimer;
 mod hrtimer_locked;
@@ -47,6 +48,7 @@ pub mod world;
 
 pub use arg::Arg;
 pub use boot::{BootError, MAX_ELEMENTS, boot};
+pub use functions::FUNCTIONS;
 pub use kernel::Kernel;
 pub use versions::{Fix, KernelVersion, Release};
 pub use world::World;

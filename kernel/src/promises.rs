@@ -29,17 +29,23 @@ pub(crate) fn callback_starts(m: &mut Mem, t: Timer, map: MapObj) {
         FREED => m.report(Class::CallbackAfterDelete, Some(t.promise().obj())),
         _ => {}
     }
-    if m.load(map.released()) != 0 {
-        m.report(Class::CallbackAfterUref, Some(t.promise().obj()));
+    let released = m.load(map.released());
+    if released != 0 {
+        let walker = walker(m, released);
+        m.report_with(Class::CallbackAfterUref, Some(map.released().obj()), walker);
     }
 }
 
 /// A timer was put into a map whose release walk is over: nobody will look for it. `released` names the walker.
 pub(crate) fn late_timer(m: &mut Mem, t: Timer, released: u64) {
-    let here = m.place();
-    let walker = CtxId((released - 1) as u16);
-    let other = Place { ctx: walker, func: FrameName::Fn("bpf_map_put_uref"), ..here };
-    m.report_with(Class::Leak, Some(t.promise().obj()), other);
+    let walker = walker(m, released);
+    m.report_with(Class::Leak, Some(t.promise().obj()), walker);
+}
+
+/// The one whose walk is over.
+fn walker(m: &Mem, released: u64) -> Place {
+    let ctx = CtxId((released - 1) as u16);
+    Place { ctx, func: FrameName::Fn("bpf_map_put_uref"), ..m.place() }
 }
 
 /// The release walk of a map is over and a slot holds a timer that it did not see.

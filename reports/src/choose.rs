@@ -93,6 +93,7 @@ fn subject<'a>(facts: &Facts<'_>, finding: &'a FindingRecord) -> Subject<'a> {
         .into_iter()
         .flatten()
         .filter_map(|s| facts.locate(finding, s))
+        .chain(walk_end(facts, finding))
         .collect();
     let mut who: BTreeSet<CtxId> = sides.iter().map(|i| facts.rec.steps[*i].ctx).collect();
     for w in facts.circle(&finding.waits, finding.at.ctx) {
@@ -110,6 +111,18 @@ fn subject<'a>(facts: &Facts<'_>, finding: &'a FindingRecord) -> Subject<'a> {
     let last = sides.iter().chain(&led_to).max().copied().filter(|_| !goes_on);
     let last = last.unwrap_or(usize::MAX);
     Subject { finding, sides: sides.into_iter().collect(), led_to, last, who }
+}
+
+/// Of a callback after the last user reference: where the walk that should have found its timer ended.
+fn walk_end(facts: &Facts<'_>, finding: &FindingRecord) -> Option<usize> {
+    if finding.class != Class::CallbackAfterUref {
+        return None;
+    }
+    let (object, walker) = (finding.object.as_ref()?, finding.other.as_ref()?.ctx);
+    let at = facts.index_of(finding.at.step)?;
+    let ends =
+        |s: &StepRecord| s.touches.iter().any(|t| t.write && is_part(t, object) && is_ghost(t));
+    facts.rec.steps[..at].iter().rposition(|s| s.ctx == walker && ends(s))
 }
 
 /// A variable whose value readers know, and that is no lock.
@@ -160,17 +173,22 @@ fn keep_pointers(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<R
 }
 
 /// (b) of a leak, which has no second access: what one of its contexts writes and another one touches, from the begin of
-/// the call that is blamed to the last chance.
+/// the call that is blamed to the last chance. Of a timer that a walk has missed: what anybody writes and another one
+/// touches during the walk.
 fn keep_leak(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
-    if subject.finding.class != Class::Leak {
+    let missed = subject.finding.class == Class::CallbackAfterUref;
+    if subject.finding.class != Class::Leak && !missed {
         return;
     }
     let (Some(first), Some(last)) = (subject.sides.first(), subject.sides.last()) else { return };
+    let last = if missed { first } else { last };
     let step = &facts.rec.steps[*first];
     let call = blamed(step).map(|i| step.stack[i].id);
     let inside = |s: &StepRecord| s.stack.iter().any(|c| Some(c.id) == call);
     let from = facts.rec.steps.iter().position(inside).unwrap_or(*first);
-    let window = || (from..=*last).filter(|i| subject.who.contains(&facts.rec.steps[*i].ctx));
+    // Who made the walk miss the timer is no side of the finding.
+    let takes_part = |c: &CtxId| missed || subject.who.contains(c);
+    let window = || (from..=*last).filter(|i| takes_part(&facts.rec.steps[*i].ctx));
     let mut users: Users = BTreeMap::new();
     for s in window().map(|i| &facts.rec.steps[i]) {
         for t in s.touches.iter().filter(|t| is_shown(t)) {

@@ -20,8 +20,11 @@ use timerace_scenarios::lower::lower;
 use timerace_scenarios::{diag, load};
 
 fn scenario(rest: &str, expect: &str) -> (String, Scenario) {
+    // The functions of the toy programs.
+    let functions = ["f", "g", "h", "nothing"].map(|f| format!("\"{f}\": (type: TC, body: [])"));
+    let progs = functions.join(", ");
     let source = format!(
-        "Scenario(schema: 1, name: \"t\", machine: (cpus: 1),\n\
+        "Scenario(schema: 1, name: \"t\", machine: (cpus: 1), progs: {{ {progs} }},\n\
          maps: {{ \"m\": HASH(max_entries: 4) }}, {rest}\nexpect: [\n{expect}\n])"
     );
     let scenario = load::parse(&source, &[]).unwrap_or_else(|diags| {
@@ -274,6 +277,7 @@ fn values_at_the_end_are_looked_up() {
         types: { \"e\": [ int(\"n\"), bpf_timer(\"t\") ] },
         vars: { \"x\": int(0), \"y\": int(0), \"p\": new(\"e\") },
         maps: { \"m\": HASH(max_entries: 4, value: \"e\") },
+        progs: { \"f\": (type: TC, body: []) },
         expect: [
             always(final(\"x == 1 && y == 1\")),
             never(final(\"x != 1 || y > 1\")),

@@ -88,7 +88,6 @@ Scenario(
     expect: [
         sometimes(overlap("one", "two")),
         never(ANY_BUG),
-        sometimes(called("p")),
     ],
 )
 "#;

@@ -20,7 +20,7 @@ Scenario(
         on("lacks d4523831f07a", sometimes(DEADLOCK)),
         on("has d4523831f07a", never(ANY_BUG)),
         sometimes(overlap("cb0", "cb1")),
-        sometimes(called("cb2_of_nobody")),
+        sometimes(called("bpf_wq_work")),
     ],
 )
 "#;
@@ -72,7 +72,7 @@ fn a_window_that_is_never_entered_is_no_pass_and_says_why() {
     assert!(r.out.contains("Window entered in 0 of 1 schedule.\n"), "{}", r.out);
     for line in [
         "sometimes_overlap: in no schedule; 1 schedule was looked at; cb0 ran on CPU0; cb1 was never entered  (r09.ron:16)",
-        "sometimes_called: in no schedule; 1 schedule was looked at; cb2_of_nobody was never entered  (r09.ron:17)",
+        "sometimes_called: in no schedule; 1 schedule was looked at; bpf_wq_work was never entered  (r09.ron:17)",
         "      repeat: timerace explore r09.ron --kernel v6.8\n",
     ] {
         assert!(r.out.contains(line), "{line}\n{}", r.out);

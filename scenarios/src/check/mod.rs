@@ -5,6 +5,7 @@
 
 mod bodies;
 mod contexts;
+mod functions;
 pub(crate) mod kernel;
 mod maps;
 mod objects;
@@ -38,5 +39,6 @@ pub(crate) fn resolve(scenario: &mut Scenario, declared: &Declared) -> Vec<Diagn
     maps::check(scenario, &world, &mut diags);
     progs::check(scenario, &world, &mut diags);
     contexts::check(scenario, &mut diags);
+    functions::check(scenario, &mut diags);
     diags
 }

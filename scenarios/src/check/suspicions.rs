@@ -8,7 +8,7 @@ use crate::ast::{
     Call, Duration, Event, Expectation, IrqWork, Param, Predicate, Scenario, Source, StepKind,
     Timed, When,
 };
-use crate::diag::{Diagnostic, nearest, quote};
+use crate::diag::{Diagnostic, quote};
 use crate::span::{Sp, Span};
 
 /// All suspicions about a scenario.
@@ -18,7 +18,6 @@ pub(crate) fn warnings(scenario: &Scenario) -> Vec<Diagnostic> {
     units(scenario, &mut diags);
     same_instant(scenario, &mut diags);
     outside_keys(scenario, &mut diags);
-    function_names(scenario, &mut diags);
     never_unblocked(scenario, &mut diags);
     diags
 }
@@ -203,58 +202,6 @@ fn outside_keys(scenario: &Scenario, diags: &mut Vec<Diagnostic>) {
                 .also(map.max_entries.span, "the number of elements; they count from 0"),
         );
     });
-}
-
-/// Names of functions that are compared with those of programs.
-const NAMES_MAX: usize = 1000;
-
-/// Functions whose name is nearly that of a program. Names of the kernel are open, so that a slip
-/// of the finger is no error.
-fn function_names(scenario: &Scenario, diags: &mut Vec<Diagnostic>) {
-    let own: BTreeSet<&str> = scenario
-        .progs
-        .iter()
-        .map(|(name, _)| name)
-        .chain(scenario.tasks.iter().map(|(name, _)| name))
-        .map(|name| name.node.as_str())
-        .collect();
-    let mut compared = BTreeSet::new();
-    let mut look = |name: &Sp<String>| {
-        let known = own.contains(name.node.as_str()) || name.len() < 3;
-        if known || compared.len() == NAMES_MAX || !compared.insert(name.node.clone()) {
-            return;
-        }
-        let Some(near) = nearest(name, own.iter().copied()) else { return };
-        let message = format!("no program is called \"{}\"", quote(name));
-        diags.push(
-            Diagnostic::warning("W0405", name.span, message)
-                .label("taken for a function of the kernel")
-                .help(format!("did you mean \"{}\"?", quote(near))),
-        );
-    };
-    for expectation in &scenario.expect {
-        let mut inner = expectation;
-        while let Expectation::On(_, next) | Expectation::KnownBug(_, next) = &inner.node {
-            inner = next;
-        }
-        let (Expectation::Never(p) | Expectation::Always(p) | Expectation::Sometimes(p)) =
-            &inner.node
-        else {
-            continue;
-        };
-        p.for_each(&mut |p| match p {
-            Predicate::Entered(name)
-            | Predicate::Running(name)
-            | Predicate::Called(name)
-            | Predicate::Within(name, _)
-            | Predicate::Returned(name, _) => look(name),
-            Predicate::Overlap(a, b) => {
-                look(a);
-                look(b);
-            }
-            _ => {}
-        });
-    }
 }
 
 /// Tasks that wait for ever.

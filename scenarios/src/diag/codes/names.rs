@@ -115,9 +115,8 @@ pub(super) const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: "E0213",
         title: "unknown class of bugs",
-        why: "Names of kernel functions are open, those of bug classes are not: an expectation \
-              about a class that does not exist would hold for ever. Broken limits are no bugs; \
-              they have expectations of their own: `latency`, `drift`, `hold`.",
+        why: "An expectation about a class that does not exist would hold for ever. Broken limits \
+              are no bugs; they have expectations of their own: `latency`, `drift`, `hold`.",
         wrong: "expect: [ sometimes(USE_AFTER_FRE) ],",
         right: "expect: [ sometimes(USE_AFTER_FREE) ],",
     },
@@ -128,5 +127,15 @@ pub(super) const CODES: &[CodeInfo] = &[
               pointer to it is `ptr(\"name\")`.",
         wrong: "types: { \"node\": [ member(\"next\", \"node\") ] },",
         right: "types: { \"node\": [ ptr(\"next\") ] },",
+    },
+    CodeInfo {
+        code: "E0215",
+        title: "unknown function",
+        why: "What expectations name as a function is a program or task of the file, `cpu0` and the \
+              like for what a CPU runs, or a function of the kernel that the model calls, on any \
+              version. `bpf_map_update_elem` is a pointer to the function of the map's type, and a \
+              look-up is a step of its caller.",
+        wrong: "expect: [ sometimes(called(\"bpf_timer_cancle\")) ],",
+        right: "expect: [ sometimes(called(\"bpf_timer_cancel\")) ],",
     },
 ];

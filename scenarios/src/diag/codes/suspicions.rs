@@ -42,16 +42,6 @@ pub(super) const CODES: &[CodeInfo] = &[
                 ]) },",
     },
     CodeInfo {
-        code: "W0405",
-        title: "nearly the name of a program",
-        why: "Expectations may name any function of the kernel, so that an unknown name is no \
-              mistake. This one differs from a program of the file by a letter or two.",
-        wrong: "progs: { \"callback\": (type: TIMER_CB, body: []) },\n\
-                expect: [ sometimes(entered(\"calback\")) ],",
-        right: "progs: { \"callback\": (type: TIMER_CB, body: []) },\n\
-                expect: [ sometimes(entered(\"callback\")) ],",
-    },
-    CodeInfo {
         code: "W0406",
         title: "no expectation applies to this kernel",
         why: "Every expectation is inside an `on(..)` that excludes the kernel by its release. \
