@@ -19,7 +19,8 @@ pub fn files(
     finding: Option<usize>,
     cover: &str,
 ) -> Vec<(String, Vec<u8>)> {
-    let il = interleaving(rec, finding, Detail::Chosen);
+    let detail = if finding.is_some() { Detail::Chosen } else { Detail::End };
+    let il = interleaving(rec, finding, detail);
     let saved = SavedSchedule::of(rec, &s.scenario.name.node, &s.kernel_name());
     let origin = s.origin();
     let theme = common.theme.map(|t| t.of());

@@ -55,6 +55,9 @@ pub struct Searched {
     pub scope: Scope,
 }
 
+/// Of longer runs no nearest schedule is searched and no window is measured: both try many schedules as long as this one.
+const MOST_EXPLAINED: usize = 2_000;
+
 /// Told how many schedules have been run.
 pub trait Progress {
     /// So many.
@@ -349,6 +352,9 @@ pub fn explain(s: &Session, rec: &mut Record, finding: usize) -> Result<(), Fail
     let steps = (f.at.step as usize).min(rec.schedule.picks.len());
     let (machine, model) = s.boot(false)?;
     let mut exec = Exec::new(&machine, &model);
+    if rec.steps.len() > MOST_EXPLAINED {
+        return Ok(());
+    }
     rec.passing = nearest_passing(&mut exec, &rec.schedule, s.limits());
     rec.times = Some(Times::of(&mut exec, &rec.schedule.picks[..steps], &s.costs));
     Ok(())

@@ -131,8 +131,13 @@ impl Layout {
         let (layer, back) = layers(graph);
         let depth = layer.iter().max().map_or(1, |l| l + 1);
         let width = |i: usize| NODE.width(&graph.nodes[i].label) + 28 * PX;
-        let rows: Vec<Vec<usize>> =
+        let mut rows: Vec<Vec<usize>> =
             (0..depth).map(|l| (0..layer.len()).filter(|i| layer[*i] == l).collect()).collect();
+        // Edges that lead back run on the right: nothing should stand in their way.
+        let turns = |i: &usize| {
+            graph.edges.iter().zip(&back).any(|(e, b)| *b && (e.from == *i || e.to == *i))
+        };
+        rows.iter_mut().for_each(|r| r.sort_by_key(turns));
         let wide = |row: &[usize]| {
             row.iter().map(|i| width(*i)).sum::<Units>() + BESIDE * (row.len() as Units - 1).max(0)
         };

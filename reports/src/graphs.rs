@@ -121,6 +121,62 @@ pub fn lock_order_dot(graph: &LockGraph, circles: &[&[LockStep]]) -> Option<Stri
     Some(out)
 }
 
+/// `lock-order.svg`: the same as a picture, what interrupts add included. `None`: nothing to show, or too large.
+pub fn lock_order_svg(
+    graph: &LockGraph,
+    circles: &[&[LockStep]],
+    command: &str,
+    theme: Theme,
+) -> Option<String> {
+    if graph.edges.is_empty() && circles.is_empty() {
+        return None;
+    }
+    let steps = || circles.iter().flat_map(|c| c.iter());
+    let bad: BTreeSet<(&str, &str)> = steps().map(|a| (a.from.as_str(), a.to.as_str())).collect();
+    let at = |name: &str| graph.classes.iter().position(|c| c.name == name);
+    let node = |c: &timerace_core::lockdep::LockClass| {
+        let nmi = if c.in_nmi { ", in NMI" } else { "" };
+        Node { label: format!("{} {{{}}}{nmi}", c.name, c.marks()), round: false }
+    };
+    let mut edges: Vec<Edge> = Vec::new();
+    for e in &graph.edges {
+        let bad = bad.contains(&(e.from.as_str(), e.to.as_str()));
+        edges.push(Edge { from: at(&e.from)?, to: at(&e.to)?, label: e.func.clone(), bad });
+    }
+    let known = |from: usize, to: usize, label: &str, edges: &[Edge]| {
+        edges.iter().any(|e| (e.from, e.to) == (from, to) && e.label == label)
+    };
+    for a in steps() {
+        let Some(interrupt) = a.interrupt else { continue };
+        let article = if interrupt == "NMI" { "an" } else { "a" };
+        let (from, to, label) = (at(&a.from)?, at(&a.to)?, format!("in {article} {interrupt}"));
+        if !known(from, to, &label, &edges) {
+            edges.push(Edge { from, to, label, bad: true });
+        }
+    }
+    let title = match steps().next() {
+        Some(_) => "BUG: locks are taken in a circle",
+        None => "The order in which locks are taken",
+    };
+    // A lock that is taken under no other one has no place in an order.
+    let used: Vec<usize> = (0..graph.classes.len())
+        .filter(|i| edges.iter().any(|e| e.from == *i || e.to == *i))
+        .collect();
+    let place = |i: usize| used.iter().position(|u| *u == i);
+    for e in &mut edges {
+        (e.from, e.to) = (place(e.from)?, place(e.to)?);
+    }
+    let graph = Graph {
+        title: title.to_string(),
+        about: "From each class to those waited for under it; marks as lockdep's: hard interrupts, softirqs."
+            .to_string(),
+        command: command.to_string(),
+        nodes: used.iter().map(|i| node(&graph.classes[*i])).collect(),
+        edges,
+    };
+    graph_svg(&graph, theme)
+}
+
 /// `waits-for.svg`: the same as a picture. `None`: it is no deadlock, or too large.
 pub fn waits_for_svg(
     rec: &Record,

@@ -11,6 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use timerace_core::record::{Call, FindingRecord, Record, StepRecord, Touch};
 use timerace_core::{CpuId, CtxId, CtxKind, Obj};
 
+/// The steps of a long run that a picture without a finding shows.
+pub const END: usize = 200;
+
 /// How much of a run is shown.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
 pub enum Detail {
@@ -19,6 +22,8 @@ pub enum Detail {
     Chosen,
     /// Every step, but for quiet ones.
     Steps,
+    /// The last [`END`] of these, of a long run without a finding.
+    End,
     /// Every step.
     Full,
 }
@@ -107,6 +112,15 @@ pub fn interleaving(rec: &Record, finding: Option<usize>, detail: Detail) -> Int
     let kept = match (detail, finding) {
         (Detail::Full, _) => vec![true; rec.steps.len()],
         (Detail::Chosen, Some(f)) => choose(&facts, f),
+        (Detail::End, _) => {
+            let mut left = END;
+            let mut kept: Vec<bool> = rec.steps.iter().map(|s| !s.quiet).collect();
+            for k in kept.iter_mut().rev() {
+                *k &= left > 0;
+                left -= usize::from(*k);
+            }
+            kept
+        }
         _ => rec.steps.iter().map(|s| !s.quiet).collect(),
     };
     build(&facts, finding, &kept, detail == Detail::Chosen && finding.is_some(), true)

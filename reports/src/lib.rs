@@ -41,6 +41,7 @@ mod passing;
 pub mod pftrace;
 #[cfg(feature = "png")]
 pub mod png;
+pub mod race_marks;
 pub mod race_svg;
 pub mod race_text;
 pub mod rank_sum;

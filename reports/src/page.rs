@@ -17,17 +17,27 @@ use crate::states::{Variable, variables};
 use crate::svg::escaped;
 use crate::theme::{Theme, css};
 use crate::why::why;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::io::Write as _;
 use timerace_core::record::Record;
 
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
-/// Of longer runs the page has the steps before the finding only.
+/// Of longer runs the page has the last [`WINDOW`] steps before the finding only.
 pub const MOST_STEPS: usize = 20_000;
+
+/// The steps before the finding that the page of a long run has.
+pub const WINDOW: usize = 2_000;
+
+/// Larger data is compressed.
+const MOST_DATA: usize = 1 << 20;
 
 /// What a page is made from, beside the run.
 #[derive(Clone, Debug, Default)]
@@ -106,24 +116,23 @@ pub fn report_html(
     aside(&mut out, &facts, finding, brief.as_ref(), &again);
     out.push_str("</aside>\n</div>\n");
     below(&mut out, &rec, finding, origin, page);
-    let _ =
-        writeln!(out, "<script type=\"application/json\" id=\"run\">{}</script>", data_text(&data));
+    out.push_str(&data_html(&data));
     let _ = writeln!(out, "<script>{SCRIPT}</script>\n</body>\n</html>");
     out
 }
 
 /// The run without the steps that are too many, and how many these are.
-fn shortened(rec: &Record, finding: Option<usize>) -> (Record, usize) {
-    let mut rec = rec.clone();
+fn shortened(rec: &Record, finding: Option<usize>) -> (Cow<'_, Record>, usize) {
     if rec.steps.len() <= MOST_STEPS {
-        return (rec, 0);
+        return (Cow::Borrowed(rec), 0);
     }
+    let mut rec = rec.clone();
     let at = finding.and_then(|i| rec.findings.get(i)).map(|f| f.at.step as usize);
-    let end = at.unwrap_or(rec.steps.len()).max(MOST_STEPS / 2).min(rec.steps.len());
+    let end = at.unwrap_or(rec.steps.len()).max(WINDOW).min(rec.steps.len());
     rec.steps.truncate(end);
-    let cut = end.saturating_sub(MOST_STEPS / 2);
+    let cut = end.saturating_sub(WINDOW);
     rec.steps.drain(..cut);
-    (rec, cut)
+    (Cow::Owned(rec), cut)
 }
 
 fn subtitle(rec: &Record, origin: &Origin) -> String {
@@ -450,6 +459,19 @@ fn arrow_data(
         out.push(json!([from, to, says, a.label, words]));
     }
     out
+}
+
+/// The data of the script; of a long run compressed, which browsers can undo by themselves.
+fn data_html(data: &Value) -> String {
+    let text = data_text(data);
+    if text.len() <= MOST_DATA {
+        return format!("<script type=\"application/json\" id=\"run\">{text}</script>\n");
+    }
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    let bytes = gzip.write_all(text.as_bytes()).and_then(|()| gzip.finish());
+    let bytes = bytes.unwrap_or_else(|_| unreachable!("memory takes every byte"));
+    let text = base64(&bytes);
+    format!("<script type=\"text/plain\" id=\"run\" data-gzip=\"\">{text}</script>\n")
 }
 
 /// JSON that no markup can end.

@@ -39,11 +39,11 @@ const REMARK: Font = Font::mono(115);
 const LABEL: Font = Font::sans(110).weight(600);
 const BODY: Font = Font::sans(125);
 
-/// The picture of a finding of a run, by index; without such a finding, of every step that is not quiet.
+/// The picture of a finding of a run, by index; without such a finding, of the last steps that are not quiet.
 pub fn race_svg(rec: &Record, finding: Option<usize>, origin: &Origin, theme: Theme) -> String {
-    let il = interleaving(rec, finding, Detail::Chosen);
     let facts = Facts::new(rec);
     let f = finding.and_then(|i| rec.findings.get(i));
+    let il = interleaving(rec, finding, if f.is_some() { Detail::Chosen } else { Detail::End });
     Picture::new(&facts, f, &il, Canvas::new(theme)).draw(origin)
 }
 
@@ -356,7 +356,10 @@ impl<'a> Picture<'a> {
         }
         if self.il.left_out > 0 {
             let steps = count(self.il.left_out as u64, "step", "steps");
-            let note = format!("Left out: {steps} of the run that do not matter here.");
+            let note = match self.finding {
+                Some(_) => format!("Left out: {steps} of the run that do not matter here."),
+                None => format!("Left out: {steps} before these; replay prints them."),
+            };
             self.canvas.text((MARGIN, y), BODY, Anchor::Start, p.muted, &note);
             y += 22 * PX;
         }

@@ -17,7 +17,8 @@ pub fn steps_table(rec: &Record, until: Option<u32>, full: bool) -> String {
         Some(at) if until.is_some() => before_calls(&il.rows[..at]),
         _ => &il.rows[..],
     };
-    let mut lines = vec![header(rec)];
+    let timed = rec.steps.iter().any(|s| s.at.0 > 0);
+    let mut lines = vec![header(timed)];
     let mut current: Option<String> = None;
     for row in shown {
         let place = facts.place(row.ctx);
@@ -25,7 +26,7 @@ pub fn steps_table(rec: &Record, until: Option<u32>, full: bool) -> String {
             lines.push(Line::Between(format!("---- {last} -> {place} ----")));
         }
         current = Some(place);
-        lines.push(line(&facts, row, full));
+        lines.push(line(&facts, row, full, timed));
         let no = number(row);
         for f in rec
             .findings
@@ -66,15 +67,11 @@ enum Line {
     Between(String),
 }
 
-fn is_timed(rec: &Record) -> bool {
-    rec.steps.iter().any(|s| s.at.0 > 0)
-}
-
-fn header(rec: &Record) -> Line {
+fn header(timed: bool) -> Line {
     Line::Cells {
         no: "step".to_string(),
         cpu: "CPU".to_string(),
-        at: is_timed(rec).then(|| "us".to_string()),
+        at: timed.then(|| "us".to_string()),
         event: "event".to_string(),
         changes: "changes".to_string(),
     }
@@ -98,7 +95,7 @@ fn next_step(rec: &Record, until: Option<u32>) -> Option<&StepRecord> {
     rec.steps.iter().find(|s| s.no > until)
 }
 
-fn line(facts: &Facts<'_>, row: &Row, full: bool) -> Line {
+fn line(facts: &Facts<'_>, row: &Row, full: bool, timed: bool) -> Line {
     let step = number(row).and_then(|n| facts.index_of(n)).map(|i| &facts.rec.steps[i]);
     let cpu = facts.spec(row.ctx).and_then(|s| s.cpu);
     let changes = step.map_or_else(String::new, |s| {
@@ -106,7 +103,7 @@ fn line(facts: &Facts<'_>, row: &Row, full: bool) -> Line {
             changes(s, full).iter().map(|(name, after)| format!("{name}: {after}")).collect();
         all.join(", ")
     });
-    let no_time = is_timed(facts.rec).then(String::new);
+    let no_time = timed.then(String::new);
     Line::Cells {
         no: step.map_or_else(String::new, |s| s.no.to_string()),
         cpu: cpu.map_or_else(|| "-".to_string(), |c| c.to_string()),

@@ -2,7 +2,9 @@
 //!
 //! Stretches in which no CPU does anything are cut where they would take a fifth of the width.
 
+use crate::estimate::span;
 use crate::num::us;
+use crate::race_marks::{Mark, RaceMarks, race_marks};
 use crate::slices::{Level, Slice, slices};
 use crate::svg::{Anchor, Area, Canvas, Dash, PX, Towards, Units, fitted, num, wrapped};
 use crate::theme::{Font, Theme};
@@ -21,6 +23,8 @@ const LANE: Units = 24 * PX;
 const BETWEEN: Units = 50 * PX;
 /// The line from arming to expiry, above the lanes.
 const ARMING: Units = 9 * PX;
+/// A line for a numbered step of the race, below the lanes of its CPU.
+const MARK: Units = 22 * PX;
 /// Width of a cut.
 const CUT: Units = 34 * PX;
 
@@ -30,6 +34,8 @@ const AXIS: Font = Font::sans(115);
 const CPU: Font = Font::sans(150).weight(700);
 const BAR: Font = Font::mono(110);
 const LABEL: Font = Font::sans(105).weight(600);
+const MARKED: Font = Font::mono(110).weight(700);
+const NUMBER: Font = Font::sans(105).weight(700);
 
 /// What the picture says around the lanes.
 #[derive(Clone, Debug, Default)]
@@ -58,8 +64,10 @@ pub fn timeline_svg(
     cpus.sort();
     cpus.dedup();
     let axis = Axis::new(&slices, from, to);
-    let mut d = Drawing { rec, slices: &slices, axis, cpus, canvas: Canvas::new(theme) };
+    let race = race_marks(rec).filter(|r| r.marks.iter().all(|m| cpus.contains(&m.cpu)));
+    let mut d = Drawing { rec, slices: &slices, axis, cpus, race, canvas: Canvas::new(theme) };
     d.head(plot);
+    d.window();
     d.ticks();
     d.lanes();
     let armings = d.armings(&seen);
@@ -70,6 +78,7 @@ pub fn timeline_svg(
     for a in armings {
         d.diamond(a);
     }
+    d.marks();
     let bottom = d.foot(plot);
     Some(d.canvas.finish(WIDTH, bottom, &plot.title, &plot.about))
 }
@@ -135,13 +144,25 @@ struct Drawing<'a> {
     slices: &'a [Slice],
     axis: Axis,
     cpus: Vec<CpuId>,
+    race: Option<RaceMarks>,
     canvas: Canvas,
 }
 
 impl Drawing<'_> {
     fn band(&self, cpu: CpuId) -> Units {
-        let i = self.cpus.iter().position(|c| *c == cpu).unwrap_or(0);
-        TOP + (3 * LANE + BETWEEN) * i as Units
+        let above = self.cpus.iter().take_while(|c| **c != cpu);
+        TOP + above.map(|c| 3 * LANE + self.marked(*c) + BETWEEN).sum::<Units>()
+    }
+
+    /// Height of the numbered steps of a CPU.
+    fn marked(&self, cpu: CpuId) -> Units {
+        let all = self.race.iter().flat_map(|r| &r.marks);
+        MARK * all.filter(|m| m.cpu == cpu).count() as Units
+    }
+
+    /// Below the lanes and the numbered steps of a CPU.
+    fn below(&self, cpu: CpuId) -> Units {
+        self.band(cpu) + 3 * LANE + self.marked(cpu)
     }
 
     fn lane(&self, cpu: CpuId, level: Level) -> Units {
@@ -154,7 +175,7 @@ impl Drawing<'_> {
     }
 
     fn end(&self) -> Units {
-        self.cpus.last().map_or(TOP, |c| self.band(*c)) + 3 * LANE
+        self.cpus.last().map_or(TOP, |c| self.below(*c))
     }
 
     fn head(&mut self, plot: &TimelinePlot) {
@@ -305,7 +326,7 @@ impl Drawing<'_> {
         let mut free: BTreeMap<CpuId, Units> = BTreeMap::new();
         for e in seen {
             let (x0, x1) = (self.axis.x(e.programmed.0), self.axis.x(e.callback.0));
-            let y = self.band(e.cpu) + 3 * LANE + 5 * PX;
+            let y = self.below(e.cpu) + 5 * PX;
             if x1 - x0 < 2 * PX {
                 continue;
             }
@@ -321,6 +342,95 @@ impl Drawing<'_> {
                 self.canvas.label((mid, y + 14 * PX), LABEL, Anchor::Middle, p.late, &text);
                 *free = mid + w / 2 + 6 * PX;
             }
+        }
+    }
+
+    /// The window of the race, across the CPUs that have a part in it and no other.
+    fn window(&mut self) {
+        let Some(race) = self.race.clone() else { return };
+        let (x0, x1) = (self.axis.x(race.window.0), self.axis.x(race.window.1).max(PX));
+        let with = |c: &CpuId| race.marks.iter().any(|m| m.cpu == *c);
+        let shown: Vec<bool> = self.cpus.iter().map(with).collect();
+        let mut i = 0;
+        while i < shown.len() {
+            let run = shown[i..].iter().take_while(|s| **s).count();
+            if run > 0 {
+                let y = self.band(self.cpus[i]) - 4 * PX;
+                let end = self.below(self.cpus[i + run - 1]) + 2 * PX;
+                self.frame(Area { x: x0, y, w: (x1 - x0).max(2 * PX), h: end - y });
+            }
+            i += run.max(1);
+        }
+    }
+
+    fn frame(&mut self, a: Area) {
+        let p = self.canvas.colours;
+        self.canvas.rect(a, 3 * PX, p.bug_fill, None);
+        let (x1, y1) = (num(a.x + a.w), num(a.y + a.h));
+        let d = format!("M{} {}H{x1}V{y1}H{}Z", num(a.x), num(a.y), num(a.x));
+        self.canvas.path(&d, p.bug, 120, Dash::Dashed);
+    }
+
+    /// The steps of the race by number, and a line from one side to the other.
+    fn marks(&mut self) {
+        let Some(race) = self.race.clone() else { return };
+        let p = self.canvas.colours;
+        let places: Vec<(Units, Units)> = race.marks.iter().map(|m| self.place(m)).collect();
+        let side = |of: &dyn Fn(&Mark) -> bool| race.marks.iter().position(of).map(|i| places[i]);
+        if let (Some(a), Some(b)) = (side(&|m| m.other), side(&|m| m.bad)) {
+            let bend = (b.0 - a.0).abs().max(24 * PX) / 2;
+            let (from, to) =
+                (format!("{} {}", num(a.0), num(a.1)), format!("{} {}", num(b.0), num(b.1)));
+            let d = format!(
+                "M{from}C{} {} {} {} {to}",
+                num(a.0 + bend),
+                num(a.1),
+                num(b.0 - bend),
+                num(b.1)
+            );
+            let (ink, dash) =
+                if race.unordered { (p.bug, Dash::Solid) } else { (p.ordered, Dash::Dotted) };
+            self.canvas.path(&d, ink, 170, dash);
+        }
+        let mut rows: BTreeMap<CpuId, Units> = BTreeMap::new();
+        for (i, (m, (x, y))) in race.marks.iter().zip(places).enumerate() {
+            let row = rows.entry(m.cpu).or_default();
+            let at = self.band(m.cpu) + 3 * LANE + *row * MARK + MARK / 2;
+            *row += 1;
+            self.canvas.line((x, y), (x, at), p.bug, 120, Dash::Solid);
+            if m.bad {
+                self.cross((x, y));
+            } else {
+                self.canvas.disc((x, y), 35 * PX / 10, p.bug);
+            }
+            self.canvas.disc((x, at), 8 * PX, p.bug);
+            let number = (x, at + 4 * PX);
+            self.canvas.text(number, NUMBER, Anchor::Middle, p.page, &(i + 1).to_string());
+            let w = MARKED.width(&m.text);
+            let (tx, anchor) = match x + 14 * PX + w < WIDTH - RIGHT {
+                true => (x + 14 * PX, Anchor::Start),
+                false => (x - 14 * PX, Anchor::End),
+            };
+            let room = if anchor == Anchor::Start { w } else { x - 14 * PX - LEFT };
+            let text = fitted(&m.text, MARKED, room.max(w.min(room)));
+            self.canvas.label((tx, at + 4 * PX), MARKED, anchor, p.bug, &text);
+        }
+    }
+
+    /// Where a step of the race lies: at its moment, in the middle of the lane of what runs then.
+    fn place(&self, m: &Mark) -> (Units, Units) {
+        let inside = |s: &&Slice| s.ctx == m.ctx && (s.from..=s.to).contains(&m.at);
+        let level = self.slices.iter().find(inside).map_or(Level::Task, |s| s.level);
+        (self.axis.x(m.at), self.lane(m.cpu, level) + LANE / 2)
+    }
+
+    fn cross(&mut self, (x, y): (Units, Units)) {
+        let p = self.canvas.colours;
+        self.canvas.disc((x, y), 9 * PX, p.page);
+        self.canvas.disc((x, y), 8 * PX, p.bug);
+        let r = 3 * PX;
+        for (a, b) in [((x - r, y - r), (x + r, y + r)), ((x - r, y + r), (x + r, y - r))] {
+            self.canvas.line(a, b, p.page, 180, Dash::Solid);
         }
     }
 
@@ -368,13 +478,37 @@ impl Drawing<'_> {
         if !self.axis.cuts.is_empty() {
             let name = "// idle time cut out";
             self.canvas.text((x, y), AXIS, Anchor::Start, p.ink, name);
+            x += 24 * PX + AXIS.width(name);
         }
+        self.race_words(x, y);
         let mut y = y + 30 * PX;
         for line in wrapped(&plot.command, BAR, WIDTH - 2 * MARGIN) {
             self.canvas.text((MARGIN, y), BAR, Anchor::Start, p.muted, &line);
             y += 16 * PX;
         }
         y + 8 * PX
+    }
+}
+
+impl Drawing<'_> {
+    /// What the frame and the line of a race mean.
+    fn race_words(&mut self, mut x: Units, y: Units) {
+        let Some(race) = &self.race else { return };
+        let p = self.canvas.colours;
+        let unordered = race.unordered;
+        let name = format!(
+            "race window {}",
+            span(race.window.1 - race.window.0).replace(" us", " \u{b5}s")
+        );
+        self.frame(Area { x, y: y - 11 * PX, w: 18 * PX, h: 13 * PX });
+        self.canvas.text((x + 26 * PX, y), AXIS, Anchor::Start, p.ink, &name);
+        x += 50 * PX + AXIS.width(&name);
+        let (ink, dash, name) = match unordered {
+            true => (p.bug, Dash::Solid, "not ordered"),
+            false => (p.ordered, Dash::Dotted, "ordered"),
+        };
+        self.canvas.line((x, y - 4 * PX), (x + 20 * PX, y - 4 * PX), ink, 170, dash);
+        self.canvas.text((x + 28 * PX, y), AXIS, Anchor::Start, p.ink, name);
     }
 }
 

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use timerace_core::record::LockStep;
 use timerace_reports::cover::cover;
-use timerace_reports::graphs::lock_order_dot;
+use timerace_reports::graphs::{lock_order_dot, lock_order_svg};
 use timerace_reports::interleaving::{Detail, interleaving};
 use timerace_reports::json;
 use timerace_reports::race_text::race_text;
@@ -36,7 +36,7 @@ pub fn explore(common: &Common, mut s: Session, args: &SearchArgs, full: bool) -
         let certificate = json::text(&verify::certificate(&s, args, &found)?);
         files.push(("certificate.json".to_string(), certificate.into_bytes()));
     }
-    files.extend(lock_order(&found).map(|t| ("lock-order.dot".to_string(), t.into_bytes())));
+    files.extend(lock_order(common, &s, args, &found));
     if common.format == Format::Json {
         output::print(&json::text(&json::explore(&found.result(&s))));
     } else {
@@ -46,11 +46,17 @@ pub fn explore(common: &Common, mut s: Session, args: &SearchArgs, full: bool) -
     Ok(found.exit_code())
 }
 
-/// The graph of the locks of the search, with what its findings say of it.
-fn lock_order(found: &Searched) -> Option<String> {
+/// The graph of the locks of the search, with what its findings say of it: as text, and as a picture if it is small.
+fn lock_order(common: &Common, s: &Session, args: &SearchArgs, found: &Searched) -> Vec<File> {
     let findings = found.records.iter().map(|(rec, i)| rec.findings[*i].locks.as_slice());
     let circles: Vec<&[LockStep]> = findings.filter(|l| !l.is_empty()).collect();
-    lock_order_dot(&found.exploration.locks, &circles)
+    let locks = &found.exploration.locks;
+    let theme = common.theme.map(|t| t.of()).unwrap_or_default();
+    let command = [vec![s.origin().command("explore")], args.flags()].concat().join(" ");
+    let dot = lock_order_dot(locks, &circles).map(|t| ("lock-order.dot", t));
+    let svg = lock_order_svg(locks, &circles, &command, theme).map(|t| ("lock-order.svg", t));
+    let files = dot.into_iter().chain(svg);
+    files.map(|(name, text)| (name.to_string(), text.into_bytes())).collect()
 }
 
 /// Where results go without `-o`.

@@ -35,6 +35,7 @@ use timerace_reports::origin;
 use timerace_reports::out_dir::OutDir;
 use timerace_reports::page::{Page, TimedParts, report_html};
 use timerace_reports::pftrace::pftrace;
+use timerace_reports::race_marks::around_race;
 use timerace_reports::rows::{Rows, Sink};
 use timerace_reports::theme::Theme;
 use timerace_reports::timeline_svg::{TimelinePlot, timeline_svg};
@@ -45,6 +46,9 @@ pub const MAX_STEPS: u64 = 100_000_000;
 
 /// Most of a run that `timeline.svg` shows before an expiry, in nanoseconds.
 const TIMELINE_NS: u64 = 200_000;
+
+/// The longest run, in steps, that is looked through for the place of its finding.
+const MOST_SEARCHED: u64 = 200_000;
 
 /// What came of a timed run.
 pub struct Timed {
@@ -429,15 +433,15 @@ fn timeline(
     });
     let (machine, model) = s.boot(true)?;
     let options = options(s, seed);
+    let race = race(s, seed, t)?;
+    let window = race.as_ref().map_or(window, |r| r.window);
     let window = (Nanos(window.0), Nanos(window.1));
     let (rec, expiries) = record_timed(&machine, &model, &options, window);
-    let title = worst.map_or_else(
-        || "How the run begins".to_string(),
-        |e| {
-            let name = t.names.get(e.timer as usize).map_or("a timer", String::as_str);
-            format!("The latest callback: {name}, {} \u{b5}s late", us(e.late_ns()))
-        },
-    );
+    let title = race.map(|r| format!("BUG: {}", r.title)).or(worst.map(|e| {
+        let name = t.names.get(e.timer as usize).map_or("a timer", String::as_str);
+        format!("The latest callback: {name}, {} \u{b5}s late", us(e.late_ns()))
+    }));
+    let title = title.unwrap_or_else(|| "How the run begins".to_string());
     let (shown, all) = (rec.steps.len() as u64, t.run.steps);
     let part = if shown < all {
         format!(" Shown: {} of {} steps; --trace ftrace writes all.", grouped(shown), grouped(all))
@@ -475,6 +479,24 @@ fn timeline(
         files.push(("report.html".to_string(), html.into_bytes()));
     }
     Ok(files)
+}
+
+/// What it is, and where on the clock.
+struct Race {
+    title: String,
+    window: (u64, u64),
+}
+
+/// The race that a run has met, and the stretch of time around it; of a long run nobody looks for it.
+fn race(s: &Session, seed: u64, t: &Timed) -> Result<Option<Race>, Fail> {
+    if t.findings.is_empty() || t.run.steps > MOST_SEARCHED {
+        return Ok(None);
+    }
+    let (machine, model) = s.boot(true)?;
+    let all = (Nanos(0), Nanos(u64::MAX));
+    let (rec, _) = record_timed(&machine, &model, &options(s, seed), all);
+    let title = rec.findings.first().map(|f| f.title());
+    Ok(title.zip(around_race(&rec)).map(|(title, window)| Race { title, window }))
 }
 
 fn latency(s: &Session, seed: u64, t: &Timed, theme: Theme) -> Result<String, Fail> {

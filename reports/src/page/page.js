@@ -1,7 +1,10 @@
 'use strict';
-(() => {
+(async () => {
   const root = document.documentElement, find = id => document.getElementById(id);
-  const run = JSON.parse(find('run').textContent);
+  const unzip = text => new Response(new Blob([Uint8Array.from(atob(text), c => c.charCodeAt(0))]).stream()
+    .pipeThrough(new DecompressionStream('gzip'))).text();
+  const box = find('run');
+  const run = JSON.parse(box.dataset.gzip === undefined ? box.textContent : await unzip(box.textContent));
   const views = ['brief', 'every'].map(find).filter(Boolean);
   const rowsOf = view => [...view.querySelectorAll('tr[data-step]')];
   const states = [...document.querySelectorAll('tr[data-v]')];

@@ -2,8 +2,11 @@
 
 use crate::{build, golden, svg};
 use std::collections::BTreeSet;
+use timerace_core::CtxId;
+use timerace_core::lockdep::{LockClass, LockEdge, LockGraph};
+use timerace_core::record::{LockStep, Side};
 use timerace_reports::graph_svg::{Edge, Graph, MOST_EDGES, Node, graph_svg};
-use timerace_reports::graphs::{happens_before_dot, waits_for_dot, waits_for_svg};
+use timerace_reports::graphs::{happens_before_dot, lock_order_svg, waits_for_dot, waits_for_svg};
 use timerace_reports::matrix_svg::matrix_svg;
 use timerace_reports::origin::Origin;
 use timerace_reports::table::{Case, CaseState};
@@ -121,4 +124,62 @@ fn graphs_of_any_shape_have_their_texts_apart() {
         };
         svg::check(&format!("shape {shape}"), &graph_svg(&graph, Theme::Dark).unwrap());
     }
+}
+
+fn locks() -> LockGraph {
+    let class = |name: &str, in_nmi| LockClass {
+        name: name.to_string(),
+        in_hardirq: false,
+        irqs_on: true,
+        in_softirq: true,
+        softirqs_on: false,
+        in_nmi,
+    };
+    let edge = |from: &str, to: &str, func: &str| LockEdge {
+        from: from.to_string(),
+        to: to.to_string(),
+        func: func.to_string(),
+    };
+    LockGraph {
+        classes: vec![
+            class("alone", false),
+            class("cpu_base->lock", false),
+            class("timer->lock", true),
+            class("timers.bucket.lock", false),
+        ],
+        edges: vec![
+            edge("timer->lock", "cpu_base->lock", "hrtimer_start"),
+            edge("timers.bucket.lock", "timer->lock", "bpf_timer_cancel_and_free"),
+        ],
+    }
+}
+
+#[test]
+fn the_order_of_locks_is_a_picture_and_interrupts_close_the_circle() {
+    let side = |step| Side {
+        step,
+        ctx: CtxId(0),
+        func: "bpf_timer_cancel_and_free".to_string(),
+        text: "spin_lock(&timer->lock)".to_string(),
+    };
+    let nmi = [LockStep {
+        from: "timer->lock".to_string(),
+        to: "timer->lock".to_string(),
+        interrupt: Some("NMI"),
+        held: side(3),
+        taken: side(9),
+    }];
+    let command = "timerace explore nmi.ron --kernel v6.19";
+    for theme in [Theme::Light, Theme::Dark] {
+        let drawn = lock_order_svg(&locks(), &[&nmi], command, theme).unwrap();
+        svg::check("lock-order", &drawn);
+        assert!(drawn.contains(">in an NMI</text>") && drawn.contains(">hrtimer_start</text>"));
+        assert!(drawn.contains("timer-&gt;lock {+-}, in NMI"), "{drawn}");
+        assert!(!drawn.contains("alone"), "a lock without an order has no place in it");
+    }
+    let drawn = lock_order_svg(&locks(), &[&nmi], command, Theme::Light).unwrap();
+    golden::check("lock-order.svg", &drawn);
+    let calm = lock_order_svg(&locks(), &[], command, Theme::Light).unwrap();
+    assert!(calm.contains("The order in which locks are taken") && !calm.contains("in an NMI"));
+    assert_eq!(lock_order_svg(&LockGraph::default(), &[], command, Theme::Light), None);
 }

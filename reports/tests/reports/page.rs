@@ -2,10 +2,13 @@
 
 use crate::build;
 use sha2::{Digest, Sha256};
+use std::io::Read as _;
 use timerace_core::record::Record;
-use timerace_reports::interleaving::{Detail, interleaving};
+use timerace_reports::interleaving::{Detail, END, RowKind, interleaving};
 use timerace_reports::origin::Origin;
 use timerace_reports::page::{MOST_STEPS, Page, report_html};
+use timerace_reports::race_svg::race_svg;
+use timerace_reports::theme::Theme;
 
 const SOURCE: &str = "Scenario(\n    name: \"a < b & c\",\n)\n";
 
@@ -98,4 +101,37 @@ fn a_thousand_steps_stay_small_and_a_long_run_keeps_the_end() {
     let at = long.findings[0].at.step;
     assert!(text.contains("earlier steps") && text.contains(&format!(" id=\"step-{at}\"")));
     assert!(!text.contains(" id=\"step-4\""));
+}
+
+#[test]
+fn large_data_is_compressed_and_comes_back_whole() {
+    let mut many = build::repeated(900);
+    for s in &mut many.steps {
+        let no = s.no;
+        s.stack
+            .iter_mut()
+            .for_each(|c| c.name = format!("a_function_with_a_rather_long_name_{no}"));
+    }
+    let text = page(&many);
+    let packed = between(&text, "id=\"run\" data-gzip=\"\">", "</script>");
+    let mut data = String::new();
+    flate2::read::GzDecoder::new(&decoded(packed)[..]).read_to_string(&mut data).unwrap();
+    assert!(data.len() > 1 << 20 && packed.len() < data.len() / 4, "{}", data.len());
+    let v: serde_json::Value = serde_json::from_str(&data).unwrap();
+    assert_eq!(v["steps"].as_array().unwrap().len(), many.steps.len());
+    assert_eq!(v["bug"], many.findings[0].at.step);
+    assert_eq!(text, page(&many));
+}
+
+#[test]
+fn a_long_run_without_a_finding_is_drawn_from_its_end() {
+    let mut long = build::repeated(100);
+    long.findings.clear();
+    let il = interleaving(&long, None, Detail::End);
+    let steps = il.rows.iter().filter(|r| matches!(r.kind, RowKind::Step(_))).count();
+    assert_eq!(steps, END);
+    let all = long.steps.iter().filter(|s| !s.quiet).count();
+    assert_eq!(il.left_out, all - END);
+    let drawn = race_svg(&long, None, &Origin::default(), Theme::Light);
+    assert!(drawn.contains("steps before these; replay prints them"));
 }

@@ -30,7 +30,8 @@ fn a_finding_with_one_side_shows_its_call() {
     let f = &mut rec.findings[0];
     (f.class, f.other, f.object) = (timerace_core::Class::WrongErrno, None, None);
     let text = race(&rec, Detail::Chosen);
-    assert!(text.contains("spin_lock(&timer->lock)\nt = timer->timer\n"), "{text}");
+    let read = "spin_lock(&timer->lock)\nt = timer->timer  // reads bpf_hrtimer #1\n";
+    assert!(text.contains(read), "{text}");
     assert!(text.contains("timer->timer = NULL"), "{text}");
     assert!(!text.contains("bucket_lock"), "{text}");
 }

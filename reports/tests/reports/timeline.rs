@@ -5,6 +5,7 @@ use crate::{golden, svg};
 use timerace_core::record::Record;
 use timerace_core::result::Expiry;
 use timerace_core::{CpuId, CtxKind, Nanos};
+use timerace_reports::estimate::span;
 use timerace_reports::origin::Origin;
 use timerace_reports::page::{Page, TimedParts, report_html};
 use timerace_reports::pftrace::pftrace;
@@ -210,4 +211,37 @@ fn the_page_of_a_timed_run_has_its_pictures_and_its_command() {
         assert!(html.contains(part), "{part}");
     }
     assert!(!html.contains("timerace replay"));
+}
+
+#[test]
+fn a_race_is_numbered_in_its_window() {
+    let rec = build::cancel_free_uaf(true);
+    let plot = TimelinePlot {
+        title: "BUG: use-after-free in bpf_timer_cancel / bpf_timer_cancel_and_free".to_string(),
+        about: "cancel-vs-delete on kernel v6.7, seed 7.".to_string(),
+        command: "timerace run cancel-vs-delete.ron --kernel v6.7 --seed 7".to_string(),
+    };
+    for theme in [Theme::Light, Theme::Dark] {
+        let drawn = timeline_svg(&rec, &[], &plot, theme).unwrap();
+        svg::check("timeline with a race", &drawn);
+        // Where the lock is dropped, the free, the use: each with its line.
+        for text in
+            ["spin_unlock(&amp;timer-&gt;lock)", "kfree(t)", "hrtimer_cancel(&amp;t-&gt;timer)"]
+        {
+            assert!(drawn.contains(&format!(">{text}</text>")), "{text}");
+        }
+        for no in 1..=3 {
+            assert!(drawn.contains(&format!(">{no}</text>")), "{no}");
+        }
+        let used = rec.findings[0].at.step as usize;
+        let from = rec.steps.iter().find(|s| s.text.contains("spin_unlock")).unwrap().at;
+        let words = format!("race window {}", span(rec.steps[used - 1].at.since(from)));
+        let words = words.replace(" us", " \u{b5}s");
+        assert!(drawn.contains(&words) && drawn.contains("not ordered"), "{words}");
+    }
+    golden::check("timeline-race.svg", &timeline_svg(&rec, &[], &plot, Theme::Light).unwrap());
+    let (from, to) = timerace_reports::race_marks::around_race(&rec).unwrap();
+    let at = rec.steps[rec.findings[0].at.step as usize - 1].at.0;
+    assert!(from < at && at < to);
+    assert_eq!(timerace_reports::race_marks::around_race(&run().0), None);
 }
