@@ -121,8 +121,9 @@ pub fn report_html(
     out
 }
 
-/// The run without the steps that are too many, and how many these are.
-fn shortened(rec: &Record, finding: Option<usize>) -> (Cow<'_, Record>, usize) {
+/// The run without the steps that are too many (more than [`MOST_STEPS`] leave the last [`WINDOW`] up to the finding), and
+/// how many these are.
+pub fn shortened(rec: &Record, finding: Option<usize>) -> (Cow<'_, Record>, usize) {
     if rec.steps.len() <= MOST_STEPS {
         return (Cow::Borrowed(rec), 0);
     }

@@ -57,7 +57,9 @@ pub fn compare(common: &Common, args: &CompareArgs) -> Result<u8, Fail> {
     };
     if let Some(dir) = &common.out {
         let words = words(&sessions[0], args);
-        saved::write(common, dir, saved::files(common, &sessions[0], comparison.json(), words))?;
+        let mut files = saved::files(common, &sessions[0], comparison.json(), words);
+        files.extend(saved::costs(&sessions[0]));
+        saved::write(common, dir, files)?;
     }
     match common.format {
         Format::Json => output::print(&json::text(&comparison.json())),

@@ -13,6 +13,7 @@ use timerace_core::exec::Exec;
 use timerace_core::policy::{Ended, Policy, Replay};
 use timerace_core::record::{Record, record};
 use timerace_core::schedule::ShortSchedule;
+use timerace_reports::page::shortened;
 use timerace_reports::schedule_ron::{self, SavedSchedule};
 use timerace_reports::{json, steps};
 
@@ -100,7 +101,12 @@ fn print(common: &Common, s: &Session, rec: &Record, show: &Show) {
 
 /// The run and its first finding as files.
 fn write(common: &Common, s: &Session, rec: &Record, dir: &Path) -> Result<(), Fail> {
-    let result = json::replay(rec, &s.origin(), &s.kernel_name(), None);
+    // Whoever wants all steps of a long run replays it.
+    let (short, left_out) = shortened(rec, (!rec.findings.is_empty()).then_some(0));
+    let mut result = json::replay(&short, &s.origin(), &s.kernel_name(), None);
+    if left_out > 0 {
+        result["steps_left_out"] = serde_json::json!(left_out);
+    }
     let head = ["replay".to_string(), s.source.name.clone()].into_iter();
     let tail = ["--schedule".to_string(), rec.text.clone()];
     let command = head.chain(s.arguments()).chain(tail).collect();

@@ -81,7 +81,7 @@ fn again(common: &Common, saved: &Saved, cases: &[(String, Saved)]) -> Result<Ve
             s.set_irqs(*irqs);
             explored(common, &s, saved)
         }
-        Some(Command::Run { file, kernel, costs, seed, .. }) => {
+        Some(Command::Run { file, kernel, costs, seed, seeds: None, .. }) => {
             let s =
                 with_costs(Session::of(common, source(&file.file)?, kernel, &file.set)?, costs)?;
             run::files(common, &s, *seed, &run::once(&s, *seed)?)

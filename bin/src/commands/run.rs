@@ -402,6 +402,14 @@ fn words(s: &Session, seed: u64) -> Vec<String> {
     words
 }
 
+fn words_of_seeds(s: &Session, (from, to): (u64, u64)) -> Vec<String> {
+    let mut words = vec!["run".to_string(), s.source.name.clone()];
+    words.extend(s.arguments());
+    words.extend(s.costs_flag());
+    words.extend(["--seeds".to_string(), format!("{from}..{to}")]);
+    words
+}
+
 /// The files of a run, without those that are written as it goes.
 pub fn files(common: &Common, s: &Session, seed: u64, t: &Timed) -> Result<Vec<File>, Fail> {
     let mut files = saved::files(common, s, json::run(&result(s, seed, t)), words(s, seed));
@@ -556,23 +564,28 @@ pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8,
     }
     let watched_ns = runs.iter().map(|(_, t)| t.run.virtual_ns).sum();
     let rate = |hits| Rate { hits, watched_ns };
+    let list: Vec<_> = findings
+        .iter()
+        .map(|(m, (n, first))| {
+            json!({ "message": m, "runs": n, "first_seed": first, "rate": rate(*n).value() })
+        })
+        .collect();
+    let latency: serde_json::Map<String, serde_json::Value> =
+        by_timer.into_iter().map(|(n, h)| (n, json::summary(&h.summary()))).collect();
+    let mut value = json!({
+        "schema": 1, "scenario": s.scenario.name.node, "kernel": s.kernel_name(),
+        "seeds": [from, to], "runs": runs.len(), "findings": list,
+        "first_failing_seed": first_failing, "latency": latency,
+    });
+    if partial {
+        value["partial"] = json!(true);
+    }
+    if let Some(dir) = &common.out {
+        let mut files = saved::files(common, s, value.clone(), words_of_seeds(s, (from, to)));
+        files.extend(saved::costs(s));
+        saved::write(common, dir, files)?;
+    }
     if common.format == Format::Json {
-        let list: Vec<_> = findings
-            .iter()
-            .map(|(m, (n, first))| {
-                json!({ "message": m, "runs": n, "first_seed": first, "rate": rate(*n).value() })
-            })
-            .collect();
-        let latency: serde_json::Map<String, serde_json::Value> =
-            by_timer.into_iter().map(|(n, h)| (n, json::summary(&h.summary()))).collect();
-        let mut value = json!({
-            "schema": 1, "scenario": s.scenario.name.node, "kernel": s.kernel_name(),
-            "seeds": [from, to], "runs": runs.len(), "findings": list,
-            "first_failing_seed": first_failing, "latency": latency,
-        });
-        if partial {
-            value["partial"] = json!(true);
-        }
         output::print_json(&value);
     } else {
         let n = runs.len();

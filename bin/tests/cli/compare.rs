@@ -94,6 +94,14 @@ fn a_folder_keeps_the_result_and_the_command() {
         assert_eq!(timerace(&dir, &words).out, r.out, "{words:?}");
         assert!(dir.0.join(folder).join("scenario.ron").exists());
     }
+    // With costs of its own, the folder stands alone.
+    let costs = std::fs::read(library().join("../costs/virt-6.18-idle.ron")).unwrap();
+    dir.file("lab.ron", &costs);
+    let config = dir.file("timerace.ron", b"Config(schema: 1, costs: \"lab.ron\")");
+    let r = timerace(&dir, &[&kernels[..], &["-o", "costs"]].concat());
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    assert!(dir.0.join("costs/costs.ron").exists() && !dir.0.join("kernels/costs.ron").exists());
+    std::fs::remove_file(config).unwrap();
     // What is there and is no result is left as it is.
     std::fs::create_dir(dir.0.join("mine")).unwrap();
     std::fs::write(dir.0.join("mine/notes"), "keep").unwrap();

@@ -57,4 +57,16 @@ fn samples_of_many_seeds_go_by_the_names_of_timers() {
         assert_eq!(Some(number(&all, name, "max_ns")), of("max_ns").max(), "{name}: {all}");
     }
     assert_eq!(number(&all, "m[0]", "count"), 8, "{all}");
+    // The folder keeps the same, and the command that gives it.
+    json(&["--seeds", "1..8", "-o", "all"]);
+    let text = std::fs::read(dir.0.join("all/result.json")).unwrap();
+    let mut kept: Value = serde_json::from_slice(&text).unwrap();
+    let command = kept.as_object_mut().unwrap().remove("command").unwrap();
+    assert_eq!(kept, all);
+    let words: Vec<&str> = command.as_array().unwrap().iter().flat_map(|w| w.as_str()).collect();
+    let again = timerace(&dir, &[&words[..], &["--format", "json"]].concat());
+    assert_eq!(again.json(), all, "{words:?}");
+    assert!(dir.0.join("all/scenario.ron").exists());
+    let r = timerace(&dir, &["report", "all"]);
+    assert!(r.code == 2 && r.err.contains("nothing to draw"), "{}{}", r.out, r.err);
 }
