@@ -16,6 +16,7 @@
 //! Times are nanoseconds. A class that is not named costs what the generic file says. Some files are built in
 //! ([`BUILT_IN`]); each says where its numbers are from.
 
+use crate::diag;
 use crate::load::{self, ReadError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -36,7 +37,7 @@ pub const BUILT_IN: [(&str, &str); 3] = [
 const SCHEMA: u32 = 1;
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename = "Costs", deny_unknown_fields)]
 struct File {
     schema: u32,
     name: String,
@@ -52,7 +53,7 @@ fn slice() -> u64 {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename = "Distribution", deny_unknown_fields)]
 enum Text {
     Const(u64),
     Uniform(u64, u64),
@@ -128,6 +129,25 @@ pub fn read(path: &Path) -> Result<Costs, CostsError> {
     parse(&text, &path.display().to_string())
 }
 
+/// What RON says of a mistake, in the words of this file.
+fn in_words(e: &ron::Error) -> String {
+    match e {
+        ron::Error::ExpectedNamedStructLike(_) | ron::Error::ExpectedDifferentStructName { .. } => {
+            "costs are one `(schema: 1, name: \"..\", costs: { .. })`".to_string()
+        }
+        ron::Error::MissingStructField { field, .. } => format!("the field `{field}` is missing"),
+        ron::Error::NoSuchStructField { expected, found, .. } => {
+            let near = diag::nearest(found, expected.iter().copied());
+            let hint = near.map_or(String::new(), |n| format!("; did you mean `{n}`?"));
+            format!("unknown field `{found}`{hint}; fields are {}", expected.join(", "))
+        }
+        ron::Error::NoSuchEnumVariant { expected, found, .. } => {
+            format!("unknown distribution `{found}`; there are {}", expected.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
 /// Reads costs from a text; `path` is for messages.
 ///
 /// # Errors
@@ -137,7 +157,7 @@ pub fn parse(text: &str, path: &str) -> Result<Costs, CostsError> {
     let fail = |at, message| CostsError::Text { path: path.to_string(), at, message };
     let file: File = ron::from_str(text).map_err(|e| {
         let at = (e.span.start.line, e.span.start.col);
-        fail(Some(at), e.code.to_string())
+        fail(Some(at), in_words(&e.code))
     })?;
     let place = |what: &str| {
         let (i, line) = text.lines().enumerate().find(|(_, l)| l.contains(what))?;
@@ -157,12 +177,12 @@ pub fn parse(text: &str, path: &str) -> Result<Costs, CostsError> {
     for (name, dist) in file.costs {
         let at = place(&format!("\"{name}\""));
         let Some(class) = CostClass::ALL.into_iter().find(|c| c.name() == name) else {
-            let near = CostClass::ALL.iter().map(|c| c.name());
-            let near = near.max_by(|a, b| {
-                strsim::jaro_winkler(a, &name).total_cmp(&strsim::jaro_winkler(b, &name))
-            });
-            let hint = near.map_or(String::new(), |n| format!("; did you mean `{n}`?"));
-            return Err(fail(at, format!("no cost is called `{name}`{hint}")));
+            let near = diag::nearest(&name, CostClass::ALL.iter().map(|c| c.name()));
+            let hint = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "`timerace explain costs` lists them".to_string(),
+            };
+            return Err(fail(at, format!("no cost is called `{name}`; {hint}")));
         };
         let dist = Dist::from(dist);
         if let Some(problem) = dist.problem() {
@@ -287,7 +307,15 @@ mod tests {
             "error: c.ron:2:12: the cost `lock` has its ends in the wrong order"
         );
         assert!(message(&costs("\"lock\": Uniform(-1, 5)")).starts_with("error: c.ron:2:"));
-        assert!(message(&costs("\"lock\": Normal(1, 5)")).starts_with("error: c.ron:2:"));
+        for (text, said) in [
+            (costs("\"lock\": Normal(1, 5)"), "unknown distribution `Normal`; there are Const, Uniform"),
+            (costs("\"foo\": Const(5)"), "called `foo`; `timerace explain costs` lists them"),
+            ("(schema: 1, costs: {})".to_string(), "the field `name` is missing"),
+            ("hello".to_string(), "costs are one `(schema: 1, name:"),
+            ("(schema: 1, nam: \"x\")".to_string(), "unknown field `nam`; did you mean `name`?"),
+        ] {
+            assert!(message(&text).contains(said), "{text}: {}", message(&text));
+        }
         assert!(message("(schema: 2, name: \"x\", costs: {})").contains("schema 2"));
         assert!(message("").starts_with("error: c.ron:1:1"));
     }
