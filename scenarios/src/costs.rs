@@ -308,7 +308,10 @@ mod tests {
         );
         assert!(message(&costs("\"lock\": Uniform(-1, 5)")).starts_with("error: c.ron:2:"));
         for (text, said) in [
-            (costs("\"lock\": Normal(1, 5)"), "unknown distribution `Normal`; there are Const, Uniform"),
+            (
+                costs("\"lock\": Normal(1, 5)"),
+                "unknown distribution `Normal`; there are Const, Uniform",
+            ),
             (costs("\"foo\": Const(5)"), "called `foo`; `timerace explain costs` lists them"),
             ("(schema: 1, costs: {})".to_string(), "the field `name` is missing"),
             ("hello".to_string(), "costs are one `(schema: 1, name:"),

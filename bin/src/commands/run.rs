@@ -8,7 +8,7 @@ use crate::saved::{self, File};
 use crate::session::Session;
 use crate::{interrupt, output, parallel};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::BufWriter;
 use timerace_core::dpor::{Observer, View};
@@ -532,37 +532,68 @@ fn plot<'t>(s: &Session, seed: u64, t: &'t Timed) -> LatencyPlot<'t> {
     }
 }
 
+/// Seeds that are run before their results are added up: not all of them need memory at once.
+const CHUNK: u64 = 1024;
+
+/// What runs with many seeds came to.
+#[derive(Default)]
+struct Merged {
+    runs: u64,
+    late: Histogram,
+    by_timer: BTreeMap<String, Histogram>,
+    /// By message: how many runs, and the first seed.
+    findings: BTreeMap<String, (u64, u64)>,
+    codes: BTreeSet<u8>,
+    first_failing: Option<u64>,
+    watched_ns: u64,
+}
+
+impl Merged {
+    fn add(&mut self, seed: u64, t: &Timed) {
+        self.runs += 1;
+        self.watched_ns = self.watched_ns.saturating_add(t.run.virtual_ns);
+        self.late.merge(t.latencies.overall());
+        t.latencies.add_to(&mut self.by_timer, &t.names);
+        for f in &t.findings {
+            self.findings.entry(f.message.clone()).or_insert((0, seed)).0 += 1;
+        }
+        if t.exit_code == code::FAILED {
+            self.first_failing.get_or_insert(seed);
+        }
+        self.codes.insert(t.exit_code);
+    }
+}
+
+/// The results of all seeds, or of as many as there was time for.
+fn merged(common: &Common, s: &Session, from: u64, to: u64) -> Result<Merged, Fail> {
+    let mut all = Merged::default();
+    let mut next = Some(from);
+    while let Some(first) = next.filter(|n| *n <= to && !interrupt::asked()) {
+        let last = first.saturating_add(CHUNK - 1).min(to);
+        let seeds: Vec<u64> = (first..=last).collect();
+        let runs = parallel::map(&seeds, common.jobs, |seed| {
+            (!interrupt::asked()).then(|| once(s, *seed).map(|t| (*seed, t)))
+        });
+        for run in runs.into_iter().flatten() {
+            let (seed, t) = run?;
+            if t.run.ended != TimedEnd::Stopped {
+                all.add(seed, &t);
+            }
+        }
+        next = last.checked_add(1);
+    }
+    Ok(all)
+}
+
 /// Runs a scenario once per seed.
 pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8, Fail> {
     s.note_first_values(common);
-    let seeds: Vec<u64> = (from..=to).collect();
-    let runs = parallel::map(&seeds, common.jobs, |seed| {
-        (!interrupt::asked()).then(|| once(s, *seed).map(|t| (*seed, t)))
-    });
-    let runs: Vec<(u64, Timed)> = runs.into_iter().flatten().collect::<Result<_, _>>()?;
-    let runs: Vec<(u64, Timed)> =
-        runs.into_iter().filter(|(_, t)| t.run.ended != TimedEnd::Stopped).collect();
+    let all = merged(common, s, from, to)?;
     let partial = interrupt::asked();
-    if runs.is_empty() {
+    if all.runs == 0 {
         return Ok(code::INTERRUPTED);
     }
-    let mut late = Histogram::default();
-    let mut by_timer = BTreeMap::new();
-    let mut findings: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    let mut codes = Vec::new();
-    let mut first_failing = None;
-    for (seed, t) in &runs {
-        late.merge(t.latencies.overall());
-        t.latencies.add_to(&mut by_timer, &t.names);
-        for f in &t.findings {
-            findings.entry(f.message.clone()).or_insert((0, *seed)).0 += 1;
-        }
-        if t.exit_code == code::FAILED && first_failing.is_none() {
-            first_failing = Some(*seed);
-        }
-        codes.push(t.exit_code);
-    }
-    let watched_ns = runs.iter().map(|(_, t)| t.run.virtual_ns).sum();
+    let Merged { late, by_timer, findings, codes, first_failing, watched_ns, runs } = all;
     let rate = |hits| Rate { hits, watched_ns };
     let list: Vec<_> = findings
         .iter()
@@ -574,7 +605,7 @@ pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8,
         by_timer.into_iter().map(|(n, h)| (n, json::summary(&h.summary()))).collect();
     let mut value = json!({
         "schema": 1, "scenario": s.scenario.name.node, "kernel": s.kernel_name(),
-        "seeds": [from, to], "runs": runs.len(), "findings": list,
+        "seeds": [from, to], "runs": runs, "findings": list,
         "first_failing_seed": first_failing, "latency": latency,
     });
     if partial {
@@ -588,11 +619,12 @@ pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8,
     if common.format == Format::Json {
         output::print_json(&value);
     } else {
-        let n = runs.len();
+        let n = runs;
         let mut out =
             format!("{}  {}  seeds {from}..{to}\n\n", s.scenario.name.node, s.kernel_name());
         if partial {
-            let _ = writeln!(out, "interrupted: {n} of {} seeds were run\n", seeds.len());
+            let _ =
+                writeln!(out, "interrupted: {n} of {} seeds were run\n", u128::from(to - from) + 1);
         }
         if late.count() > 0 {
             out.push_str(&late.terminal());

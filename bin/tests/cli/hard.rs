@@ -92,6 +92,18 @@ fn an_interrupt_writes_what_there_is_and_says_so() {
     assert_eq!(leftovers(&dir.0), Vec::<String>::new());
 }
 
+/// There are more seeds than could be kept in memory.
+#[test]
+fn seeds_without_end_are_added_up_as_they_come() {
+    let dir = Dir::new("interrupt-seeds");
+    dir.file("short.ron", ENDLESS_RUN.replace("100000s", "1ms").as_bytes());
+    let args = ["run", "short.ron", "--seeds", "0..18446744073709551615", "-j", "2"];
+    let (code, out, err) = interrupted(&dir, &args, "INT");
+    assert_eq!(code, Some(130), "{out}{err}");
+    assert!(out.contains(" of 18446744073709551616 seeds were run"), "{out}");
+    assert!(out.contains("No bug in "), "{out}");
+}
+
 /// Cells of which each takes long enough to be interrupted before all are done.
 #[test]
 fn an_interrupted_sweep_keeps_the_cells_that_were_done() {
@@ -113,6 +125,19 @@ fn an_interrupted_sweep_keeps_the_cells_that_were_done() {
         // Its map can be drawn again.
         assert_eq!(timerace(&dir, &["report", "swept", "--theme", "dark", "-o", "dark"]).code, 0);
     }
+}
+
+/// Not only between cells, and not only between the steps of a run.
+#[test]
+fn a_cell_with_seeds_without_end_is_interrupted() {
+    let dir = Dir::new("interrupt-cell");
+    let text = ENDLESS_RUN.replace("time(\"100000s\")", "time(\"$long\")");
+    let params = "params: { \"long\": choice([\"1ms\", \"2ms\"]) },\n    maps:";
+    dir.file("sweep.ron", text.replacen("maps:", params, 1).as_bytes());
+    let args = ["sweep", "sweep.ron", "--seeds", "0..18446744073709551615", "-o", "swept"];
+    let (code, out, err) = interrupted(&dir, &args, "INT");
+    assert_eq!(code, Some(130), "{out}{err}");
+    assert!(out.contains("interrupted: 0 of 2 cells were done"), "{out}");
 }
 
 /// What has nothing to show of half its work ends at the first signal.
