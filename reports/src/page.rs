@@ -127,12 +127,25 @@ pub fn shortened(rec: &Record, finding: Option<usize>) -> (Cow<'_, Record>, usiz
     if rec.steps.len() <= MOST_STEPS {
         return (Cow::Borrowed(rec), 0);
     }
-    let mut rec = rec.clone();
     let at = finding.and_then(|i| rec.findings.get(i)).map(|f| f.at.step as usize);
     let end = at.unwrap_or(rec.steps.len()).max(WINDOW).min(rec.steps.len());
-    rec.steps.truncate(end);
     let cut = end.saturating_sub(WINDOW);
-    rec.steps.drain(..cut);
+    // All but the steps is small: a copy of those would be as large as the run.
+    let rec = Record {
+        contexts: rec.contexts.clone(),
+        steps: rec.steps[cut..end].to_vec(),
+        findings: rec.findings.clone(),
+        marks: rec.marks.clone(),
+        schedule: rec.schedule.clone(),
+        text: rec.text.clone(),
+        switches: rec.switches,
+        preemptions: rec.preemptions,
+        interrupts: rec.interrupts,
+        ended: rec.ended.clone(),
+        state: rec.state,
+        passing: rec.passing.clone(),
+        times: rec.times.clone(),
+    };
     (Cow::Owned(rec), cut)
 }
 
