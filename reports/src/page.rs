@@ -225,7 +225,7 @@ fn steps_table(out: &mut String, id: &str, facts: &Facts<'_>, il: &Interleaving,
         "<div class=\"steps\" id=\"{id}\">\n<table>\n<thead><tr><th scope=\"col\">step</th>"
     );
     if timed {
-        out.push_str("<th scope=\"col\">\u{b5}s</th>");
+        out.push_str("<th scope=\"col\" class=\"time\">\u{b5}s</th>");
     }
     for c in &il.columns {
         let _ = write!(out, "<th scope=\"col\">{}</th>", escaped(&c.heading()));
