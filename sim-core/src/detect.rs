@@ -157,6 +157,20 @@ spinlock is an invalid wait context on every configuration (CONFIG_PROVE_RAW_LOC
             Class::UninitRead => {
                 "Memory of alloc(..), or of an element that the kernel does not clear, is read before it is written."
             }
+            Class::WrongErrno => {
+                "A call must return what it returns on success, unless the scenario allows more where the call stands:
+ret([0, EBUSY], call) these codes, may_fail(call) all. The finding names what came back."
+            }
+            Class::Leak => {
+                "At the end of a run tasks exit, references are dropped and grace periods pass; what is then reached by
+no variable, map or queue is leaked. Before that: a map without users, whose last walk over its
+timers is over, still holds one."
+            }
+            Class::Deadlock => {
+                "Contexts wait for each other, by locks, by spinning or by sleeping, or for what nobody is left to do.
+The finding says who waits where, and what each holds. One that waits for itself alone is a
+SELF_DEADLOCK; locks in opposite orders in a run that did not hang are a LOCK_ORDER."
+            }
             Class::WildPointer => {
                 "Something is reached through a word that is NULL or points to no object."
             }
