@@ -1,32 +1,43 @@
 //! Exploration bounded by preemptions: all schedules with at most so many, fewest first.
 //!
 //! A bound is not a filter on partial-order reduction, which may reach a state only by an order with more preemptions. So
-//! this search keeps states, keyed with the last context: layer k holds what layer k-1 put off because it needed a switch
-//! away from a context that could go on. Interrupts and helpers switch for free. Exact, and complete when a layer is
-//! empty. Memory: at most 24 bytes a state, and the prefixes of this layer and the next.
+//! this search keeps states, keyed with the last context: layer k holds what layer k-1 put off because it needed a
+//! preemption, counted as [`crate::least::Effort`] does. Interrupts and helpers switch for free. Exact, and complete when
+//! a layer is empty. Memory: at most 24 bytes a state, and the prefixes of this layer and the next.
 
 use crate::dpor::{Observer, Options, View};
 use crate::exec::Exec;
 use crate::ids::CtxId;
+use crate::least::Meter;
 use crate::lockdep::circle::conclude;
 use crate::machine::Model;
+use crate::mem::{FrameName, Mark};
+use crate::mix::roll;
 use crate::policy::{Choice, Ended, default_pick};
 use crate::result::{Bound, Engine, Exploration, Layer, Tally};
 use crate::schedule::Pick;
 use crate::states::{Canon, Table};
+use std::collections::BTreeSet;
 
 struct Search<'e, 'm, M> {
     exec: &'e mut Exec<'m, M>,
     options: &'e Options,
     canon: Canon,
     seen: Table,
-    layer: Vec<Vec<Pick>>,
-    next: Vec<Vec<Pick>>,
+    layer: Vec<Prefix>,
+    next: Vec<Prefix>,
     path: Vec<Pick>,
+    meter: Meter,
+    /// Functions that were entered and left in executions that were looked at, with what they returned, and which ran at
+    /// the same time.
+    shown: BTreeSet<u64>,
     /// Bytes of all prefixes that are kept.
     kept: u64,
     tally: Tally,
 }
+
+/// The beginning of a schedule, with what it takes.
+type Prefix = (Vec<Pick>, Meter);
 
 /// Explores all schedules with at most `preemptions` preemptions.
 pub fn explore_bounded<M: Model>(
@@ -47,9 +58,11 @@ pub fn explore_bounded<M: Model>(
         options,
         canon: Canon::plain(),
         seen: Table::new(),
-        layer: vec![Vec::new()],
+        layer: vec![Prefix::default()],
         next: Vec::new(),
         path: Vec::new(),
+        meter: Meter::default(),
+        shown: BTreeSet::new(),
         kept: bytes(&[]),
         tally: Tally::default(),
     };
@@ -88,9 +101,31 @@ pub fn explore_bounded<M: Model>(
     e
 }
 
+/// Functions that were entered and left, whoever it was, and pairs that ran at the same time in two contexts.
+fn each_called(marks: &[Mark], f: &mut dyn FnMut(u64)) {
+    let mut active: Vec<(CtxId, u64)> = Vec::new();
+    for m in marks {
+        let name = match m.name {
+            FrameName::Fn(f) => f.bytes().fold(1, |h, b| roll(h, u64::from(b))),
+            FrameName::Body(b) => roll(2, u64::from(b)),
+        };
+        if let Some(ret) = m.ret {
+            f(roll(name, ret as u64));
+            let entered = active.iter().rposition(|a| *a == (m.ctx, name));
+            entered.map(|i| active.remove(i));
+            continue;
+        }
+        f(name);
+        for (_, other) in active.iter().filter(|a| a.0 != m.ctx) {
+            f(roll(name.min(*other), name.max(*other)));
+        }
+        active.push((m.ctx, name));
+    }
+}
+
 /// What a prefix takes.
 fn bytes(prefix: &[Pick]) -> u64 {
-    (size_of::<Vec<Pick>>() + size_of_val(prefix)) as u64
+    (size_of::<Prefix>() + size_of_val(prefix)) as u64
 }
 
 impl<M: Model> Search<'_, '_, M> {
@@ -106,13 +141,13 @@ impl<M: Model> Search<'_, '_, M> {
     fn run_layer(&mut self, observer: &mut dyn Observer) {
         let mut work = std::mem::take(&mut self.layer);
         work.reverse();
-        while let Some(prefix) = work.pop() {
+        while let Some((prefix, meter)) = work.pop() {
             self.kept -= bytes(&prefix);
             self.exec.restart();
             for p in &prefix {
                 self.exec.step(p.ctx, p.alt);
             }
-            self.path = prefix;
+            (self.path, self.meter) = (prefix, meter);
             let ended = self.go(&mut work);
             self.tally.locks.note(self.exec.machine(), || self.path.clone());
             if self.is_full() {
@@ -137,7 +172,7 @@ impl<M: Model> Search<'_, '_, M> {
     }
 
     /// Goes on along the first free move, keeps the others for later. `None`: a state that is known.
-    fn go(&mut self, work: &mut Vec<Vec<Pick>>) -> Option<Ended> {
+    fn go(&mut self, work: &mut Vec<Prefix>) -> Option<Ended> {
         let mut ready = Vec::new();
         loop {
             self.exec.ready(&mut ready);
@@ -148,51 +183,59 @@ impl<M: Model> Search<'_, '_, M> {
             if let Some(limit) = self.options.limits.reached(self.exec) {
                 return Some(limit);
             }
-            let last = self.last();
-            let key = self.key(last);
+            let key = self.key();
             if self.seen.get(key).is_some() {
-                // What was found on the way is no part of the state.
-                let found = !self.exec.machine().mem.borrow().findings.is_empty();
-                return found.then(|| self.finish(ready));
+                // What was found on the way, and what was called, is no part of the state.
+                let mem = self.exec.machine().mem.borrow();
+                let mut shows = !mem.findings.is_empty();
+                each_called(&mem.marks, &mut |d| shows |= !self.shown.contains(&d));
+                drop(mem);
+                return shows.then(|| self.finish(ready));
             }
             self.seen.insert(key, 0);
-            let going = last.filter(|l| ready.contains(l) && !self.exec.is_idle(*l));
+            let going = self.meter.going(self.exec, &ready);
             let mut first = None;
             for c in &ready {
-                let free = going.is_none_or(|g| g == *c)
-                    || self.exec.is_idle(*c)
-                    || self.exec.is_helper(*c);
+                let after = self.meter.after(self.exec, &ready, *c);
+                let free = after.effort.preemptions == self.meter.effort.preemptions;
                 for alt in 0..self.exec.alternatives(*c) {
                     let pick = Pick { ctx: *c, alt };
                     if free && first.is_none() && going.is_none_or(|g| g == *c) {
-                        first = Some(pick);
+                        first = Some((pick, after.clone()));
                         continue;
                     }
                     let mut prefix = self.path.clone();
                     prefix.push(pick);
                     self.kept += bytes(&prefix);
+                    let prefix = (prefix, after.clone());
                     if free { work.push(prefix) } else { self.next.push(prefix) }
                 }
             }
-            let pick = first.expect("the context that can go on, or any other, is a free move");
+            let (pick, after) =
+                first.expect("the context that can go on, or any other, is a free move");
             self.path.push(pick);
+            self.meter = after;
             self.exec.step(pick.ctx, pick.alt);
         }
     }
 
-    /// To the end in the default order, which preempts nobody.
+    /// To the end without a preemption, else in the default order.
     fn finish(&mut self, mut ready: Vec<CtxId>) -> Ended {
         while !ready.is_empty() {
             if let Some(limit) = self.options.limits.reached(self.exec) {
                 return limit;
             }
             let exec = &*self.exec;
-            let ctx = default_pick(&Choice {
-                ready: &ready,
-                idle: &|c| exec.is_idle(c),
-                last: self.last(),
-                alternatives: &|c| exec.alternatives(c),
-            });
+            let by_default = || {
+                default_pick(&Choice {
+                    ready: &ready,
+                    idle: &|c| exec.is_idle(c),
+                    last: None,
+                    alternatives: &|c| exec.alternatives(c),
+                })
+            };
+            let ctx = self.meter.going(exec, &ready).unwrap_or_else(by_default);
+            self.meter = self.meter.after(exec, &ready, ctx);
             self.path.push(Pick { ctx, alt: 0 });
             self.exec.step(ctx, 0);
             self.exec.ready(&mut ready);
@@ -201,13 +244,8 @@ impl<M: Model> Search<'_, '_, M> {
         Ended::Complete
     }
 
-    fn last(&self) -> Option<CtxId> {
-        self.path.iter().rev().map(|p| p.ctx).find(|c| !self.exec.is_helper(*c))
-    }
-
-    fn key(&mut self, last: Option<CtxId>) -> u128 {
-        let who = last.map_or(0, |l| u64::from(l.0) + 1);
-        (self.canon.key(self.exec, 0).0 ^ u128::from(crate::mix::mix(who))).max(1)
+    fn key(&mut self) -> u128 {
+        (self.canon.key(self.exec, 0).0 ^ u128::from(self.meter.place())).max(1)
     }
 
     fn judge(&mut self, ended: &Ended, observer: &mut dyn Observer) {
@@ -219,6 +257,9 @@ impl<M: Model> Search<'_, '_, M> {
         let picks = || self.path.clone();
         let picks: Option<&dyn Fn() -> Vec<Pick>> = Some(&picks);
         observer.execution(&View { picks, ..View::linear(machine, &mem, ended, &stuck) });
+        each_called(&mem.marks, &mut |d| {
+            self.shown.insert(d);
+        });
         let keys = mem.finding_keys();
         drop(mem);
         if self.tally.schedules.is_multiple_of(1024) {

@@ -79,8 +79,8 @@ pub enum Least {
 
 /// Keeps count of what a schedule takes.
 #[derive(Clone, Debug, Default)]
-struct Meter {
-    effort: Effort,
+pub(crate) struct Meter {
+    pub effort: Effort,
     /// The last context that is not a helper.
     last: Option<CtxId>,
     /// Contexts that could have gone on when an interrupt came, the innermost last.
@@ -89,7 +89,7 @@ struct Meter {
 
 impl Meter {
     /// After the next step, which is about to be taken with these contexts ready.
-    fn after<M: Model>(&self, exec: &Exec<'_, M>, ready: &[CtxId], next: CtxId) -> Meter {
+    pub fn after<M: Model>(&self, exec: &Exec<'_, M>, ready: &[CtxId], next: CtxId) -> Meter {
         let mut m = self.clone();
         m.effort.steps += 1;
         if exec.is_helper(next) {
@@ -113,8 +113,15 @@ impl Meter {
         m
     }
 
+    /// Who goes on without a preemption: the last context, or the one that an interrupt came in between of.
+    pub fn going<M: Model>(&self, exec: &Exec<'_, M>, ready: &[CtxId]) -> Option<CtxId> {
+        let could_go_on = |c: &CtxId| ready.contains(c) && !exec.is_idle(*c);
+        let waiting = || self.left.iter().rev().copied().find(could_go_on);
+        self.last.filter(could_go_on).or_else(waiting)
+    }
+
     /// What of it matters for the rest of a schedule.
-    fn place(&self) -> u64 {
+    pub fn place(&self) -> u64 {
         let named = |c: &CtxId| u64::from(c.0) + 1;
         let last = self.last.as_ref().map_or(0, named);
         self.left.iter().fold(crate::mix::mix(last), |h, c| crate::mix::roll(h, named(c)))

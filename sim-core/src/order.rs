@@ -1,7 +1,7 @@
 //! The order of a trace with the fewest preemptions.
 //!
 //! A failure belongs to its trace: every order of it fails alike. So the order that people are shown is searched among
-//! the orders of the failing trace, by least cost first over (events done, last context). Exact, and cheap, because the
+//! the orders of the failing trace, by least cost first over (events done, last contexts). Exact, and cheap, because the
 //! search gives up once its cost reaches the best known.
 
 use crate::dpor::{Cut, Events};
@@ -26,7 +26,9 @@ impl Cost {
 /// States that the search may visit before it keeps the order that it has.
 const MAX_STATES: usize = 200_000;
 
-type State = (Cut, Option<CtxId>);
+/// What has happened, who stepped last, and who could have gone on when interrupts came, as [`crate::least::Effort`]
+/// counts preemptions.
+type State = (Cut, Option<CtxId>, Vec<CtxId>);
 
 /// The cheapest way to each state: its cost, the state before and the event between.
 type Ways = BTreeMap<State, (Cost, Option<(State, usize)>)>;
@@ -47,7 +49,7 @@ pub(crate) fn fewest_to<M: Model>(
     best: Cost,
     goal: &Cut,
 ) -> Option<(Cost, Vec<Pick>)> {
-    let start: State = (vec![0; ev.contexts()], None);
+    let start: State = (vec![0; ev.contexts()], None, Vec::new());
     let mut from = Ways::new();
     let zero = Cost { preemptions: 0, switches: 0 };
     from.insert(start.clone(), (zero, None));
@@ -69,7 +71,9 @@ pub(crate) fn fewest_to<M: Model>(
         if state.0 == *goal {
             return Some((cost, path(ev, &from, state)));
         }
-        let could_go_on = state.1.is_some_and(|l| enabled_after(ev, exec, &state.0, l));
+        let could_go_on = |c: &CtxId| enabled_after(ev, exec, &state.0, *c);
+        let going = state.1.filter(could_go_on);
+        let waiting = state.2.iter().rposition(could_go_on);
         for c in (0..ev.contexts() as u16).map(CtxId) {
             let Some(e) = next_of(ev, &state.0, c) else { continue };
             if state.0[c.index()] == goal[c.index()] {
@@ -80,12 +84,21 @@ pub(crate) fn fewest_to<M: Model>(
             let helper = ev.is_helper(c);
             let last = if helper { state.1 } else { Some(c) };
             let switched = !helper && state.1.is_some_and(|l| l != c);
-            let preempted = switched && could_go_on && !ev.is_entry(e);
+            let mut left = state.2.clone();
+            let mut preempted = false;
+            if switched && ev.is_entry(e) {
+                left.extend(going);
+            } else if switched && going.is_none() && waiting.is_some_and(|i| left[i] == c) {
+                left.truncate(waiting.unwrap_or(0));
+            } else if switched && (going.is_some() || waiting.is_some()) {
+                preempted = true;
+                left.clear();
+            }
             let new = Cost {
                 preemptions: cost.preemptions + u32::from(preempted),
                 switches: cost.switches + u32::from(switched),
             };
-            let next: State = (cut, last);
+            let next: State = (cut, last, left);
             if from.get(&next).is_none_or(|f| new < f.0) {
                 from.insert(next.clone(), (new, Some((state.clone(), e))));
                 open.entry(new).or_default().push_back(next);

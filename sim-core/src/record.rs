@@ -5,6 +5,7 @@
 use crate::detect::Class;
 use crate::exec::{Exec, WaitEdge};
 use crate::ids::{CtxId, Nanos, Obj};
+use crate::least::Meter;
 use crate::machine::{CtxSpec, Machine, Model};
 use crate::mem::{FrameName, Mark};
 use crate::nearest::Passing;
@@ -318,8 +319,10 @@ struct Recorder {
     /// The last context that is not a helper.
     thread: Option<CtxId>,
     switches: u32,
-    preemptions: u32,
-    interrupts: u32,
+    meter: Meter,
+    /// Findings so far, and the preemptions up to the last of them: what follows in the default order is not needed for it.
+    found: usize,
+    needed: Option<u32>,
 }
 
 impl Recorder {
@@ -351,8 +354,16 @@ impl Recorder {
         });
     }
 
+    fn note_findings<M: Model>(&mut self, exec: &Exec<'_, M>) {
+        let found = exec.machine().mem.borrow().findings.len();
+        if found > std::mem::replace(&mut self.found, found) {
+            self.needed = Some(self.meter.effort.preemptions);
+        }
+    }
+
     /// The values after the step that was taken last.
     fn finish_last<M: Model>(&mut self, exec: &Exec<'_, M>) {
+        self.note_findings(exec);
         let returned = exec.machine().mem.borrow_mut().returned.take();
         if let Some(s) = self.steps.last_mut() {
             s.ret = returned;
@@ -389,22 +400,17 @@ impl Recorder {
             many => recent.filter(|r| many.contains(r)),
         };
         self.taken.push(Taken { pick, was_idle, ambiguous: bare != Some(pick.ctx), is_default });
-        self.count(exec, pick.ctx, was_idle, &ready);
+        self.count(exec, pick.ctx, &ready);
         if let Some(cpu) = cpu {
             self.recent.insert(cpu.0, pick.ctx);
         }
     }
 
     /// Helpers (grace periods, store buffers) are not seen as threads: they neither switch nor are switched away from.
-    fn count<M: Model>(&mut self, exec: &Exec<'_, M>, c: CtxId, entry: bool, ready: &[CtxId]) {
-        if exec.is_helper(c) {
-            return;
-        }
-        self.interrupts += u32::from(entry);
-        if let Some(l) = self.thread.replace(c).filter(|l| *l != c) {
+    fn count<M: Model>(&mut self, exec: &Exec<'_, M>, c: CtxId, ready: &[CtxId]) {
+        self.meter = self.meter.after(exec, ready, c);
+        if !exec.is_helper(c) && self.thread.replace(c).is_some_and(|l| l != c) {
             self.switches += 1;
-            let could_go_on = ready.contains(&l) && !exec.is_idle(l);
-            self.preemptions += u32::from(could_go_on && !entry);
         }
     }
 
@@ -454,8 +460,8 @@ impl Recorder {
             findings,
             marks,
             switches: self.switches,
-            preemptions: self.preemptions,
-            interrupts: self.interrupts,
+            preemptions: self.needed.unwrap_or(self.meter.effort.preemptions),
+            interrupts: self.meter.effort.interrupts,
             ended,
             state: m.mem.borrow().state_digest(),
             passing: None,

@@ -22,6 +22,7 @@ use timerace_core::Class;
 use timerace_core::bounded::explore_bounded;
 use timerace_core::dpor::{Ignore, Observer, Options, View, explore, explore_every_branch};
 use timerace_core::exec::Exec;
+use timerace_core::least::{Wanted, effort, simplify};
 use timerace_core::policy::{Ended, Limits, Replay};
 use timerace_core::record::record;
 use timerace_core::result::Exploration;
@@ -173,10 +174,18 @@ fn check_preemptions(p: &Program, r: &Exploration) {
     let fewest = shown.min().unwrap();
     assert_eq!(Some(fewest), Oracle::new(p).fewest_preemptions(), "fewest preemptions on {p:#?}");
     let mut bounded = |n| explore_bounded(&mut exec, n, &Options::default(), &mut Ignore);
-    assert!(bounded(fewest).failing > 0, "bounded by {fewest}: {p:#?}");
+    let mut found = bounded(fewest);
+    assert!(found.failing > 0, "bounded by {fewest}: {p:#?}");
     if let Some(less) = fewest.checked_sub(1) {
         let r = bounded(less);
         assert!(r.failing == 0 && !r.complete, "bounded by {less}: {p:#?}");
+    }
+    // What is shown stays within the bound.
+    simplify(&mut exec, &mut found, Limits::default());
+    for f in found.findings.iter().filter(|f| f.class != Class::LockOrder) {
+        let wanted = Wanted { class: f.class, functions: f.functions.clone() };
+        let shown = effort(&mut exec, &f.schedule, &wanted, Limits::default()).unwrap();
+        assert!(shown.effort.preemptions <= fewest, "{shown:?} instead of {fewest}: {p:#?}");
     }
 }
 

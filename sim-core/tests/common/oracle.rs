@@ -598,39 +598,57 @@ impl<'a> Oracle<'a> {
 
     /// The fewest preemptions with which some outcome with a bug or a stuck context is reached.
     pub fn fewest_preemptions(&self) -> Option<u32> {
-        let mut best: HashMap<(State, Option<usize>), u32> = HashMap::new();
-        let mut open: Vec<Vec<(State, Option<usize>)>> = vec![vec![(self.start(), None)]];
+        // Who stepped last, and who was left for interrupts while it could go on.
+        type Place = (Option<usize>, Vec<usize>);
+        let mut best: HashMap<(State, Place), u32> = HashMap::new();
+        let mut open: Vec<Vec<(State, Place)>> = vec![vec![(self.start(), Place::default())]];
         let mut cost = 0;
         while cost < open.len() {
-            while let Some((s, last)) = open[cost].pop() {
-                if best.get(&(s.clone(), last)).is_some_and(|b| *b as usize <= cost) {
+            while let Some((s, place)) = open[cost].pop() {
+                if best.get(&(s.clone(), place.clone())).is_some_and(|b| *b as usize <= cost) {
                     continue;
                 }
-                best.insert((s.clone(), last), cost as u32);
+                best.insert((s.clone(), place.clone()), cost as u32);
                 let ready: Vec<usize> = (0..s.ctx.len()).filter(|c| self.enabled(&s, *c)).collect();
                 let stuck = (0..s.ctx.len()).any(|c| self.unfinished(&s, c));
                 let outside = self.by_itself(&s);
                 for n in &outside {
-                    open[cost].push((n.clone(), last));
+                    open[cost].push((n.clone(), place.clone()));
                 }
                 if ready.is_empty() && outside.is_empty() && (stuck || !s.uaf.is_empty()) {
                     return Some(cost as u32);
                 }
+                let idle = |c: usize| self.line(c).is_some() && !s.ctx[c].inside;
+                let could = |c: &usize| ready.contains(c) && !idle(*c);
+                let (last, left) = &place;
+                // The innermost of those who could go on is the one that does, if nobody is preempted.
+                let stack: Vec<usize> = left.iter().copied().chain(*last).collect();
+                let going = stack.iter().rposition(could);
                 for c in ready.iter().copied() {
-                    let entry = self.line(c).is_some() && !s.ctx[c].inside;
-                    let helper = self.is_worker(c);
-                    let going = last.is_some_and(|l| {
-                        let idle = self.line(l).is_some() && !s.ctx[l].inside;
-                        l != c && ready.contains(&l) && !idle
-                    });
-                    let add = usize::from(going && !entry && !helper);
+                    let mut add = 0;
+                    let new = if self.is_worker(c) || *last == Some(c) {
+                        place.clone()
+                    } else if idle(c) {
+                        let mut left = left.clone();
+                        left.extend(last.filter(could));
+                        (Some(c), left)
+                    } else {
+                        match going {
+                            Some(i) if stack[i] != c => {
+                                add = 1;
+                                (Some(c), Vec::new())
+                            }
+                            Some(i) => (Some(c), stack[..i].to_vec()),
+                            None => (Some(c), left.clone()),
+                        }
+                    };
                     for alt in 0..self.alternatives(&s, c) {
                         let mut n = s.clone();
                         self.step(&mut n, c, alt);
                         if open.len() <= cost + add {
                             open.resize(cost + add + 1, Vec::new());
                         }
-                        open[cost + add].push((n, if helper { last } else { Some(c) }));
+                        open[cost + add].push((n, new.clone()));
                     }
                 }
             }
