@@ -114,7 +114,7 @@ fn subject<'a>(facts: &Facts<'_>, finding: &'a FindingRecord) -> Subject<'a> {
 }
 
 /// Of a callback after the last user reference: where the walk that should have found its timer ended.
-fn walk_end(facts: &Facts<'_>, finding: &FindingRecord) -> Option<usize> {
+pub(crate) fn walk_end(facts: &Facts<'_>, finding: &FindingRecord) -> Option<usize> {
     if finding.class != Class::CallbackAfterUref {
         return None;
     }
@@ -133,6 +133,10 @@ fn is_shown(t: &Touch) -> bool {
 /// (b): the object's life, and calls that work on it. Its fields are (f).
 fn keep_object(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>]) {
     let Some(object) = &subject.finding.object else { return };
+    if subject.finding.class == Class::CallbackAfterUref {
+        // A map: where it came from says nothing of its timers.
+        return;
+    }
     for (i, s) in facts.rec.steps.iter().enumerate().filter(|(_, s)| !s.quiet) {
         let part = |t: &&Touch| is_part(t, object);
         let born_or_freed = s.touches.iter().filter(part).any(is_life);
@@ -195,12 +199,24 @@ fn keep_leak(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &mut [Option<Rank>
             users.entry(t.obj).or_default().insert((s.ctx, t.write));
         }
     }
-    for i in window().filter(|i| !facts.rec.steps[*i].quiet) {
-        let touches = &facts.rec.steps[i].touches;
-        if touches.iter().any(|t| is_shown(t) && users.get(&t.obj).is_some_and(is_contested)) {
-            raise(ranks, i, Rank::Object);
-        }
+    let contested = |t: &&Touch| is_shown(t) && users.get(&t.obj).is_some_and(is_contested);
+    let mut met: Vec<usize> = window()
+        .filter(|i| !facts.rec.steps[*i].quiet)
+        .filter(|i| facts.rec.steps[*i].touches.iter().any(|t| contested(&t)))
+        .collect();
+    if missed {
+        // What others wrote, and the walk's looks just before and after it.
+        let writes =
+            |i: &usize| facts.rec.steps[*i].touches.iter().filter(contested).any(|t| t.write);
+        let others = |i: &&usize| facts.rec.steps[**i].ctx != step.ctx && writes(i);
+        let walks = |i: &&usize| facts.rec.steps[**i].ctx == step.ctx;
+        let written: Vec<usize> = met.iter().filter(others).copied().collect();
+        let (Some(a), Some(b)) = (written.first(), written.last()) else { return };
+        let before = met.iter().filter(walks).rfind(|i| *i < a).copied();
+        let after = met.iter().filter(walks).find(|i| *i > b).copied();
+        met = written.into_iter().chain(before).chain(after).collect();
     }
+    met.into_iter().for_each(|i| raise(ranks, i, Rank::Object));
 }
 
 /// Who touches a variable, and whether they write it.
@@ -439,8 +455,10 @@ fn bracket_pairs(facts: &Facts<'_>, subject: &Subject<'_>, ranks: &[Option<Rank>
             let s = &facts.sections[*p];
             let visible = !steps[s.from].quiet && s.to.is_none_or(|t| !steps[t].quiet);
             // Without a second access, which a leak has not either, a read section could have ordered nothing.
+            let missed = subject.finding.class == Class::CallbackAfterUref;
             let two = subject.sides.len() > 1 && subject.finding.class != Class::Leak;
-            let orders = s.obj.is_some() || two;
+            // The walk that missed a timer takes no lock that others hold.
+            let orders = !missed && (s.obj.is_some() || two);
             visible && orders && s.shared && contains_one(s)
         })
         .collect()

@@ -1,7 +1,7 @@
 //! What led to a finding that has no second access: which value made a call fail, which lock is held where nobody may
 //! sleep, which step took the last pointer to what is never freed.
 
-use crate::facts::{Facts, Section, is_ghost, is_life, is_lock, is_part, other_side};
+use crate::facts::{Facts, Section, is_ghost, is_life, is_lock, is_part};
 use std::collections::BTreeSet;
 use timerace_core::record::{FindingRecord, StepRecord, Touch};
 use timerace_core::{Class, Obj};
@@ -139,9 +139,9 @@ pub(crate) fn closed_before(facts: &Facts<'_>, finding: &FindingRecord) -> Optio
     theirs.filter_map(|s| (s.from..s.to.unwrap_or(at).min(at)).rfind(|i| writes(i, s))).max()
 }
 
-/// Where the last user reference went before a callback that starts without one, if that is no side of the finding.
+/// Where the last user reference went before a callback that starts without one.
 pub(crate) fn last_uref(facts: &Facts<'_>, finding: &FindingRecord) -> Option<usize> {
-    if finding.class != Class::CallbackAfterUref || other_side(finding).is_some() {
+    if finding.class != Class::CallbackAfterUref {
         return None;
     }
     let at = facts.locate(finding, &finding.at)?;

@@ -2,6 +2,7 @@
 //! picture, and the command that shows it again. The order of its parts is that of KASAN's reports, which kernel people
 //! read without thinking; its first words are our own, so that nobody files it as a report of a real kernel.
 
+use crate::choose::walk_end;
 use crate::estimate::span;
 use crate::facts::{Facts, blamed, is_part, other_side};
 use crate::interleaving::{Detail, interleaving};
@@ -57,9 +58,15 @@ fn sides(facts: &Facts<'_>, f: &FindingRecord, origin: &Origin) -> Vec<String> {
         None => parts.push(format!("{}, in:\n  {}\n", at_the_end(f), f.at.func)),
     }
     if let Some(other) = other_side(f) {
-        let look = (f.class == Class::Leak).then(|| other_step(facts, f)).flatten();
-        parts.push(match look.map(|i| &facts.rec.steps[i]) {
-            Some(s) => with_stack(facts, &format!("Last look at it in step {}", s.no), s, origin),
+        let look = match f.class {
+            Class::Leak => other_step(facts, f).map(|i| ("Last look at it", i)),
+            Class::CallbackAfterUref => {
+                walk_end(facts, f).map(|i| ("Last user reference dropped, its walk over", i))
+            }
+            _ => None,
+        };
+        parts.push(match look.map(|(what, i)| (what, &facts.rec.steps[i])) {
+            Some((what, s)) => with_stack(facts, &format!("{what} in step {}", s.no), s, origin),
             None => other_text(facts, f, other, origin),
         });
     }
@@ -67,6 +74,8 @@ fn sides(facts: &Facts<'_>, f: &FindingRecord, origin: &Origin) -> Vec<String> {
     match &f.born {
         // Of memory that was never written the birth is the other side.
         Some(b) if b.step > 0 && f.class == Class::UninitRead && f.other.is_some() => {}
+        // Where the map came from says nothing of its timers.
+        Some(_) if f.class == Class::CallbackAfterUref => {}
         Some(b) if b.step > 0 => parts.push(side_text(facts, f, "Allocated", b, origin)),
         Some(_) if known => {
             let line = origin.born_line.map(|l| origin.at(l));

@@ -84,6 +84,20 @@ fn a_printed_schedule_gives_the_same_finding_at_the_same_step() {
     }
 }
 
+/// H2 has three parties: the timer that fires, the walk that missed it, and who made it miss it.
+#[test]
+fn a_callback_after_the_last_user_reference_shows_the_walk_and_who_disturbed_it() {
+    let dir = Dir::new("walk");
+    let r = timerace(&dir, &["explore", &file("h2-uref-walk-skip"), "--kernel", "v7.3"]);
+    let at = |text: &str| r.out.find(text).unwrap_or_else(|| panic!("no {text}: {}", r.out));
+    at("Last user reference dropped, its walk over in step ");
+    assert!(!r.out.contains("Allocated"), "{}", r.out);
+    let picture =
+        ["map_release_uref()\n", "hlist_nulls_del_rcu(l_old)", "hlist_nulls_add_head_rcu(l_new)"];
+    let order: Vec<usize> = picture.iter().map(|t| at(t)).collect();
+    assert!(order.is_sorted() && order[2] < at("callback_fn = t->callback_fn"), "{}", r.out);
+}
+
 #[test]
 fn a_schedule_that_does_not_fit_ends_with_5() {
     let dir = Dir::new("diverged");
