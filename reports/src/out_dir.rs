@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Files that results consist of: an earlier folder may hold these, and is ours then.
-const OURS: [&str; 33] = [
+const OURS: [&str; 35] = [
     "certificate.json",
     "costs.ron",
     "cover.txt",
@@ -23,6 +23,8 @@ const OURS: [&str; 33] = [
     "latency.png",
     "latency.svg",
     "lock-order.dot",
+    "lock-order.png",
+    "lock-order.svg",
     "matrix.png",
     "matrix.svg",
     "matrix.txt",
