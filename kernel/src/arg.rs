@@ -1,7 +1,7 @@
 //! Arguments of functions and labels, packed into a word: which element, map or program a step is about.
 
 use crate::kernel::{Kernel, Role};
-use crate::objects::{Callback, Elem, MIGRATION_BASE, MapObj, Timer};
+use crate::objects::{BpfWork, Callback, Elem, MIGRATION_BASE, MapObj, Timer};
 use crate::world::{MapId, ProgId, VarKind};
 use timerace_core::mem::Mem;
 use timerace_core::{Obj, Ptr};
@@ -147,7 +147,18 @@ impl Kernel {
         if self.maps.iter().any(spare) {
             return null();
         }
-        self.elem_text(mem, obj, value).or_else(|| self.timer_text(mem, obj, value))
+        let timer = || self.timer_text(mem, obj, value);
+        self.elem_text(mem, obj, value).or_else(timer).or_else(|| self.work_text(mem, obj, value))
+    }
+
+    fn work_text(&self, mem: &Mem, obj: Obj, value: u64) -> Option<String> {
+        let fields = |w: &BpfWork| w.prog().obj() == obj || w.callback_fn().obj() == obj;
+        let w = mem.living(self.ty.work).into_iter().map(BpfWork).find(fields)?;
+        let at = match obj == w.prog().obj() {
+            true => (value as usize).checked_sub(1),
+            false => Callback::from_word(value).map(|c| c.func),
+        };
+        at.map_or(Some("NULL".to_string()), |i| self.world.progs.get(i).map(|p| p.name.clone()))
     }
 
     fn elem_text(&self, mem: &Mem, obj: Obj, value: u64) -> Option<String> {

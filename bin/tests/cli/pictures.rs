@@ -234,6 +234,10 @@ fn all_races_are_drawn_with_their_texts_inside_and_apart() {
             svg::check(&format!("{folder}/{name}"), text);
             let why = file != "race.svg" || text.contains("Why it is possible");
             assert!(why, "{folder}/{name} does not say why it is possible");
+            // Words that pack two numbers have names.
+            let numbers = text.split(['<', '>']).filter_map(|t| t.trim().parse::<u64>().ok());
+            let packed = numbers.filter(|n| *n > u64::from(u32::MAX)).max();
+            assert_eq!(packed, None, "{folder}/{name} shows a raw number");
             drawn += 1;
             scenarios.insert(name.split('/').next().unwrap().to_string());
         }
