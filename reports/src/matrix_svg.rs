@@ -2,7 +2,7 @@
 //! the release that brought it to the last one without its fix.
 
 use crate::num::count;
-use crate::svg::{Anchor, Area, Canvas, PX, Units, fitted};
+use crate::svg::{Anchor, Area, Canvas, PX, Units, fitted, wrapped};
 use crate::table::{Case, CaseState};
 use crate::theme::{Font, Theme};
 use std::collections::BTreeMap;
@@ -14,6 +14,9 @@ const TOP: Units = 118 * PX;
 const CELL: Units = 64 * PX;
 /// Of a single cell whose word must fit.
 const WIDE: Units = 118 * PX;
+
+/// A command that is longer does not widen the picture: it takes several lines.
+const LONGEST: Units = 700 * PX;
 
 const TITLE: Font = Font::sans(200).weight(600);
 const SUBTITLE: Font = Font::sans(130);
@@ -65,7 +68,7 @@ pub fn matrix_svg(cases: &[Case], command: &str, theme: Theme) -> String {
     );
     let width = (left + cell * kernels.len() as Units + MARGIN)
         .max(2 * MARGIN + SUBTITLE.width(&about))
-        .max(2 * MARGIN + NAME.width(command));
+        .max(2 * MARGIN + NAME.width(command).min(LONGEST));
     canvas.text((MARGIN, 36 * PX), TITLE, Anchor::Start, p.ink, &title);
     canvas.text((MARGIN, 60 * PX), SUBTITLE, Anchor::Start, p.muted, &about);
     for (k, kernel) in kernels.iter().enumerate() {
@@ -90,8 +93,11 @@ pub fn matrix_svg(cases: &[Case], command: &str, theme: Theme) -> String {
             k += n;
         }
     }
-    let y = TOP + ROW * scenarios.len() as Units + 28 * PX;
-    canvas.text((MARGIN, y), NAME, Anchor::Start, p.muted, command);
+    let mut y = TOP + ROW * scenarios.len() as Units + 10 * PX;
+    for line in wrapped(command, NAME, width - 2 * MARGIN) {
+        y += 18 * PX;
+        canvas.text((MARGIN, y), NAME, Anchor::Start, p.muted, &line);
+    }
     canvas.finish(width, y + 18 * PX, &title, &about)
 }
 

@@ -79,6 +79,10 @@ fn neighbours_with_the_same_outcome_share_a_bar() {
     assert!(drawn.contains("r07-cancel-free-uaf, v5.15 to v6.7: USE_AFTER_FREE"));
     svg::check("dark", &matrix_svg(&cases, command, Theme::Dark));
     svg::check("nothing", &matrix_svg(&[], command, Theme::Light));
+    let long = format!("timerace test{}", " races/r07-cancel-free-uaf.ron".repeat(20));
+    let drawn = matrix_svg(&cases, &long, Theme::Light);
+    svg::check("a long command", &drawn);
+    assert!(drawn.matches("races/r07-cancel-free-uaf.ron</text>").count() > 3, "{drawn}");
 }
 
 #[test]
