@@ -25,7 +25,7 @@ pub fn broken() -> Option<&'static std::io::Error> {
     BROKEN.get().filter(|e| e.kind() != std::io::ErrorKind::BrokenPipe)
 }
 
-/// Standard output for what is printed as it comes. As of [`print`], what cannot be written is told in the end.
+/// Standard output for what is printed as it comes. As of [`print()`], what cannot be written is told in the end.
 pub struct Stdout;
 
 impl Write for Stdout {
