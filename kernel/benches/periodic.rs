@@ -11,7 +11,7 @@ use world::{Size, model, world};
 
 const TIMERS: u32 = 10_000;
 const PERIOD_NS: u64 = 1_000_000;
-const EXPIRIES: u64 = 200_000;
+const EXPIRIES: u64 = 1_000_000;
 
 fn bare_heap() -> u64 {
     let mut heap: BinaryHeap<Reverse<(u64, u32)>> =
