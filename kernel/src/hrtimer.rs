@@ -41,16 +41,17 @@ const SWITCH: i64 = -2;
 const SWITCH_ARMED: i64 = -4;
 
 impl Kernel {
-    /// A step of its own for the base matters to the order of steps only; a timed run has one order, and looks at once.
-    fn base_at_once(&self, cx: Cx<'_>, t: Timer) -> Option<usize> {
-        let word = self.timed.then(|| cx.machine().with_mem(|m| m.peek(t.base().obj())))?;
-        (word != MIGRATION_BASE).then(|| (word as usize).min(self.bases.len() - 1))
-    }
-
     /// Which base the timer points to: `lock_hrtimer_base()`, first half, or `hrtimer_active()` before a cancel. The locked
     /// step checks it again.
     async fn timer_base(&self, cx: Cx<'_>, t: Timer, site: &'static Site) -> usize {
         let v = t.base();
+        if self.timed {
+            // A step of its own matters to the order of steps only; a timed run has one order, and looks at once.
+            let word = cx.machine().with_mem(|m| m.peek(v.obj()));
+            if word != MIGRATION_BASE {
+                return (word as usize).min(self.bases.len() - 1);
+            }
+        }
         let word =
             cx.step(site).when(v.obj(), Rel::Ne, MIGRATION_BASE).run(move |m| m.load(v)).await;
         // A freed timer may hold anything in a mutant or an old kernel; a wrong base is then as good as any.
@@ -65,10 +66,7 @@ impl Kernel {
         let f = cx.enter_leaf("hrtimer_cancel");
         let active = site!("hrtimer_active(&t->timer)", Memory);
         loop {
-            let at = match self.base_at_once(cx, t) {
-                Some(at) => at,
-                None => self.timer_base(cx, t, active).await,
-            };
+            let at = self.timer_base(cx, t, active).await;
             let ret = self.try_to_cancel(cx, t, at, promise).await;
             match ret {
                 MOVED => {}
@@ -92,10 +90,7 @@ impl Kernel {
         let f = cx.enter_leaf("hrtimer_try_to_cancel");
         let active = site!("hrtimer_active(&t->timer)", Memory);
         loop {
-            let at = match self.base_at_once(cx, t) {
-                Some(at) => at,
-                None => self.timer_base(cx, t, active).await,
-            };
+            let at = self.timer_base(cx, t, active).await;
             let ret = self.try_to_cancel(cx, t, at, promise).await;
             if ret != MOVED {
                 return f.ret(ret);
@@ -153,14 +148,8 @@ impl Kernel {
         let _f = cx.enter_leaf("hrtimer_start");
         let base = site!("base = READ_ONCE(timer->base)", Memory);
         loop {
-            let at = match self.base_at_once(cx, t) {
-                Some(at) => at,
-                None => self.timer_base(cx, t, base).await,
-            };
-            let cpu = match self.cpu(cx).hotplug {
-                Some(_) => self.timer_target_cpu(cx).await,
-                None => cx.cpu().map_or(0, |c| c.index()),
-            };
+            let at = self.timer_base(cx, t, base).await;
+            let cpu = self.timer_target_cpu(cx).await;
             let clock = at - self.bases[at].cpu * self.clocks;
             let target = cpu * self.clocks + clock;
             if self.cpus[self.bases[at].cpu].base_lock.is_some() {

@@ -2,7 +2,6 @@
 
 mod common;
 use common::*;
-use timerace_core::timed::{Costs, TimedOptions, Unwatched, run_timed};
 use timerace_kernel::world::*;
 use timerace_kernel::{Fix, KernelVersion, World, boot};
 
@@ -20,19 +19,7 @@ fn after_eight_more(k: KernelVersion, cpus: u16, max_entries: u32) -> Vec<i64> {
 }
 
 fn keys(w: &World) -> Vec<i64> {
-    let (machine, kernel) = boot(w, true).expect("the world boots");
-    let options = TimedOptions {
-        seed: 0,
-        costs: Costs::default(),
-        until: None,
-        expiries: None,
-        max_steps: 100_000,
-        goes_on: true,
-    };
-    kernel.log().begin();
-    run_timed(&machine, &kernel, &options, &mut Unwatched);
-    let logged = kernel.log().take();
-    let mut keys = logged.ops.iter().find(|o| o.at == LineId(7)).expect("it ran").data.clone();
+    let mut keys = data_of_line_7(w);
     keys.sort_unstable();
     keys
 }

@@ -2,7 +2,6 @@
 
 mod common;
 use common::*;
-use timerace_core::timed::{Costs, TimedOptions, Unwatched, run_timed};
 use timerace_kernel::world::*;
 use timerace_kernel::{World, boot};
 
@@ -171,19 +170,7 @@ fn a_replaced_element_of_an_lru_map_counts_as_used() {
 fn keys(w: &mut World) -> Vec<i64> {
     let all = Call::MapKeys(MapRef::Map(MapId(0)));
     w.tasks[0].body.ops.push(Op { at: LineId(7), ..call(all) });
-    let (machine, kernel) = boot(w, true).expect("the world boots");
-    let options = TimedOptions {
-        seed: 0,
-        costs: Costs::default(),
-        until: None,
-        expiries: None,
-        max_steps: 100_000,
-        goes_on: true,
-    };
-    kernel.log().begin();
-    run_timed(&machine, &kernel, &options, &mut Unwatched);
-    let logged = kernel.log().take();
-    logged.ops.iter().find(|o| o.at == LineId(7)).expect("it ran").data.clone()
+    data_of_line_7(w)
 }
 
 fn assertion(w: &World) -> bool {

@@ -77,14 +77,53 @@ pub enum Least {
     OutOfBudget,
 }
 
+/// What of a schedule so far decides whether its next step is a preemption, as [`Effort`] counts them.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(crate) struct Course {
+    /// The last context that is not a helper.
+    pub last: Option<CtxId>,
+    /// Contexts that could have gone on when an interrupt came, the innermost last.
+    left: Vec<CtxId>,
+}
+
+/// Who of a [`Course`] could go on now.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Able {
+    /// The last context.
+    last: Option<CtxId>,
+    /// The innermost of those that an interrupt left, as an index.
+    left: Option<usize>,
+}
+
+impl Course {
+    /// Asks who could go on.
+    pub fn able(&self, could_go_on: impl Fn(&CtxId) -> bool) -> Able {
+        let left = self.left.iter().rposition(&could_go_on);
+        Able { last: self.last.filter(could_go_on), left }
+    }
+
+    /// A context that is not a helper steps next; `entry`: as an interrupt. Whether that is a preemption.
+    pub fn step(&mut self, next: CtxId, entry: bool, able: Able) -> bool {
+        if self.last.replace(next).is_none_or(|l| l == next) {
+            return false;
+        }
+        if entry {
+            self.left.extend(able.last);
+        } else if able.last.is_none() && able.left.is_some_and(|i| self.left[i] == next) {
+            self.left.truncate(able.left.unwrap_or(0));
+        } else if able.last.is_some() || able.left.is_some() {
+            self.left.clear();
+            return true;
+        }
+        false
+    }
+}
+
 /// Keeps count of what a schedule takes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Meter {
     pub effort: Effort,
-    /// The last context that is not a helper.
-    last: Option<CtxId>,
-    /// Contexts that could have gone on when an interrupt came, the innermost last.
-    left: Vec<CtxId>,
+    course: Course,
 }
 
 impl Meter {
@@ -95,36 +134,28 @@ impl Meter {
         if exec.is_helper(next) {
             return m;
         }
-        let could_go_on = |c: &CtxId| ready.contains(c) && !exec.is_idle(*c);
-        let last = m.last.replace(next).filter(|l| *l != next);
-        if exec.is_idle(next) {
-            m.effort.interrupts += 1;
-            m.left.extend(last.filter(could_go_on));
-        } else if let Some(last) = last {
-            let going = Some(last).filter(could_go_on);
-            let waiting = m.left.iter().rposition(could_go_on);
-            if going.is_none() && waiting.is_some_and(|i| m.left[i] == next) {
-                m.left.truncate(waiting.unwrap_or(0));
-            } else if going.is_some() || waiting.is_some() {
-                m.effort.preemptions += 1;
-                m.left.clear();
-            }
-        }
+        let entry = exec.is_idle(next);
+        let able = m.able(exec, ready);
+        m.effort.interrupts += u32::from(entry);
+        m.effort.preemptions += u32::from(m.course.step(next, entry, able));
         m
+    }
+
+    fn able<M: Model>(&self, exec: &Exec<'_, M>, ready: &[CtxId]) -> Able {
+        self.course.able(|c| ready.contains(c) && !exec.is_idle(*c))
     }
 
     /// Who goes on without a preemption: the last context, or the one that an interrupt came in between of.
     pub fn going<M: Model>(&self, exec: &Exec<'_, M>, ready: &[CtxId]) -> Option<CtxId> {
-        let could_go_on = |c: &CtxId| ready.contains(c) && !exec.is_idle(*c);
-        let waiting = || self.left.iter().rev().copied().find(could_go_on);
-        self.last.filter(could_go_on).or_else(waiting)
+        let able = self.able(exec, ready);
+        able.last.or_else(|| able.left.map(|i| self.course.left[i]))
     }
 
     /// What of it matters for the rest of a schedule.
     pub fn place(&self) -> u64 {
         let named = |c: &CtxId| u64::from(c.0) + 1;
-        let last = self.last.as_ref().map_or(0, named);
-        self.left.iter().fold(crate::mix::mix(last), |h, c| crate::mix::roll(h, named(c)))
+        let last = self.course.last.as_ref().map_or(0, named);
+        self.course.left.iter().fold(crate::mix::mix(last), |h, c| crate::mix::roll(h, named(c)))
     }
 }
 

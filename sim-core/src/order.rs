@@ -7,6 +7,7 @@
 use crate::dpor::{Cut, Events};
 use crate::exec::Exec;
 use crate::ids::CtxId;
+use crate::least::Course;
 use crate::machine::Model;
 use crate::policy::Limits;
 use crate::schedule::Pick;
@@ -26,9 +27,8 @@ impl Cost {
 /// States that the search may visit before it keeps the order that it has.
 const MAX_STATES: usize = 200_000;
 
-/// What has happened, who stepped last, and who could have gone on when interrupts came, as [`crate::least::Effort`]
-/// counts preemptions.
-type State = (Cut, Option<CtxId>, Vec<CtxId>);
+/// What has happened, and what says of the next step whether it is a preemption.
+type State = (Cut, Course);
 
 /// The cheapest way to each state: its cost, the state before and the event between.
 type Ways = BTreeMap<State, (Cost, Option<(State, usize)>)>;
@@ -49,7 +49,7 @@ pub(crate) fn fewest_to<M: Model>(
     best: Cost,
     goal: &Cut,
 ) -> Option<(Cost, Vec<Pick>)> {
-    let start: State = (vec![0; ev.contexts()], None, Vec::new());
+    let start: State = (vec![0; ev.contexts()], Course::default());
     let mut from = Ways::new();
     let zero = Cost { preemptions: 0, switches: 0 };
     from.insert(start.clone(), (zero, None));
@@ -71,9 +71,7 @@ pub(crate) fn fewest_to<M: Model>(
         if state.0 == *goal {
             return Some((cost, path(ev, &from, state)));
         }
-        let could_go_on = |c: &CtxId| enabled_after(ev, exec, &state.0, *c);
-        let going = state.1.filter(could_go_on);
-        let waiting = state.2.iter().rposition(could_go_on);
+        let able = state.1.able(|c| enabled_after(ev, exec, &state.0, *c));
         for c in (0..ev.contexts() as u16).map(CtxId) {
             let Some(e) = next_of(ev, &state.0, c) else { continue };
             if state.0[c.index()] == goal[c.index()] {
@@ -82,23 +80,14 @@ pub(crate) fn fewest_to<M: Model>(
             let mut cut = state.0.clone();
             cut[c.index()] += 1;
             let helper = ev.is_helper(c);
-            let last = if helper { state.1 } else { Some(c) };
-            let switched = !helper && state.1.is_some_and(|l| l != c);
-            let mut left = state.2.clone();
-            let mut preempted = false;
-            if switched && ev.is_entry(e) {
-                left.extend(going);
-            } else if switched && going.is_none() && waiting.is_some_and(|i| left[i] == c) {
-                left.truncate(waiting.unwrap_or(0));
-            } else if switched && (going.is_some() || waiting.is_some()) {
-                preempted = true;
-                left.clear();
-            }
+            let switched = !helper && state.1.last.is_some_and(|l| l != c);
+            let mut course = state.1.clone();
+            let preempted = !helper && course.step(c, ev.is_entry(e), able);
             let new = Cost {
                 preemptions: cost.preemptions + u32::from(preempted),
                 switches: cost.switches + u32::from(switched),
             };
-            let next: State = (cut, last, left);
+            let next: State = (cut, course);
             if from.get(&next).is_none_or(|f| new < f.0) {
                 from.insert(next.clone(), (new, Some((state.clone(), e))));
                 open.entry(new).or_default().push_back(next);

@@ -99,9 +99,3 @@ impl GracePeriods {
         step.run(|_: &mut Mem| ()).await;
     }
 }
-
-/// a, b, .. z, aa, ab ..
-pub(crate) fn letters(i: usize) -> String {
-    let letter = char::from(b'a' + (i % 26) as u8);
-    if i < 26 { letter.to_string() } else { format!("{}{letter}", letters(i / 26 - 1)) }
-}

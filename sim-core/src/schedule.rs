@@ -174,17 +174,23 @@ pub(crate) fn unique_token(spec: &CtxSpec, others: &[CtxSpec]) -> String {
     };
     let short = short_token(spec);
     let own = token_of(short);
-    let letters = (1..).map(|i| format!("{own}-{}", crate::rcu::letters(i)));
+    let more = (1..).map(|i| format!("{own}-{}", letters(i)));
     let free = |t: &String| {
         let taken = |o: &str| o == t || counted(o, t) || counted(t, o);
         !others.iter().filter(|o| home(o) == cpu).any(|o| taken(short_token(o)))
     };
-    let token = std::iter::once(own.clone()).chain(letters).find(free).unwrap_or_default();
+    let token = std::iter::once(own.clone()).chain(more).find(free).unwrap_or_default();
     match spec.cpu {
         None if token == short => spec.token.clone(),
         None => format!("{token}-{}", cpu.0),
         Some(_) => token,
     }
+}
+
+/// a, b, .. z, aa, ab ..
+fn letters(i: usize) -> String {
+    let letter = char::from(b'a' + (i % 26) as u8);
+    if i < 26 { letter.to_string() } else { format!("{}{letter}", letters(i / 26 - 1)) }
 }
 
 fn parse_token(part: &str, machine: &Machine) -> Result<Token, String> {

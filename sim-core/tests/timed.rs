@@ -269,9 +269,8 @@ fn tasks_take_turns_when_the_slice_is_over() {
     assert!(l.iter().all(|e| e.1 >= Costs::default().slice_ns), "{l:?}");
 }
 
-#[test]
-fn a_hang_ends_the_run_as_a_finding() {
-    let (machine, model) = boot(2, &[(0, vec![Do::SpinUntil(1)])]);
+fn ends_in_a_deadlock(cpus: u16, tasks: &[(u16, Vec<Do>)]) {
+    let (machine, model) = boot(cpus, tasks);
     let options = TimedOptions {
         seed: 1,
         costs: Costs::default(),
@@ -286,22 +285,15 @@ fn a_hang_ends_the_run_as_a_finding() {
     assert_eq!(classes, [timerace_core::Class::Deadlock]);
 }
 
+#[test]
+fn a_hang_ends_the_run_as_a_finding() {
+    ends_in_a_deadlock(2, &[(0, vec![Do::SpinUntil(1)])]);
+}
+
 /// A task that ends with interrupts off takes its CPU with it: no other one gets it, and one that spins is stuck.
 #[test]
 fn a_cpu_that_is_left_with_interrupts_off_runs_nothing() {
-    let (machine, model) = boot(1, &[(0, vec![Do::IrqOff]), (0, vec![Do::SpinUntil(1)])]);
-    let options = TimedOptions {
-        seed: 1,
-        costs: Costs::default(),
-        until: None,
-        expiries: None,
-        max_steps: 1_000,
-        goes_on: true,
-    };
-    let (r, _) = run_timed(&machine, &model, &options, &mut Unwatched);
-    assert_eq!(r.ended, TimedEnd::Idle);
-    let classes: Vec<_> = machine.with_mem(|m| m.findings(&[]).iter().map(|f| f.class).collect());
-    assert_eq!(classes, [timerace_core::Class::Deadlock]);
+    ends_in_a_deadlock(1, &[(0, vec![Do::IrqOff]), (0, vec![Do::SpinUntil(1)])]);
 }
 
 #[test]

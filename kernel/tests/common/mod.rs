@@ -6,6 +6,7 @@ use timerace_core::dpor::{Ignore, Observer, Options, View, explore};
 use timerace_core::exec::Exec;
 use timerace_core::policy::{Limits, Random, run as run_policy};
 use timerace_core::result::Exploration;
+use timerace_core::timed::{Costs, TimedOptions, Unwatched, run_timed};
 use timerace_kernel::world::*;
 use timerace_kernel::{Fix, KernelVersion, World, boot};
 
@@ -163,4 +164,21 @@ pub fn random_runs_agree(w: &World, runs: u32) {
         let end = machine.with_mem(|m| (m.state_digest(), m.findings(&[]).len()));
         assert!(known.0.contains(&end), "{}: run {n} of {} states", w.kernel, known.0.len());
     }
+}
+
+/// A timed run: what the first operation of line 7 has read.
+pub fn data_of_line_7(w: &World) -> Vec<i64> {
+    let (machine, kernel) = boot(w, true).expect("the world boots");
+    let options = TimedOptions {
+        seed: 0,
+        costs: Costs::default(),
+        until: None,
+        expiries: None,
+        max_steps: 100_000,
+        goes_on: true,
+    };
+    kernel.log().begin();
+    run_timed(&machine, &kernel, &options, &mut Unwatched);
+    let logged = kernel.log().take();
+    logged.ops.iter().find(|o| o.at == LineId(7)).expect("it ran").data.clone()
 }

@@ -17,7 +17,7 @@ use super::{Costs, Dist, NEVER, TimedOptions};
 use crate::ids::{CtxId, Obj};
 use crate::machine::Machine;
 use crate::mem::Mem;
-use crate::step::{Access, COST_CLASSES, Cost, CostClass, Declared, Gate, Guard, Slot, Status};
+use crate::step::{Access, COST_CLASSES, Cost, CostClass, Declared, Gate, Slot, Status};
 use sha2::{Digest, Sha256};
 
 /// The clock of a timed run; one without lanes when there is none.
@@ -193,13 +193,10 @@ impl Clock {
         if lane.draws.are_used_up() {
             return self.note_refilled(at, ctx, class);
         }
-        self.at = at;
-        let Some(ns) = self.even[class as usize].draw(&mut lane.draws) else {
-            return self.note_shaped(at, ctx, class);
-        };
-        self.cost = ns;
-        self.steps += 1;
-        lane.trail.note(at, ctx);
+        match self.even[class as usize].draw(&mut lane.draws) {
+            Some(ns) => self.begun(at, ctx, ns),
+            None => self.note_shaped(at, ctx, class),
+        }
     }
 
     /// Apart, so that the common way has no call in it.
@@ -213,19 +210,21 @@ impl Clock {
     #[cold]
     #[inline(never)]
     fn note_shaped(&mut self, at: u64, ctx: CtxId, class: CostClass) {
-        let lane = &mut self.lanes[self.lane];
-        self.cost = self.costs.get(class).draw(&mut lane.draws);
-        self.steps += 1;
-        lane.trail.note(at, ctx);
+        let ns = self.draw(self.lane, class);
+        self.begun(at, ctx, ns);
     }
 
     #[inline(never)]
     fn note_dist(&mut self, at: u64, ctx: CtxId, dist: &Dist) {
-        let lane = &mut self.lanes[self.lane];
-        self.at = at;
-        self.cost = dist.draw(&mut lane.draws);
+        let ns = dist.draw(&mut self.lanes[self.lane].draws);
+        self.begun(at, ctx, ns);
+    }
+
+    #[inline(always)]
+    fn begun(&mut self, at: u64, ctx: CtxId, ns: u64) {
+        (self.at, self.cost) = (at, ns);
         self.steps += 1;
-        lane.trail.note(at, ctx);
+        self.lanes[self.lane].trail.note(at, ctx);
     }
 
     /// Whether a limit of the run is reached.
@@ -246,7 +245,8 @@ impl Clock {
 }
 
 impl Machine {
-    /// In a timed run: whether the step that the context has just declared may happen right away. If so it has begun.
+    /// In a timed run without store buffers: whether the step that the context has just declared may happen right away. If
+    /// so it has begun.
     #[inline(always)]
     pub(crate) fn goes_on(
         &self,
@@ -258,13 +258,14 @@ impl Machine {
         let clock = &mem.clock;
         let at = clock.at.saturating_add(clock.cost);
         let before = if step.exclusive { clock.unseen } else { clock.any };
-        // A step that waits for its own stores is one that the driver looks at.
-        if at >= before || step.idle || step.drains || !matches!(step.gate, Gate::Open) {
+        if at >= before || step.idle || !matches!(step.gate, Gate::Open) {
             return false;
         }
         // Where it is noted what CPUs do, a change of that comes to the driver.
         let changes = clock.notes && (clock.entered || step.masks && !step.exclusive);
-        if changes || clock.is_over(mem.expiries_over) || !slot.guard.allows_at_once(ctx, mem) {
+        let holds = || slot.guard.holds(ctx, None, &|o: Obj| mem.values[o.index()]);
+        let free = slot.guard.cmps.is_empty() || holds();
+        if changes || clock.is_over(mem.expiries_over) || !free {
             return false;
         }
         let looked = !clock.unmasked && clock.woken.is_empty();
@@ -335,15 +336,6 @@ impl Machine {
             }
         }
         first
-    }
-}
-
-impl Guard {
-    /// Whether a step that its CPU lets happen may do so now; with slots of store buffers to wait for it may not.
-    #[inline(always)]
-    fn allows_at_once(&self, ctx: CtxId, mem: &Mem) -> bool {
-        let holds = || self.holds(ctx, None, &|o: Obj| mem.values[o.index()]);
-        self.empty.is_empty() && (self.cmps.is_empty() || holds())
     }
 }
 
