@@ -1,7 +1,7 @@
 //! Arguments of functions and labels, packed into a word: which element, map or program a step is about.
 
 use crate::kernel::{Kernel, Role};
-use crate::objects::{BpfWork, Callback, Elem, MIGRATION_BASE, MapObj, Timer};
+use crate::objects::{AsyncCb, BpfWork, Callback, Elem, MIGRATION_BASE, MapObj, Timer};
 use crate::world::{MapId, ProgId, VarKind};
 use timerace_core::mem::Mem;
 use timerace_core::{Obj, Ptr};
@@ -154,9 +154,17 @@ impl Kernel {
     fn work_text(&self, mem: &Mem, obj: Obj, value: u64) -> Option<String> {
         let fields = |w: &BpfWork| w.prog().obj() == obj || w.callback_fn().obj() == obj;
         let w = mem.living(self.ty.work).into_iter().map(BpfWork).find(fields)?;
-        let at = match obj == w.prog().obj() {
-            true => (value as usize).checked_sub(1),
-            false => Callback::from_word(value).map(|c| c.func),
+        self.cb_text(w.cb(), obj, value)
+    }
+
+    /// The fields that timers and work queues have in common.
+    fn cb_text(&self, cb: AsyncCb, obj: Obj, value: u64) -> Option<String> {
+        let at = if obj == cb.prog.obj() {
+            (value as usize).checked_sub(1)
+        } else if obj == cb.callback_fn.obj() {
+            Callback::from_word(value).map(|c| c.func)
+        } else {
+            return None;
         };
         at.map_or(Some("NULL".to_string()), |i| self.world.progs.get(i).map(|p| p.name.clone()))
     }
@@ -182,17 +190,12 @@ impl Kernel {
     fn timer_text(&self, mem: &Mem, obj: Obj, value: u64) -> Option<String> {
         let fields = |t: &Timer| t.fields().any(|f| f == obj);
         let t = mem.living(self.ty.timer).into_iter().map(Timer).find(fields)?;
-        let null = "NULL".to_string();
-        let prog = |i: usize| self.world.progs.get(i).map(|p| p.name.clone());
-        if obj == t.prog().obj() {
-            return (value as usize).checked_sub(1).map_or(Some(null), prog);
-        }
-        if obj == t.callback_fn().obj() {
-            return Callback::from_word(value).map_or(Some(null), |c| prog(c.func));
+        if let Some(text) = self.cb_text(t.cb(), obj, value) {
+            return Some(text);
         }
         if obj == t.map().obj() {
             let map = |i: usize| self.world.maps.get(i).map(|m| m.name.clone());
-            return (value as usize).checked_sub(1).map_or(Some(null), map);
+            return (value as usize).checked_sub(1).map_or(Some("NULL".to_string()), map);
         }
         if obj == t.base().obj() {
             let cpu = |b: &crate::objects::ClockBase| format!("base of CPU{}", b.cpu);

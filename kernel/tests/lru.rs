@@ -3,7 +3,7 @@
 mod common;
 use common::*;
 use timerace_kernel::world::*;
-use timerace_kernel::{Fix, KernelVersion, World, boot};
+use timerace_kernel::{Fix, KernelVersion, World};
 
 /// Eight elements that programs have looked up, then eight new keys, all on one CPU of several: the keys that are left.
 fn after_eight_more(k: KernelVersion, cpus: u16, max_entries: u32) -> Vec<i64> {

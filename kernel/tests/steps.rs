@@ -2,8 +2,8 @@
 
 mod common;
 use common::*;
+use timerace_kernel::World;
 use timerace_kernel::world::*;
-use timerace_kernel::{World, boot};
 
 const ENOENT: i64 = -2;
 const E2BIG: i64 = -7;
