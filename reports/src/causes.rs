@@ -38,8 +38,8 @@ pub fn words(cause: Cause, machine: &Machine) -> String {
 /// The causes of many expiries.
 #[derive(Clone, Debug, Default)]
 pub struct Causes {
-    /// What each took of the lateness of the expiries that it delayed.
-    parts: BTreeMap<Cause, Histogram>,
+    /// What each took of the lateness of the expiries that it delayed. They are few; those that came first come often.
+    parts: Vec<(Cause, Histogram)>,
     worst: Option<Worst>,
     expiries: u64,
 }
@@ -87,7 +87,11 @@ impl Causes {
     pub fn record(&mut self, e: &Expiry, parts: &[(Cause, u64)]) {
         self.expiries += 1;
         for (cause, ns) in parts {
-            self.parts.entry(*cause).or_default().record(*ns);
+            let at = self.parts.iter().position(|p| p.0 == *cause).unwrap_or_else(|| {
+                self.parts.push((*cause, Histogram::default()));
+                self.parts.len() - 1
+            });
+            self.parts[at].1.record(*ns);
         }
         if self.worst.as_ref().is_none_or(|w| e.late_ns() > w.expiry.late_ns()) {
             let number = self.expiries;

@@ -4,6 +4,7 @@
 //! wide, so a percentile is at most 0.1 % above the sample that it stands for. Count, least, greatest and sum are exact
 //! always. Two histograms merge into that of both sets of samples, in any order.
 
+use crate::counts::Counts;
 use crate::num::{grouped, us};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,13 +18,11 @@ const BAR: u64 = 40;
 /// Lines of `hist.txt`; what is later is counted in `over:`.
 const INDEX_LINES: usize = 256;
 
-/// A histogram of times in nanoseconds.
-///
-/// It holds the buckets that have samples, in order: small for a timer with few of them, and never more than the range
-/// of times has buckets, however many samples there are.
+/// A histogram of times in nanoseconds: small for a timer with few samples, and never more than the range of times has
+/// buckets, however many samples there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Histogram {
-    counts: Vec<(u32, u64)>,
+    counts: Counts,
     /// By power of two of microseconds, up to the greatest sample.
     octaves: Vec<u64>,
     count: u64,
@@ -51,7 +50,7 @@ pub struct Summary {
 
 impl Default for Histogram {
     fn default() -> Histogram {
-        let (counts, octaves) = (Vec::new(), Vec::new());
+        let (counts, octaves) = (Counts::default(), Vec::new());
         Histogram { counts, octaves, count: 0, sum: 0, min: u64::MAX, max: 0 }
     }
 }
@@ -69,18 +68,10 @@ fn bounds(bucket: usize) -> (u64, u64) {
     (low, low + ((1u64 << octave) - 1))
 }
 
-/// Counts samples of a bucket.
-fn add(counts: &mut Vec<(u32, u64)>, bucket: u32, n: u64) {
-    match counts.binary_search_by_key(&bucket, |c| c.0) {
-        Ok(at) => counts[at].1 += n,
-        Err(at) => counts.insert(at, (bucket, n)),
-    }
-}
-
 impl Histogram {
     /// Counts a sample.
     pub fn record(&mut self, ns: u64) {
-        add(&mut self.counts, bucket(ns) as u32, 1);
+        self.counts.add(bucket(ns) as u32, 1);
         let us = ns / 1000;
         let octave = 64 - us.leading_zeros() as usize;
         if self.octaves.len() <= octave {
@@ -95,9 +86,7 @@ impl Histogram {
 
     /// Adds the samples of another histogram.
     pub fn merge(&mut self, other: &Histogram) {
-        for (i, n) in &other.counts {
-            add(&mut self.counts, *i, *n);
-        }
+        other.counts.iter().for_each(|(i, n)| self.counts.add(i, n));
         self.octaves.resize(self.octaves.len().max(other.octaves.len()), 0);
         for (c, o) in self.octaves.iter_mut().zip(&other.octaves) {
             *c += o;
@@ -164,8 +153,8 @@ impl Histogram {
     /// The buckets that are not empty, in order: least value, greatest value, samples.
     pub fn buckets(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
         self.counts.iter().map(|(i, n)| {
-            let (low, high) = bounds(*i as usize);
-            (low, high, *n)
+            let (low, high) = bounds(i as usize);
+            (low, high, n)
         })
     }
 
@@ -236,23 +225,42 @@ impl Drift {
     }
 }
 
+#[derive(Clone, Debug, Default)]
+struct PerTimer {
+    late: Histogram,
+    drift: Drift,
+}
+
 /// The lateness of the expiries of a run: overall, per timer and per CPU.
 #[derive(Clone, Debug, Default)]
 pub struct Latencies {
     all: Histogram,
-    timers: BTreeMap<u32, Histogram>,
-    drifts: BTreeMap<u32, Drift>,
+    /// By index into the run's table of names, which has no gaps.
+    timers: Vec<PerTimer>,
     cpus: BTreeMap<CpuId, PerCpu>,
 }
 
-impl Latencies {
+/// Counts the expiries of a run as they come.
+///
+/// Many thousands of timers have more buckets than a cache holds, and an expiry of one is seldom followed by another of
+/// the same. So samples wait until there are many, and are counted timer by timer.
+#[derive(Clone, Debug, Default)]
+pub struct LatencyRecorder {
+    counted: Latencies,
+    /// Of those that wait: the timer, and below it 32 bits of lateness in nanoseconds.
+    waiting: Vec<u64>,
+}
+
+/// So many wait before they are counted: 512 KiB.
+const WAITING: usize = 1 << 16;
+
+impl LatencyRecorder {
     /// Counts an expiry.
     pub fn record(&mut self, expiry: &Expiry) {
         let ns = expiry.late_ns();
-        self.all.record(ns);
-        self.timers.entry(expiry.timer).or_default().record(ns);
-        self.drifts.entry(expiry.timer).or_default().record(expiry);
-        let cpu = self.cpus.entry(expiry.cpu).or_default();
+        let counted = &mut self.counted;
+        counted.timer(expiry.timer).drift.record(expiry);
+        let cpu = counted.cpus.entry(expiry.cpu).or_default();
         cpu.all.record(ns);
         let us = usize::try_from(ns / 1000).unwrap_or(usize::MAX);
         if us < INDEX_LINES {
@@ -261,6 +269,42 @@ impl Latencies {
         } else {
             cpu.over += 1;
         }
+        // No-op but for the first.
+        self.waiting.reserve_exact(WAITING - self.waiting.len());
+        match u32::try_from(ns) {
+            Ok(ns) => self.waiting.push(u64::from(expiry.timer) << 32 | u64::from(ns)),
+            Err(_) => counted.timer(expiry.timer).late.record(ns),
+        }
+        if self.waiting.len() == WAITING {
+            self.settle();
+        }
+    }
+
+    /// What was counted.
+    pub fn finish(mut self) -> Latencies {
+        self.settle();
+        let Latencies { all, cpus, .. } = &mut self.counted;
+        cpus.values().for_each(|c| all.merge(&c.all));
+        self.counted
+    }
+
+    fn settle(&mut self) {
+        self.waiting.sort_unstable();
+        for of_one in self.waiting.chunk_by(|a, b| a >> 32 == b >> 32) {
+            let late = &mut self.counted.timer((of_one[0] >> 32) as u32).late;
+            of_one.iter().for_each(|w| late.record(w & u64::from(u32::MAX)));
+        }
+        self.waiting.clear();
+    }
+}
+
+impl Latencies {
+    fn timer(&mut self, timer: u32) -> &mut PerTimer {
+        let at = timer as usize;
+        if self.timers.len() <= at {
+            self.timers.resize_with(at + 1, PerTimer::default);
+        }
+        &mut self.timers[at]
     }
 
     /// All expiries.
@@ -270,12 +314,13 @@ impl Latencies {
 
     /// How far a timer fell behind, in nanoseconds: the most over the run. `None`: no callback of it armed it again.
     pub fn drift_ns(&self, timer: u32) -> Option<u64> {
-        self.drifts.get(&timer).and_then(|d| d.most)
+        self.timers.get(timer as usize).and_then(|t| t.drift.most)
     }
 
-    /// The expiries of each timer, by its index into the run's table of names.
+    /// The expiries of each timer that had any, by its index into the run's table of names.
     pub fn timers(&self) -> impl Iterator<Item = (u32, &Histogram)> {
-        self.timers.iter().map(|(t, h)| (*t, h))
+        let all = self.timers.iter().enumerate().map(|(t, of)| (t as u32, &of.late));
+        all.filter(|(_, h)| h.count() > 0)
     }
 
     /// The expiries of each CPU.
@@ -287,8 +332,8 @@ impl Latencies {
     /// runs need to have the same. A timer without a name is called by its number.
     pub fn add_to(&self, by_name: &mut BTreeMap<String, Histogram>, names: &[String]) {
         let name = |t: u32| names.get(t as usize).cloned().unwrap_or_else(|| format!("timer {t}"));
-        for (t, h) in &self.timers {
-            by_name.entry(name(*t)).or_default().merge(h);
+        for (t, h) in self.timers() {
+            by_name.entry(name(t)).or_default().merge(h);
         }
     }
 

@@ -12,6 +12,7 @@ pub mod causes;
 pub mod certificate;
 pub mod choose;
 pub mod compare;
+mod counts;
 pub mod cover;
 pub mod estimate;
 mod facts;

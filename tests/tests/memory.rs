@@ -6,12 +6,12 @@ use timerace_core::timed::{Cause, Costs, TimedOptions, Watch, run_timed};
 use timerace_core::{CpuId, CtxId, Nanos};
 use timerace_kernel::{KernelVersion, World, boot};
 use timerace_reports::causes::Causes;
-use timerace_reports::latency::Latencies;
+use timerace_reports::latency::LatencyRecorder;
 use timerace_reports::rows::Rows;
 use timerace_scenarios::{load, lower};
 
 struct Sinks<'m> {
-    latencies: Latencies,
+    latencies: LatencyRecorder,
     causes: Causes,
     rows: Rows<'m>,
 }
@@ -55,9 +55,11 @@ fn peak(world: &World, expiries: u64) -> u64 {
         let rows =
             Rows::new(&machine, name, Some(Box::new(io::sink())), Some(Box::new(io::sink())));
         let rows = rows.expect("a sink takes everything");
-        let mut sinks = Sinks { latencies: Latencies::default(), causes: Causes::default(), rows };
+        let mut sinks =
+            Sinks { latencies: LatencyRecorder::default(), causes: Causes::default(), rows };
         let (run, _) = run_timed(&machine, &kernel, &options, &mut sinks);
-        assert_eq!((run.expiries, sinks.latencies.overall().count()), (expiries, expiries));
+        let counted = sinks.latencies.finish().overall().count();
+        assert_eq!((run.expiries, counted), (expiries, expiries));
         sinks.rows.finish().expect("a sink takes everything");
     });
     info.bytes_max
@@ -82,7 +84,8 @@ fn ten_million_expiries_are_counted_in_bounded_memory() {
     let info = allocation_counter::measure(|| {
         let rows = Rows::new(&machine, |t| format!("timers[{t}]"), None, None);
         let rows = rows.expect("nothing is written");
-        let mut sinks = Sinks { latencies: Latencies::default(), causes: Causes::default(), rows };
+        let mut sinks =
+            Sinks { latencies: LatencyRecorder::default(), causes: Causes::default(), rows };
         let mut x = 1u64;
         for i in 0..10_000_000u64 {
             x = timerace_core::mix::mix(x);
@@ -105,7 +108,7 @@ fn ten_million_expiries_are_counted_in_bounded_memory() {
                 &[(Cause::IdleExit, late / 2), (Cause::Task(CtxId(0)), late - late / 2)],
             );
         }
-        assert_eq!(sinks.latencies.overall().count(), 10_000_000);
+        assert_eq!(sinks.latencies.finish().overall().count(), 10_000_000);
         sinks.rows.finish().expect("a sink takes everything");
     });
     assert!(info.bytes_max < 4 << 20, "{} bytes", info.bytes_max);

@@ -27,7 +27,7 @@ use timerace_reports::estimate::{Rate, span};
 use timerace_reports::ftrace::FtraceText;
 use timerace_reports::hdr_log::hdr_log;
 use timerace_reports::json::{self, ExpectationResult, FindingLine, RunResult};
-use timerace_reports::latency::{Histogram, Latencies};
+use timerace_reports::latency::{Histogram, Latencies, LatencyRecorder};
 use timerace_reports::latency_svg::{LatencyPlot, Limit, Series, latency_svg};
 use timerace_reports::latency_table::Tables;
 use timerace_reports::num::{count, grouped, seconds, us};
@@ -90,7 +90,7 @@ pub struct Streams {
 }
 
 struct Collect<'m> {
-    latencies: Latencies,
+    latencies: LatencyRecorder,
     causes: Causes,
     rows: Rows<'m>,
     holds: Holds,
@@ -156,7 +156,7 @@ fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
     let rows = Rows::new(&machine, |t| model.timer_name(t), to.csv, to.timehist);
     let rows = rows.map_err(|e| cannot(&e))?;
     let mut watch = Collect {
-        latencies: Latencies::default(),
+        latencies: LatencyRecorder::default(),
         causes: Causes::default(),
         rows,
         holds: Holds::new(judge.locks()),
@@ -187,21 +187,21 @@ fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
     let stuck = if run.ended == TimedEnd::Idle { exec.stuck() } else { Vec::new() };
     machine.with_mem(|m| judge.timed(&View::linear(&machine, m, &ended, &stuck), !own_end));
     watch.rows.finish().map_err(|e| cannot(&e))?;
+    let latencies = watch.latencies.finish();
     let limits = judge.latency_limits().into_iter();
     let limits = limits.map(|l| Limit { of: l.of, share: l.share, ns: l.ns }).collect();
     let names = model.timer_names();
     let reasons = (&watch.causes, &watch.waits);
-    let tables = Tables::new(&watch.latencies, &names, reasons, &machine);
+    let tables = Tables::new(&latencies, &names, reasons, &machine);
     let found = machine.with_mem(|m| m.findings(machine.names()));
     let findings = distinct(&found, &s.kernel_name());
-    let judged =
-        judge.timed_results(&Late { of: &watch.latencies, names: &names, holds: &watch.holds });
+    let judged = judge.timed_results(&Late { of: &latencies, names: &names, holds: &watch.holds });
     let expectations = expectation_results(&judged);
     Ok(Timed {
         verdict: judge::verdict(!findings.is_empty(), &judged, !own_end),
         exit_code: judge::exit_code(&judged, !own_end),
         run,
-        latencies: watch.latencies,
+        latencies,
         names,
         findings,
         judged,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use timerace_core::result::Expiry;
 use timerace_core::{CpuId, Nanos};
 use timerace_reports::hdr_log::hdr_log;
-use timerace_reports::latency::{Histogram, Latencies};
+use timerace_reports::latency::{Histogram, Latencies, LatencyRecorder};
 use timerace_reports::latency_csv::{HEADER, LatencyCsv, TimerName};
 use timerace_reports::latency_svg::{LatencyPlot, Limit, Series, latency_svg};
 use timerace_reports::theme::Theme;
@@ -109,11 +109,12 @@ fn no_samples_are_no_trouble() {
 #[test]
 fn texts_of_a_run() {
     golden::check("latency.txt", &histogram(&delays(42, 10_000, 30)).terminal());
-    let mut l = Latencies::default();
+    let mut l = LatencyRecorder::default();
     for (i, late) in delays(42, 2000, 30).into_iter().enumerate() {
         l.record(&expiry(i as u32 % 3, i as u16 % 2, late, true));
     }
     l.record(&expiry(0, 1, 2_000_000, true));
+    let l = l.finish();
     golden::check("hist.txt", &l.hist_txt());
     let names = ["timers[0]".to_string(), "timers[1]".to_string()];
     let summaries = l.summaries(&names);
@@ -136,11 +137,11 @@ fn the_log_of_hdrhistogram_is_read_back_and_merges() {
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
     let runs: Vec<Latencies> = (1..3u64)
         .map(|seed| {
-            let mut l = Latencies::default();
+            let mut l = LatencyRecorder::default();
             for (i, late) in delays(seed, 3_000, 30).into_iter().enumerate() {
                 l.record(&expiry(0, i as u16 % 2, late, true));
             }
-            l
+            l.finish()
         })
         .collect();
     let mut ours = Histogram::default();
@@ -326,7 +327,8 @@ fn check_numbers(svg: &str) {
 #[test]
 fn drift_is_what_a_timer_that_arms_itself_loses() {
     use timerace_core::result::Expiry;
-    let mut all = Latencies::default();
+    let mut all = LatencyRecorder::default();
+    let drift = |all: &LatencyRecorder| all.clone().finish().drift_ns(0);
     let expiry = |due: u64, armed: u64, late: u64| Expiry {
         timer: 0,
         cpu: CpuId(0),
@@ -339,24 +341,24 @@ fn drift_is_what_a_timer_that_arms_itself_loses() {
         callback: Nanos(due + late),
         exit: Nanos(due + late + 100),
     };
-    assert_eq!(all.drift_ns(0), None);
+    assert_eq!(drift(&all), None);
     all.record(&expiry(1_000, 0, 30));
-    assert_eq!(all.drift_ns(0), None, "nothing armed it again");
+    assert_eq!(drift(&all), None, "nothing armed it again");
     // Armed 40 ns after it was due, then 60: a hundred behind.
     all.record(&expiry(2_040, 1_040, 50));
     all.record(&expiry(3_100, 2_100, 10));
-    assert_eq!(all.drift_ns(0), Some(100));
+    assert_eq!(drift(&all), Some(100));
     // Armed by somebody else, long after: a new beginning.
     all.record(&expiry(9_000, 8_000, 10));
     all.record(&expiry(10_020, 9_020, 0));
-    assert_eq!(all.drift_ns(0), Some(100));
+    assert_eq!(drift(&all), Some(100));
     // An absolute time: asked for in time, and 130 ns after it was over.
     let absolute = |due, armed, late| Expiry { abs: true, ..expiry(due, armed, late) };
     all.record(&absolute(11_000, 10_060, 0));
-    assert_eq!(all.drift_ns(0), Some(100));
+    assert_eq!(drift(&all), Some(100));
     all.record(&absolute(10_960, 11_090, 140));
-    assert_eq!(all.drift_ns(0), Some(130));
+    assert_eq!(drift(&all), Some(130));
     // It does not add up: the next relative start counts on from the time that was asked for.
     all.record(&expiry(12_150, 11_150, 0));
-    assert_eq!(all.drift_ns(0), Some(190));
+    assert_eq!(drift(&all), Some(190));
 }

@@ -91,7 +91,8 @@ impl History {
         add(Cause::ArmedLate, from - due);
         let popped = e.taken.0.clamp(from, end);
         // Up to `popped` what the CPU did; after it the way to the callback, unless something came in between.
-        let first = self.stretches.partition_point(|s| s.0 <= from).saturating_sub(1);
+        // What is looked for is not long ago.
+        let first = self.stretches.iter().rposition(|s| s.0 <= from).unwrap_or(0);
         let mut at = from;
         for i in first..self.stretches.len() {
             let (begin, doing) = self.stretches[i];

@@ -45,9 +45,6 @@ pub(crate) struct Clock {
     pub masks: bool,
     /// The last step may have let somebody in: before another one may happen right away, it must be known when.
     unmasked: bool,
-    /// What CPUs do is noted, so that a step that changes who has one comes to the driver. Whether this one was such.
-    pub notes: bool,
-    entered: bool,
     /// Steps of the run.
     pub steps: u64,
     /// Where the run ends.
@@ -116,7 +113,6 @@ impl Clock {
         self.masks = slot.step.masks;
         self.unmasked = slot.step.opens;
         self.nobody_before(irq_at);
-        self.entered = slot.step.masks && !slot.step.exclusive;
         self.note(at, ctx, slot.step.cost);
         self.alternative(slot.step.alts)
     }
@@ -261,11 +257,9 @@ impl Machine {
         if at >= before || step.idle || !matches!(step.gate, Gate::Open) {
             return false;
         }
-        // Where it is noted what CPUs do, a change of that comes to the driver.
-        let changes = clock.notes && (clock.entered || step.masks && !step.exclusive);
         let holds = || slot.guard.holds(ctx, None, &|o: Obj| mem.values[o.index()]);
         let free = slot.guard.cmps.is_empty() || holds();
-        if changes || clock.is_over(mem.expiries_over) || !free {
+        if clock.is_over(mem.expiries_over) || !free {
             return false;
         }
         let looked = !clock.unmasked && clock.woken.is_empty();

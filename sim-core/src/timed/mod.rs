@@ -293,7 +293,6 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         let marking = {
             let mem = &mut *machine.mem.borrow_mut();
             mem.clock = Clock::new(options, &lanes, homes);
-            mem.clock.notes = causes;
             mem.marking
         };
         Driver {
@@ -403,6 +402,10 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
                 begins += exit;
             }
         }
+        // All of what follows at once is its work, up to where it may wait.
+        if self.goes_on && !self.history.is_empty() && !self.is_task[c.index()] {
+            self.note_doing(lane, begins, Some(c));
+        }
         self.watch.before(self.exec, Pick { ctx: c, alt });
         self.exec.step(c, alt);
         let masks = {
@@ -413,6 +416,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             self.samples.take(&mut mem.samples, self.history.get(lane), c);
             mem.clock.masks | self.wake_own(lane, mem)
         };
+        begins = begins.max(self.lanes[lane].t);
         self.ahead.stepped(c);
         self.watch.took(self.left[c.index()]);
         if self.went_home(lane, c) {
