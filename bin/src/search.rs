@@ -14,6 +14,7 @@ use timerace_core::dpor::{MAX_EXPLORED, Observer, Options, View};
 use timerace_core::exec::Exec;
 use timerace_core::exhaustive::{self, Team};
 use timerace_core::least::simplify;
+use timerace_core::mem::Mark;
 use timerace_core::nearest::nearest_passing;
 use timerace_core::policy::{Pct, Random, Replay};
 use timerace_core::record::{Record, record, record_after};
@@ -97,6 +98,15 @@ impl Observer for Watching<'_, '_, '_> {
     fn go_on(&mut self) -> bool {
         !interrupt::asked()
     }
+    fn outcome(&self) -> Option<u64> {
+        self.judge.outcome()
+    }
+    fn follows(&self, mark: &Mark, names: &[String]) -> bool {
+        self.judge.follows(mark, names)
+    }
+    fn repeated(&mut self, outcome: u64) {
+        self.judge.repeated(outcome);
+    }
     fn again(&mut self, view: &View<'_>) {
         self.judge.again(view);
     }
@@ -161,6 +171,7 @@ pub fn search(
         max_schedules: args.max_schedules.or(declared.max_schedules.map(|n| n.node)),
         max_memory: Some(args.max_memory.unwrap_or(MAX_MEMORY)),
         limits: s.limits(),
+        ..Options::default()
     };
     let narrowed = args.preemptions.is_some();
     let crew = Crew { session: s, narrowed, progress: Mutex::new(progress) };

@@ -75,6 +75,11 @@ impl Limits {
     /// The limit that this execution has reached, if any.
     pub fn reached<M: Model>(&self, exec: &Exec<'_, M>) -> Option<Ended> {
         let (steps, expiries) = exec.progress();
+        self.are_reached(steps, expiries)
+    }
+
+    /// The limit that so many steps and expiries have reached, if any.
+    pub fn are_reached(&self, steps: u32, expiries: u64) -> Option<Ended> {
         if steps >= self.steps {
             Some(Ended::StepLimit)
         } else if expiries >= self.expiries {

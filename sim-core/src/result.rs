@@ -6,7 +6,7 @@ use crate::dpor::Options;
 use crate::ids::{CpuId, Nanos};
 use crate::lockdep::LockGraph;
 use crate::lockdep::facts::LockFacts;
-use crate::mem::{FrameName, Mem};
+use crate::mem::FrameName;
 use crate::mix::roll;
 use crate::order::Cost;
 use crate::policy::Ended;
@@ -210,11 +210,11 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Counts an execution that has ended, in a state with this digest.
-    pub fn count(&mut self, mem: &Mem, state: u64, ended: &Ended, stuck: bool) {
-        self.steps += u64::from(mem.step_no);
-        if mem.step_no > self.longest {
-            (self.longest, self.longest_at) = (mem.step_no, self.schedules + 1);
+    /// Counts an execution that has ended after so many steps.
+    pub fn count(&mut self, steps: u32, ended: &Ended, stuck: bool) {
+        self.steps += u64::from(steps);
+        if steps > self.longest {
+            (self.longest, self.longest_at) = (steps, self.schedules + 1);
         }
         match ended {
             Ended::StepLimit => self.steps_hit = true,
@@ -223,6 +223,10 @@ impl Tally {
         }
         self.schedules += 1;
         self.stuck += u64::from(stuck);
+    }
+
+    /// Takes the digest of a final state.
+    pub fn ended_in(&mut self, state: u64) {
         self.states.insert(state);
     }
 
@@ -248,6 +252,15 @@ impl Tally {
         });
         kept.count += 1;
         kept
+    }
+
+    /// Counts findings of so many more executions that were like one that showed them.
+    pub fn found_again(&mut self, keys: &[FindingKey], times: u64) {
+        for key in keys {
+            if let Some(kept) = self.found.get_mut(key) {
+                kept.count += times;
+            }
+        }
     }
 
     /// Adds what another part of the same search counted. Of equally good schedules the earlier part's is kept.

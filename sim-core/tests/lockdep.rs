@@ -17,6 +17,7 @@ use timerace_core::states::explore_states;
 use timerace_core::{Class, Machine};
 
 const ON: Options = Options {
+    forgets: false,
     keep_going: true,
     max_schedules: None,
     max_memory: None,

@@ -131,6 +131,7 @@ fn recounted(
         max_schedules: Some(args.max_schedules.unwrap_or(RECOUNT).min(RECOUNT)),
         max_memory: Some(args.max_memory.unwrap_or(MAX_MEMORY)),
         limits: s.limits(),
+        ..Options::default()
     };
     let bugs = e.failing > 0;
     if e.engine == Engine::States {

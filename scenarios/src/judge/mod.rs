@@ -48,6 +48,7 @@ use std::collections::BTreeSet;
 
 use timerace_core::CpuId;
 use timerace_core::dpor::{Observer, View};
+use timerace_core::mem::Mark;
 use timerace_core::policy::Ended;
 use timerace_core::result::Exploration;
 use timerace_core::schedule::Schedule;
@@ -98,6 +99,8 @@ pub struct Judge<'a> {
     places: Vec<BTreeSet<CpuId>>,
     executions: u64,
     window_entered: u64,
+    /// What the last execution brought ([`Observer::outcome`]): [`IN_WINDOW`], and a bit for each expectation counted.
+    last: u64,
     /// The scenario's own bound on preemptions, as far as the command line leaves it alone.
     scope: Option<u64>,
     timed_cut_off: bool,
@@ -125,6 +128,7 @@ impl<'a> Judge<'a> {
             plan,
             executions: 0,
             window_entered: 0,
+            last: 0,
             scope,
             timed_cut_off: false,
         }
@@ -251,7 +255,8 @@ impl<'a> Judge<'a> {
             self.places[call.name].extend(view.machine.contexts()[call.ctx.index()].cpu);
         }
         let mut in_window = true;
-        for (item, tally) in self.plan.items.iter().zip(&mut self.tallies) {
+        self.last = 0;
+        for (i, (item, tally)) in self.plan.items.iter().zip(&mut self.tallies).enumerate() {
             let Some(p) = item.predicate() else { continue };
             // Once is enough, unless the schedules are counted.
             if tally.seen > 0 && !item.is_window() {
@@ -268,6 +273,7 @@ impl<'a> Judge<'a> {
             match told {
                 Ok(seen) => {
                     tally.seen += u64::from(seen);
+                    self.last |= u64::from(seen && item.is_window()).unbounded_shl(i as u32);
                     let breaks = !matches!(item.asked, Asked::Sometimes(_));
                     if seen && breaks && tally.witness.is_none() {
                         tally.witness = view.schedule();
@@ -278,8 +284,12 @@ impl<'a> Judge<'a> {
             in_window &= !item.is_window() || told == Ok(true);
         }
         self.window_entered += u64::from(in_window);
+        self.last |= if in_window { IN_WINDOW } else { 0 };
     }
 }
+
+/// The bit of an outcome that says that the execution was in the window.
+const IN_WINDOW: u64 = 1 << 63;
 
 impl Observer for Judge<'_> {
     fn needs_marks(&self) -> bool {
@@ -302,6 +312,24 @@ impl Observer for Judge<'_> {
 
     fn execution(&mut self, view: &View<'_>) {
         self.look(view, true);
+    }
+
+    fn outcome(&self) -> Option<u64> {
+        // A bit for each.
+        (self.plan.items.len() < 63).then_some(self.last)
+    }
+
+    fn follows(&self, mark: &Mark, names: &[String]) -> bool {
+        run::is_read(mark, &self.plan.names, names)
+    }
+
+    /// What has happened once need not be looked at again; what is counted is.
+    fn repeated(&mut self, outcome: u64) {
+        self.executions += 1;
+        self.window_entered += u64::from(outcome & IN_WINDOW != 0);
+        for (i, tally) in self.tallies.iter_mut().enumerate() {
+            tally.seen += outcome.unbounded_shr(i as u32) & 1;
+        }
     }
 
     fn again(&mut self, view: &View<'_>) {

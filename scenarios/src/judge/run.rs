@@ -201,6 +201,11 @@ fn moment(ctx: CtxId, spot: Spot, mark: &Mark, seq: u32) -> Moment {
     Moment { ctx: Some(ctx), spot, tick: (tick, seq + 1) }
 }
 
+/// Whether a run reads the mark, where these functions matter.
+pub(super) fn is_read(mark: &Mark, functions: &[String], bodies: &[String]) -> bool {
+    event_name(mark).is_some() || functions.iter().any(|name| name == frame_text(mark.name, bodies))
+}
+
 fn event_name(mark: &Mark) -> Option<&'static str> {
     match mark.name {
         FrameName::Fn(name) if mark.ret.is_none() => EVENTS.into_iter().find(|e| *e == name),

@@ -50,6 +50,8 @@ pub struct Options {
     pub max_memory: Option<u64>,
     /// Limits of each execution.
     pub limits: Limits,
+    /// Run every execution of a sample, also where its states are known. The result is the same.
+    pub forgets: bool,
 }
 
 /// A complete execution, to be looked at by predicates.
@@ -132,6 +134,21 @@ pub trait Observer {
     fn again(&mut self, view: &View<'_>) {
         self.execution(view);
     }
+    /// What the last execution was to this observer, for [`Observer::repeated`]. It may depend on how it ended: the final
+    /// state, the findings with their places, and on the marks that are followed, with their order among each other and
+    /// those places. `None`: every execution must be shown.
+    fn outcome(&self) -> Option<u64> {
+        None
+    }
+    /// Whether [`Observer::outcome`] depends on the mark. `names`: those of bodies.
+    fn follows(&self, mark: &Mark, names: &[String]) -> bool {
+        let _ = (mark, names);
+        true
+    }
+    /// Another execution that is like one that was shown and had this outcome.
+    fn repeated(&mut self, outcome: u64) {
+        let _ = outcome;
+    }
     /// A progress report: schedules so far.
     fn progress(&mut self, schedules: u64) {
         let _ = schedules;
@@ -154,6 +171,12 @@ impl Observer for Ignore {
         false
     }
     fn execution(&mut self, _: &View<'_>) {}
+    fn outcome(&self) -> Option<u64> {
+        Some(0)
+    }
+    fn follows(&self, _: &Mark, _: &[String]) -> bool {
+        false
+    }
 }
 
 /// A point of the current execution at which a choice was made.
@@ -544,7 +567,8 @@ impl<M: Model> Search<'_, '_, M> {
         let state = self.exec.state_digest();
         let t = &mut self.t.tally;
         let mem = m.mem.borrow();
-        t.count(&mem, state, ended, !stuck.is_empty());
+        t.count(mem.step_no, ended, !stuck.is_empty());
+        t.ended_in(state);
         t.traces = t.traces.wrapping_add(mix(self.t.events.digest()));
         let keys = mem.finding_keys();
         let events = Some(&self.t.events);

@@ -29,6 +29,8 @@ pub(crate) enum Mutant {
     NeverWoken,
     /// What contexts have learned is no part of a state.
     LearnedForgotten,
+    /// What a sampled execution has shown so far is no part of a remembered state.
+    HistoryForgotten,
     /// Names of contexts in values are not renamed with their contexts.
     NamesKept,
 }

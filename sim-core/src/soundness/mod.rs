@@ -23,9 +23,10 @@ use timerace_core::bounded::explore_bounded;
 use timerace_core::dpor::{Ignore, Observer, Options, View, explore, explore_every_branch};
 use timerace_core::exec::Exec;
 use timerace_core::least::{Wanted, effort, simplify};
-use timerace_core::policy::{Ended, Limits, Replay};
+use timerace_core::policy::{Ended, Limits, Pct, Random, Replay};
 use timerace_core::record::record;
 use timerace_core::result::Exploration;
+use timerace_core::sample::sample;
 use timerace_core::states::explore_states;
 
 /// How many programs: other numbers on request, and other programs (`TIMERACE_PROGRAMS=1000000 TIMERACE_FIRST=20000`).
@@ -64,6 +65,9 @@ impl Observer for Collect<'_> {
         if !self.traces.insert(view.trace_digest()) {
             self.doubles += 1;
         }
+    }
+    fn outcome(&self) -> Option<u64> {
+        Some(0)
     }
 }
 
@@ -189,6 +193,27 @@ fn check_preemptions(p: &Program, r: &Exploration) {
     }
 }
 
+/// A sample is the same whether executions through known states are run or walked.
+fn check_sample(p: &Program, truth: &Truth, s: u64) {
+    let (machine, toy) = boot(p);
+    type Sampled<'s> =
+        &'s mut dyn FnMut(&mut Exec<'_, Toy>, &Options, &mut Collect<'_>) -> Exploration;
+    let of = |run: Sampled<'_>| {
+        [false, true].map(|forgets| {
+            let mut exec = Exec::new(&machine, &toy);
+            let mut seen = Collect::new(&toy);
+            let options = Options { max_schedules: Some(300), forgets, ..keep_going() };
+            let r = run(&mut exec, &options, &mut seen);
+            assert!(seen.outcomes.is_subset(&truth.outcomes), "outcomes made up on {p:#?}");
+            (r, seen.outcomes)
+        })
+    };
+    let random = of(&mut |e, o, seen| sample(e, "random", &mut Random::new(s), o, seen));
+    assert_eq!(random[0], random[1], "a walk is no run on {p:#?}");
+    let pct = of(&mut |e, o, seen| sample(e, "pct", &mut Pct::new(s, 3), o, seen));
+    assert_eq!(pct[0], pct[1], "a walk is no run on {p:#?}");
+}
+
 /// Compares one program; `None` if it is too big for brute force.
 fn check(seed: u64) -> Option<Exploration> {
     let p = program(seed);
@@ -197,6 +222,7 @@ fn check(seed: u64) -> Option<Exploration> {
     check_states(&p, &truth, &r);
     if seed.is_multiple_of(16) {
         check_recount(&p, &r);
+        check_sample(&p, &truth, seed);
     }
     if seed.is_multiple_of(4) {
         check_preemptions(&p, &r);

@@ -1,6 +1,7 @@
 //! Planted errors: the comparison with brute force finds each of them.
 
-use super::{Truth, check_states, check_traces, program};
+use super::common::Program;
+use super::{Truth, check_sample, check_states, check_traces, program};
 use crate::dpor::mutant::{Mutant, with};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,22 +24,31 @@ const LIST: [(Mutant, u64); 11] = [
 
 #[test]
 fn planted_errors_are_found() {
-    let mut caught: Vec<Option<u64>> = vec![None; LIST.len()];
-    for seed in 0..LIST.iter().map(|l| l.1).max().unwrap() {
+    all_are_found(&LIST, &|p, truth, _| {
+        let traces = check_traces(p, truth);
+        check_states(p, truth, &traces);
+    });
+}
+
+/// Errors in what samples remember.
+#[test]
+fn planted_errors_of_samples_are_found() {
+    let list = [(Mutant::LearnedForgotten, 100), (Mutant::HistoryForgotten, 100)];
+    all_are_found(&list, &check_sample);
+}
+
+fn all_are_found(list: &[(Mutant, u64)], check: &dyn Fn(&Program, &Truth, u64)) {
+    let mut caught: Vec<Option<u64>> = vec![None; list.len()];
+    for seed in 0..list.iter().map(|l| l.1).max().unwrap() {
         let p = program(seed);
         let Some(truth) = Truth::of(&p) else { continue };
-        for ((mutant, programs), caught) in LIST.iter().zip(&mut caught) {
+        for ((mutant, programs), caught) in list.iter().zip(&mut caught) {
             if caught.is_some() || seed >= *programs {
                 continue;
             }
             let wrong = with(Some(*mutant), || {
-                quietly(|| {
-                    let compare = || {
-                        let traces = check_traces(&p, &truth);
-                        check_states(&p, &truth, &traces);
-                    };
-                    catch_unwind(AssertUnwindSafe(compare)).is_err()
-                })
+                let compare = AssertUnwindSafe(|| check(&p, &truth, seed));
+                quietly(|| catch_unwind(compare).is_err())
             });
             if wrong {
                 *caught = Some(seed);
@@ -48,7 +58,7 @@ fn planted_errors_are_found() {
             break;
         }
     }
-    let found: Vec<_> = LIST.iter().zip(&caught).map(|(l, c)| (l.0, *c)).collect();
+    let found: Vec<_> = list.iter().zip(&caught).map(|(l, c)| (l.0, *c)).collect();
     println!("{found:?}");
     assert!(caught.iter().all(Option::is_some), "not found: {found:?}");
 }

@@ -269,7 +269,8 @@ impl States {
         let mem = machine.mem.borrow();
         if let Some(ended) = ended {
             let stuck = if *ended == Ended::Complete { exec.stuck() } else { Vec::new() };
-            self.tally.count(&mem, mem.state_digest(), ended, !stuck.is_empty());
+            self.tally.count(mem.step_no, ended, !stuck.is_empty());
+            self.tally.ended_in(mem.state_digest());
             let levels = &self.levels;
             let picks = || levels.iter().map(|l| Pick { ctx: l.cur, alt: l.alt }).collect();
             let picks: Option<&dyn Fn() -> Vec<Pick>> = Some(&picks);
