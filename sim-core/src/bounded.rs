@@ -11,7 +11,7 @@ use crate::ids::CtxId;
 use crate::least::Meter;
 use crate::lockdep::circle::conclude;
 use crate::machine::Model;
-use crate::mem::{FrameName, Mark};
+use crate::mem::Mark;
 use crate::mix::roll;
 use crate::policy::{Choice, Ended, default_pick};
 use crate::result::{Bound, Engine, Exploration, Layer, Tally};
@@ -105,10 +105,7 @@ pub fn explore_bounded<M: Model>(
 fn each_called(marks: &[Mark], f: &mut dyn FnMut(u64)) {
     let mut active: Vec<(CtxId, u64)> = Vec::new();
     for m in marks {
-        let name = match m.name {
-            FrameName::Fn(f) => f.bytes().fold(1, |h, b| roll(h, u64::from(b))),
-            FrameName::Body(b) => roll(2, u64::from(b)),
-        };
+        let name = m.name.digest();
         if let Some(ret) = m.ret {
             f(roll(name, ret as u64));
             let entered = active.iter().rposition(|a| *a == (m.ctx, name));

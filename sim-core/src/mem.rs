@@ -195,6 +195,16 @@ pub enum FrameName {
     Body(u32),
 }
 
+impl FrameName {
+    /// The same for the same name.
+    pub(crate) fn digest(self) -> u64 {
+        match self {
+            FrameName::Fn(f) => f.bytes().fold(1, |h, b| roll(h, u64::from(b))),
+            FrameName::Body(b) => roll(2, u64::from(b)),
+        }
+    }
+}
+
 /// A function that a context is in.
 #[derive(Copy, Clone, Debug)]
 pub struct Frame {

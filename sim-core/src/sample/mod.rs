@@ -24,7 +24,7 @@ const WINDOW: u64 = 4_096;
 /// It does if one of so many was walked to its end.
 const PAYS: u64 = 16;
 /// Most bytes of remembered states, if there is no other bound.
-const MOST_BYTES: u64 = 256 << 20;
+const MOST_BYTES: u64 = 64 << 20;
 
 /// Runs executions with a sampling policy ([`crate::policy::Random`], [`crate::policy::Pct`]), named `name` in the result.
 pub fn sample<M: Model, P: Policy>(

@@ -10,7 +10,7 @@ use crate::dpor::mutant::{Mutant, planted};
 use crate::exec::Exec;
 use crate::ids::CtxId;
 use crate::machine::Model;
-use crate::mem::{FrameName, Mark, Mem};
+use crate::mem::{Mark, Mem};
 use crate::mix::roll;
 use crate::policy::Choice;
 use crate::schedule::Pick;
@@ -246,16 +246,9 @@ impl Remembered {
     }
 }
 
-fn of_name(name: FrameName) -> u64 {
-    match name {
-        FrameName::Fn(f) => f.bytes().fold(1, |h, b| roll(h, u64::from(b))),
-        FrameName::Body(b) => roll(2, u64::from(b)),
-    }
-}
-
 fn of_mark(m: &Mark) -> u64 {
     let left = m.ret.map_or(0, |r| roll(1, r as u64));
-    let name = roll(of_name(m.name), m.arg);
+    let name = roll(m.name.digest(), m.arg);
     roll(roll(u64::from(m.ctx.0) << 32 | u64::from(m.taken), name), left)
 }
 
@@ -263,5 +256,5 @@ fn of_finding(f: &RawFinding) -> u64 {
     let (class, a, b) = f.key();
     let obj = f.obj.map_or(0, |o| u64::from(o.0) + 1);
     let at = roll(u64::from(f.at.ctx.0), obj);
-    roll(roll(at, class as u64), roll(of_name(a), of_name(b)))
+    roll(roll(at, class as u64), roll(a.digest(), b.digest()))
 }
