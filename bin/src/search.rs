@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use timerace_core::Machine;
 use timerace_core::bounded::explore_bounded;
 use timerace_core::dpor::{MAX_EXPLORED, Observer, Options, View};
+use timerace_core::ends::End;
 use timerace_core::exec::Exec;
 use timerace_core::exhaustive::{self, Team};
 use timerace_core::least::simplify;
@@ -26,6 +27,7 @@ use timerace_kernel::Kernel;
 use timerace_kernel::world::{Memory, Timing};
 use timerace_reports::cover::{Missed, Scope};
 use timerace_reports::estimate;
+use timerace_reports::final_states::FinalStates;
 use timerace_reports::json::{ExpectationResult, ExploreResult, FindingLine, INTERRUPTED};
 use timerace_scenarios::ast::{PolicyKind, Preemptions as Declared};
 use timerace_scenarios::judge::{self, Judge, Judged};
@@ -46,6 +48,8 @@ pub struct Searched {
     pub judged: Vec<Judged>,
     /// For each of these: a run that breaks it, where the search has kept one.
     witnesses: Vec<Option<Record>>,
+    /// Where its schedules end.
+    pub final_states: Option<FinalStates>,
     /// Schedules in which the window was entered.
     pub window_entered: Option<u64>,
     /// Bounds that the scenario itself declares.
@@ -58,6 +62,9 @@ pub struct Searched {
 
 /// Of longer runs no nearest schedule is searched and no window is measured: both try many schedules as long as this one.
 const MOST_EXPLAINED: usize = 2_000;
+
+/// Final states are compared by playing a schedule of each; not if these may have more steps together.
+const MOST_COMPARED: u64 = 200_000;
 
 /// Told how many schedules have been run.
 pub trait Progress {
@@ -214,11 +221,13 @@ pub fn search(
         Some(record(&mut exec, &mut Replay::new(schedule), options.limits))
     };
     let witnesses = judged.iter().map(witness).collect();
+    let final_states = final_states(&mut exec, &exploration, &options);
     Ok(Searched {
         exploration,
         records,
         judged,
         witnesses,
+        final_states,
         window_entered,
         within,
         bounds_hit,
@@ -327,6 +336,20 @@ fn records(s: &Session, e: &Exploration, options: &Options) -> Result<Vec<(Recor
         out.push((rec, which.expect("a replay shows the finding of its schedule")));
     }
     Ok(out)
+}
+
+/// Where the schedules end, and what tells these states apart.
+fn final_states(
+    exec: &mut Exec<'_, Kernel>,
+    e: &Exploration,
+    options: &Options,
+) -> Option<FinalStates> {
+    if u64::from(e.longest) * e.ends.len() as u64 > MOST_COMPARED {
+        return None;
+    }
+    let run = |end: &End| record(exec, &mut Replay::new(&end.schedule), options.limits);
+    let records: Vec<Record> = e.ends.iter().map(run).collect();
+    FinalStates::of(e, &records)
 }
 
 fn scope(s: &Session, within: &BTreeMap<String, u64>, window_entered: Option<u64>) -> Scope {

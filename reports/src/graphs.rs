@@ -9,8 +9,7 @@ use crate::origin::Origin;
 use crate::theme::Theme;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use timerace_core::lockdep::LockGraph;
-use timerace_core::record::{LockStep, Record, Wait};
+use timerace_core::record::{Record, Wait};
 use timerace_core::{CtxId, CtxKind};
 
 /// `happens-before.dot`: the steps that matter for a finding (by index), a cluster per CPU. Solid edges order steps in every
@@ -87,96 +86,6 @@ pub fn waits_for_dot(rec: &Record, finding: usize) -> Option<String> {
     Some(out)
 }
 
-/// `lock-order.dot`: the classes of locks of a search, with lockdep's marks (hard interrupts, softirqs: `+` taken with them
-/// on, `-` taken inside, `?` both, `.` neither), and an arrow from each class to those that were waited for under it. What
-/// a finding's circle is made of is red; its interrupts are dashed. `None`: no lock was taken under another.
-pub fn lock_order_dot(graph: &LockGraph, circles: &[&[LockStep]]) -> Option<String> {
-    if graph.edges.is_empty() && circles.is_empty() {
-        return None;
-    }
-    let mut out =
-        String::from("digraph lock_order {\n    node [shape=box, fontname=\"monospace\"];\n");
-    let bad: BTreeSet<(&str, &str, Option<&str>)> = circles
-        .iter()
-        .flat_map(|c| c.iter())
-        .map(|a| (a.from.as_str(), a.to.as_str(), a.interrupt))
-        .collect();
-    for c in &graph.classes {
-        let nmi = if c.in_nmi { ", in NMI" } else { "" };
-        let label = format!("{} {{{}}}{nmi}", c.name, c.marks());
-        let red = if bad.iter().any(|b| b.0 == c.name) { ", color=red" } else { "" };
-        let _ = writeln!(out, "    {} [label={}{red}];", quoted(&c.name), quoted(&label));
-    }
-    for e in &graph.edges {
-        let red = bad.contains(&(e.from.as_str(), e.to.as_str(), None));
-        let red = if red { ", style=bold, color=red" } else { "" };
-        let (from, to, func) = (quoted(&e.from), quoted(&e.to), quoted(&e.func));
-        let _ = writeln!(out, "    {from} -> {to} [label={func}{red}];");
-    }
-    for (from, to, interrupt) in bad.iter().filter_map(|b| Some((b.0, b.1, b.2?))) {
-        let (from, to, label) = (quoted(from), quoted(to), quoted(interrupt));
-        let _ = writeln!(out, "    {from} -> {to} [label={label}, style=dashed, color=red];");
-    }
-    out.push_str("}\n");
-    Some(out)
-}
-
-/// `lock-order.svg`: the same as a picture, what interrupts add included. `None`: nothing to show, or too large.
-pub fn lock_order_svg(
-    graph: &LockGraph,
-    circles: &[&[LockStep]],
-    command: &str,
-    theme: Theme,
-) -> Option<String> {
-    if graph.edges.is_empty() && circles.is_empty() {
-        return None;
-    }
-    let steps = || circles.iter().flat_map(|c| c.iter());
-    let bad: BTreeSet<(&str, &str)> = steps().map(|a| (a.from.as_str(), a.to.as_str())).collect();
-    let at = |name: &str| graph.classes.iter().position(|c| c.name == name);
-    let node = |c: &timerace_core::lockdep::LockClass| {
-        let nmi = if c.in_nmi { ", in NMI" } else { "" };
-        Node { label: format!("{} {{{}}}{nmi}", c.name, c.marks()), round: false }
-    };
-    let mut edges: Vec<Edge> = Vec::new();
-    for e in &graph.edges {
-        let bad = bad.contains(&(e.from.as_str(), e.to.as_str()));
-        edges.push(Edge { from: at(&e.from)?, to: at(&e.to)?, label: e.func.clone(), bad });
-    }
-    let known = |from: usize, to: usize, label: &str, edges: &[Edge]| {
-        edges.iter().any(|e| (e.from, e.to) == (from, to) && e.label == label)
-    };
-    for a in steps() {
-        let Some(interrupt) = a.interrupt else { continue };
-        let article = if interrupt == "NMI" { "an" } else { "a" };
-        let (from, to, label) = (at(&a.from)?, at(&a.to)?, format!("in {article} {interrupt}"));
-        if !known(from, to, &label, &edges) {
-            edges.push(Edge { from, to, label, bad: true });
-        }
-    }
-    let title = match steps().next() {
-        Some(_) => "BUG: locks are taken in a circle",
-        None => "The order in which locks are taken",
-    };
-    // A lock that is taken under no other one has no place in an order.
-    let used: Vec<usize> = (0..graph.classes.len())
-        .filter(|i| edges.iter().any(|e| e.from == *i || e.to == *i))
-        .collect();
-    let place = |i: usize| used.iter().position(|u| *u == i);
-    for e in &mut edges {
-        (e.from, e.to) = (place(e.from)?, place(e.to)?);
-    }
-    let graph = Graph {
-        title: title.to_string(),
-        about: "From each class to those waited for under it; marks as lockdep's: hard interrupts, softirqs."
-            .to_string(),
-        command: command.to_string(),
-        nodes: used.iter().map(|i| node(&graph.classes[*i])).collect(),
-        edges,
-    };
-    graph_svg(&graph, theme)
-}
-
 /// `waits-for.svg`: the same as a picture. `None`: it is no deadlock, or too large.
 pub fn waits_for_svg(
     rec: &Record,
@@ -228,6 +137,12 @@ fn distinct(waits: &[Wait]) -> Vec<&Wait> {
     out
 }
 
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " "))
+/// A text as a string of DOT.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("\"{}\"", unquoted(text))
+}
+
+/// The same without its quotation marks, to be part of one.
+pub(crate) fn unquoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " ")
 }

@@ -33,6 +33,11 @@ pub(crate) fn led_to(facts: &Facts<'_>, finding: &FindingRecord) -> Vec<usize> {
             out.extend(closed_before(facts, finding));
         }
         Class::CallbackAfterUref => out.extend(last_uref(facts, finding)),
+        Class::Refcount => {
+            let spent = spent(facts, finding);
+            let reads = spent.iter().flat_map(|s| &s.shared).flat_map(|s| s.reads);
+            out.extend(spent.iter().filter_map(|s| s.before).chain(reads));
+        }
         _ => {}
     }
     out
@@ -147,4 +152,94 @@ pub(crate) fn last_uref(facts: &Facts<'_>, finding: &FindingRecord) -> Option<us
     let at = facts.locate(finding, &finding.at)?;
     let drops = |t: &Touch| t.write && t.after == "0" && t.name.ends_with("usercnt");
     facts.rec.steps[..at].iter().rposition(|s| s.touches.iter().any(drops))
+}
+
+/// What became of a reference count before it was used up, or taken again at 0.
+pub(crate) struct Spent {
+    /// The count.
+    pub name: String,
+    /// Its value before the step of the finding.
+    pub value: String,
+    /// That step takes a reference, it does not put one.
+    pub taken: bool,
+    /// The put before: of another context, if there is one.
+    pub before: Option<usize>,
+    /// The variable in which both found what they put.
+    pub shared: Option<Shared>,
+}
+
+/// A variable that two contexts read the same from.
+pub(crate) struct Shared {
+    pub name: String,
+    pub value: String,
+    /// The reads, that of the earlier put first.
+    pub reads: [usize; 2],
+}
+
+pub(crate) fn spent(facts: &Facts<'_>, finding: &FindingRecord) -> Option<Spent> {
+    if finding.class != Class::Refcount {
+        return None;
+    }
+    let at = facts.locate(finding, &finding.at)?;
+    let object = finding.object.as_deref()?;
+    let steps = &facts.rec.steps;
+    let is_count = |t: &&Touch| t.write && !t.internal && is_part(t, object) && falls(t).is_some();
+    let count = steps[at].touches.iter().find(is_count)?;
+    let puts =
+        |s: &StepRecord| s.touches.iter().any(|t| t.obj == count.obj && falls(t) == Some(true));
+    let ctx = steps[at].ctx;
+    let of_others = steps[..at].iter().rposition(|s| s.ctx != ctx && puts(s));
+    let before = of_others.or_else(|| steps[..at].iter().rposition(puts));
+    Some(Spent {
+        name: count.name.clone(),
+        value: count.before.clone(),
+        taken: falls(count) == Some(false),
+        before,
+        shared: before.and_then(|b| shared(facts, b, at)),
+    })
+}
+
+/// Whether a number becomes smaller.
+fn falls(t: &Touch) -> Option<bool> {
+    let (before, after) = (t.before.parse::<i64>().ok()?, t.after.parse::<i64>().ok()?);
+    Some(t.write && after < before)
+}
+
+/// The last thing that the contexts of two steps both read before them, in the calls of these steps, and that did not change
+/// in between.
+fn shared(facts: &Facts<'_>, first: usize, second: usize) -> Option<Shared> {
+    let steps = &facts.rec.steps;
+    let (a, b) = (&steps[first], &steps[second]);
+    if a.ctx == b.ctx {
+        return None;
+    }
+    let call = |s: &StepRecord| s.stack.first().map(|c| c.id);
+    let known = |t: &&Touch| {
+        !t.write
+            && !t.internal
+            && !is_ghost(t)
+            && !matches!(t.before.as_str(), "NULL" | "0" | "free")
+    };
+    let reads = |of: &StepRecord, until: usize| {
+        let (ctx, id) = (of.ctx, call(of));
+        let mine =
+            move |i: &usize| steps[*i].ctx == ctx && !steps[*i].quiet && call(&steps[*i]) == id;
+        (0..until).rev().filter(mine)
+    };
+    reads(b, second).find_map(|late| {
+        steps[late].touches.iter().filter(known).find_map(|t| {
+            let same = |i: &usize| {
+                steps[*i].touches.iter().any(|u| u.obj == t.obj && !u.write && u.before == t.before)
+            };
+            let early = reads(a, first).find(same)?;
+            let (from, to) = (early.min(late), early.max(late));
+            let changes = |s: &StepRecord| s.touches.iter().any(|u| u.obj == t.obj && u.write);
+            let (name, value) = (t.name.clone(), t.before.clone());
+            (!steps[from..to].iter().any(changes)).then_some(Shared {
+                name,
+                value,
+                reads: [early, late],
+            })
+        })
+    })
 }

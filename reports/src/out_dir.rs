@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Files that results consist of: an earlier folder may hold these, and is ours then.
-const OURS: [&str; 35] = [
+const OURS: [&str; 38] = [
     "certificate.json",
     "costs.ron",
     "cover.txt",
@@ -37,12 +37,15 @@ const OURS: [&str; 35] = [
     "schedule.ron",
     "splat.txt",
     "states.dot",
+    "states.png",
+    "states.svg",
     "sweep.csv",
     "sweep.png",
     "sweep.svg",
     "timeline.png",
     "timeline.svg",
     "trace.pftrace",
+    "trace.shiviz",
     "trace.txt",
     "waits-for.dot",
     "waits-for.png",

@@ -6,13 +6,14 @@ use crate::choose::walk_end;
 use crate::estimate::span;
 use crate::facts::{Facts, blamed, is_part, other_side};
 use crate::interleaving::{Detail, interleaving};
-use crate::led_to::pointer_lost;
+use crate::led_to::{pointer_lost, spent};
 use crate::marks::edge_text;
 use crate::num::{count, us};
 use crate::order::{missing, other_step};
 use crate::origin::Origin;
 use crate::passing::changes_text;
 use crate::race_text::{WIDTH, race_text};
+use crate::why;
 use std::fmt::Write as _;
 use timerace_core::record::{FindingRecord, NO_FUNCTION, Record, Side, StepRecord};
 use timerace_core::timing::Times;
@@ -51,7 +52,7 @@ fn sides(facts: &Facts<'_>, f: &FindingRecord, origin: &Origin) -> Vec<String> {
     match facts.locate(f, &f.at) {
         Some(i) => {
             let step = &facts.rec.steps[i];
-            let what = format!("{} in step {}", what_happened(f, step), step.no);
+            let what = format!("{} in step {}", what_happened(facts, f, step), step.no);
             parts.push(with_stack(facts, &what, step, origin));
         }
         None if f.at.func == NO_FUNCTION => parts.push(format!("{}\n", at_the_end(f))),
@@ -69,6 +70,10 @@ fn sides(facts: &Facts<'_>, f: &FindingRecord, origin: &Origin) -> Vec<String> {
             Some((what, s)) => with_stack(facts, &format!("{what} in step {}", s.no), s, origin),
             None => other_text(facts, f, other, origin),
         });
+    }
+    if let Some(i) = spent(facts, f).and_then(|s| s.before) {
+        let s = &facts.rec.steps[i];
+        parts.push(with_stack(facts, &format!("Put before in step {}", s.no), s, origin));
     }
     let known = f.object.is_some() && about_memory(f.class);
     match &f.born {
@@ -90,7 +95,7 @@ fn about_memory(class: Class) -> bool {
     matches!(class, Class::UseAfterFree | Class::DoubleFree | Class::Leak | Class::UninitRead)
 }
 
-fn what_happened(f: &FindingRecord, step: &StepRecord) -> String {
+fn what_happened(facts: &Facts<'_>, f: &FindingRecord, step: &StepRecord) -> String {
     let object = f.object.as_deref().map_or_else(|| "memory".to_string(), struct_name);
     let part = f.object.as_deref().unwrap_or("");
     let writes = step.touches.iter().any(|t| t.write && !t.internal && is_part(t, part));
@@ -104,6 +109,10 @@ fn what_happened(f: &FindingRecord, step: &StepRecord) -> String {
         Class::SleepInAtomic => "Sleep in atomic context".to_string(),
         Class::LockOrder => format!("Lock of {object} taken in the wrong order"),
         Class::WrongErrno => capital(&step.text),
+        Class::Refcount if spent(facts, f).is_some_and(|s| s.taken) => {
+            format!("Reference of {object} taken at 0")
+        }
+        Class::Refcount => format!("One put too many of {object}"),
         Class::CallbackAfterCancel => "Callback started after a cancel had returned".to_string(),
         Class::CallbackAfterUref => "Callback started without a user reference".to_string(),
         Class::CallbackAfterDelete => "Callback started for a deleted element".to_string(),
@@ -288,6 +297,9 @@ fn closing(facts: &Facts<'_>, f: &FindingRecord) -> String {
         if let Some(text) = rec.times.as_ref().map(|t| window_text(facts, f, t, m.since)) {
             let _ = writeln!(out, "{}", wrapped(&text, 8));
         }
+    }
+    if let Some(text) = why::count(facts, f) {
+        let _ = writeln!(out, "{}", wrapped(&format!("Count: {text}."), 7));
     }
     if f.class == Class::Leak {
         let _ = writeln!(out, "{}", wrapped(&why_leaked(facts, f), 6));

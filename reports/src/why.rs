@@ -2,7 +2,7 @@
 
 use crate::facts::{Facts, blamed};
 use crate::interleaving::{Interleaving, function};
-use crate::led_to::{closed_before, deciding_value, held_at, last_uref, queued};
+use crate::led_to::{closed_before, deciding_value, held_at, last_uref, queued, spent};
 use crate::order::missing;
 use crate::splat::{capital, why_leaked};
 use timerace_core::record::{FindingRecord, LockStep, Wait};
@@ -23,6 +23,7 @@ pub(crate) fn why(facts: &Facts<'_>, finding: &FindingRecord, il: &Interleaving)
         Class::LostTimer => lost(facts, finding)?,
         Class::LockOrder => locks(&finding.locks)?,
         Class::SpinUnbounded => spin(facts, finding)?,
+        Class::Refcount => count(facts, finding)?,
         Class::CallbackAfterUref => match last_uref(facts, finding) {
             Some(i) => uref(facts, finding, i),
             None => missing(facts, finding)?.text,
@@ -119,6 +120,32 @@ fn spin(facts: &Facts<'_>, finding: &FindingRecord) -> Option<String> {
         "what {func} runs in step {} queues the same again; {n} rounds so far, and nothing ends them",
         s.no
     ))
+}
+
+/// Where the reference went that a put or a get relies on.
+pub(crate) fn count(facts: &Facts<'_>, finding: &FindingRecord) -> Option<String> {
+    let at = facts.locate(finding, &finding.at);
+    let s = spent(facts, finding)?;
+    let no = |i: usize| facts.rec.steps[i].no;
+    let Some(before) = s.before else {
+        return Some(format!("{} is {} from the start", s.name, s.value));
+    };
+    if let Some(shared) = &s.shared {
+        let [early, late] = shared.reads.map(|i| step(facts, i, None));
+        return Some(format!(
+            "{early} and {late} both find {} in {}, which nobody clears in between: the one reference that it stands for \
+             is put twice, in step {} and in step {}",
+            shared.value,
+            shared.name,
+            no(before),
+            finding.at.step
+        ));
+    }
+    let put = step(facts, before, at);
+    Some(match s.taken {
+        true => format!("{put} put the last reference of {}: from there none can be taken", s.name),
+        false => format!("{put} had put that reference of {} before", s.name),
+    })
 }
 
 fn uref(facts: &Facts<'_>, finding: &FindingRecord, dropped: usize) -> String {

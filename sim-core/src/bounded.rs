@@ -251,7 +251,8 @@ impl<M: Model> Search<'_, '_, M> {
         let stuck = if complete { self.exec.stuck() } else { Vec::new() };
         let mem = machine.mem.borrow();
         self.tally.count(mem.step_no, ended, !stuck.is_empty());
-        self.tally.ended_in(self.exec.state_digest());
+        let state = self.exec.state_digest();
+        self.tally.ended_in(state, &mem, ended, || self.path.clone());
         let picks = || self.path.clone();
         let picks: Option<&dyn Fn() -> Vec<Pick>> = Some(&picks);
         observer.execution(&View { picks, ..View::linear(machine, &mem, ended, &stuck) });

@@ -23,6 +23,7 @@ mod data_race;
 pub mod detect;
 mod digests;
 pub mod dpor;
+pub mod ends;
 pub mod exec;
 pub mod exhaustive;
 pub mod ids;

@@ -3,10 +3,11 @@
 use crate::detect::{Class, FindingKey};
 use crate::digests::Digests;
 use crate::dpor::Options;
+use crate::ends::{End, Ends};
 use crate::ids::{CpuId, Nanos};
 use crate::lockdep::LockGraph;
 use crate::lockdep::facts::LockFacts;
-use crate::mem::FrameName;
+use crate::mem::{FrameName, Mem};
 use crate::mix::roll;
 use crate::order::Cost;
 use crate::policy::Ended;
@@ -128,6 +129,9 @@ pub struct Exploration {
     pub final_states: u64,
     /// Digest of the sorted set of final states: the same for every order of search.
     pub state_digest: u64,
+    /// The final states; empty if there are more than [`MOST_ENDS`](crate::ends::MOST_ENDS). Executions that were cut off
+    /// end in none.
+    pub ends: Vec<End>,
     /// Digest of all traces: the same for every order of search.
     pub trace_digest: u64,
     /// The classes of locks and the orders in which they were taken.
@@ -205,6 +209,7 @@ pub(crate) struct Tally {
     expiries_hit: bool,
     found: BTreeMap<FindingKey, Kept>,
     states: Digests,
+    ends: Ends,
     pub traces: u64,
     pub locks: LockFacts,
 }
@@ -225,9 +230,23 @@ impl Tally {
         self.stuck += u64::from(stuck);
     }
 
-    /// Takes the digest of a final state.
-    pub fn ended_in(&mut self, state: u64) {
+    /// Takes the final state of an execution with its digest; `picks` is its schedule.
+    pub fn ended_in(
+        &mut self,
+        state: u64,
+        mem: &Mem,
+        ended: &Ended,
+        picks: impl FnOnce() -> Vec<Pick>,
+    ) {
         self.states.insert(state);
+        if *ended == Ended::Complete {
+            self.ends.count(mem, state, picks);
+        }
+    }
+
+    /// So many more executions ended in a state in which one has ended already, with its findings.
+    pub fn ended_again(&mut self, state: u64, times: u64, failed: bool) {
+        self.ends.again(state, times, failed);
     }
 
     /// Whether the final states take more memory than is allowed. Then the search is to end here.
@@ -281,6 +300,7 @@ impl Tally {
         self.steps_hit |= other.steps_hit;
         self.expiries_hit |= other.expiries_hit;
         other.states.iter().for_each(|s| self.states.insert(s));
+        self.ends.absorb(other.ends);
         self.traces = self.traces.wrapping_add(other.traces);
         self.locks.absorb(other.locks);
         for (key, new) in other.found {
@@ -358,6 +378,7 @@ impl Tally {
             ],
             final_states: states.len() as u64,
             state_digest: states.iter().fold(0, roll),
+            ends: self.ends.into_list(),
             trace_digest: self.traces,
             layers: Vec::new(),
             locks: self.locks.graph(names),

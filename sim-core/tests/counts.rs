@@ -5,6 +5,7 @@ mod common;
 
 use common::{Op, Oracle, Program, Toy, boot};
 use timerace_core::dpor::{Ignore, Observer, Options, explore, explore_every_branch};
+use timerace_core::ends::MOST_ENDS;
 use timerace_core::exec::Exec;
 use timerace_core::exhaustive::{self, Team};
 use timerace_core::policy::{Limits, Replay};
@@ -58,6 +59,48 @@ fn a_ring_of_n_has_two_to_the_n_minus_one() {
     for n in 2..=12 {
         let r = all(&ring(n));
         assert_eq!((r.schedules, r.stuck, r.blocked), ((1 << n) - 1, 1, 0), "n = {n}");
+    }
+}
+
+/// So many schedules, and so many of them with a finding, end in each final state, and the schedule that is kept of it does.
+#[test]
+fn schedules_are_counted_by_where_they_end() {
+    let writers = |n: usize| {
+        let task = |i: usize| (i as u16, vec![Op::Write(0, i as u64 + 1)]);
+        Program { cpus: n as u16, vars: 1, tasks: (0..n).map(task).collect(), ..Program::default() }
+    };
+    // Who writes last, with all orders of the others. And: the cancel sees the pointer, then its two uses come before, between
+    // and after the two steps of the other; or it sees none.
+    for (p, expected) in [(writers(4), vec![(6, 0); 4]), (uaf(2, false), vec![(6, 3), (1, 0)])] {
+        let (machine, toy) = boot(&p);
+        let mut exec = Exec::new(&machine, &toy);
+        let options = Options { keep_going: true, ..Options::default() };
+        let r = explore(&mut exec, &options, &mut Ignore);
+        let counts: Vec<_> = r.ends.iter().map(|e| (e.schedules, e.failing)).collect();
+        assert_eq!(counts, expected);
+        let states: std::collections::BTreeSet<u64> = r
+            .ends
+            .iter()
+            .map(|e| record(&mut exec, &mut Replay::new(&e.schedule), Limits::default()).state)
+            .collect();
+        assert_eq!((states.len(), r.final_states), (r.ends.len(), r.ends.len() as u64));
+        let failing = r.ends.iter().filter(|e| e.failing > 0);
+        failing.for_each(|e| assert_eq!(e.classes, [Class::UseAfterFree].into()));
+    }
+}
+
+#[test]
+fn too_many_final_states_are_not_told_apart() {
+    // Pairs that write a variable of their own: each doubles the number.
+    let pairs = |n: usize| {
+        let task = |i: usize| (i as u16, vec![Op::Write(i / 2, i as u64 % 2 + 1)]);
+        let tasks = (0..2 * n).map(task).collect();
+        Program { cpus: 2 * n as u16, vars: n, tasks, ..Program::default() }
+    };
+    for (n, kept) in [(8, MOST_ENDS), (9, 0)] {
+        let r = all(&pairs(n));
+        assert_eq!((r.final_states, r.ends.len()), (1 << n, kept));
+        assert!(r.ends.iter().all(|e| e.schedules == 1));
     }
 }
 

@@ -10,13 +10,14 @@ use crate::saved::{self, COVER, File};
 use crate::search::{Searched, search};
 use crate::session::Session;
 use crate::settings;
+use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use timerace_core::record::LockStep;
 use timerace_reports::cover::cover;
-use timerace_reports::graphs::{lock_order_dot, lock_order_svg};
 use timerace_reports::interleaving::{Detail, interleaving};
 use timerace_reports::json;
+use timerace_reports::lock_order::LockOrder;
 use timerace_reports::race_text::race_text;
 use timerace_reports::splat::splat;
 use timerace_scenarios::judge::Judged;
@@ -36,9 +37,8 @@ pub fn explore(common: &Common, mut s: Session, args: &SearchArgs, full: bool) -
         let certificate = json::text(&verify::certificate(&s, args, &found)?);
         files.push(("certificate.json".to_string(), certificate.into_bytes()));
     }
-    files.extend(lock_order(common, &s, args, &found));
     if common.format == Format::Json {
-        output::print(&json::text(&json::explore(&found.result(&s))));
+        output::print(&json::text(&result(&s, &found)));
     } else {
         output::print(&human(common, &s, args, &found, full));
     }
@@ -46,17 +46,18 @@ pub fn explore(common: &Common, mut s: Session, args: &SearchArgs, full: bool) -
     Ok(found.exit_code())
 }
 
-/// The graph of the locks of the search, with what its findings say of it: as text, and as a picture if it is small.
-fn lock_order(common: &Common, s: &Session, args: &SearchArgs, found: &Searched) -> Vec<File> {
+/// The result for scripts, with where its schedules end and in which order it saw locks taken.
+fn result(s: &Session, found: &Searched) -> Value {
+    let mut result = json::explore(&found.result(s));
+    if let Some(f) = &found.final_states {
+        result["outcomes"] = f.json();
+    }
     let findings = found.records.iter().map(|(rec, i)| rec.findings[*i].locks.as_slice());
     let circles: Vec<&[LockStep]> = findings.filter(|l| !l.is_empty()).collect();
-    let locks = &found.exploration.locks;
-    let theme = common.theme.map(|t| t.of()).unwrap_or_default();
-    let command = [vec![s.origin().command("explore")], args.flags()].concat().join(" ");
-    let dot = lock_order_dot(locks, &circles).map(|t| ("lock-order.dot", t));
-    let svg = lock_order_svg(locks, &circles, &command, theme).map(|t| ("lock-order.svg", t));
-    let files = dot.into_iter().chain(svg);
-    files.map(|(name, text)| (name.to_string(), text.into_bytes())).collect()
+    if let Some(locks) = LockOrder::of(&found.exploration.locks, &circles) {
+        result["locks"] = locks.json();
+    }
+    result
 }
 
 /// Where results go without `-o`.
@@ -148,7 +149,10 @@ pub fn expectations(
 
 /// The files of a result that this command makes.
 pub fn files(common: &Common, s: &Session, found: &Searched, command: Vec<String>) -> Vec<File> {
-    let mut files = saved::files(common, s, json::explore(&found.result(s)), command);
+    let result = result(s, found);
+    let graphs = pictures::of_search(common, &result, &command);
+    let mut files = saved::files(common, s, result, command);
+    files.extend(graphs);
     let cover = cover(&found.exploration, &found.scope);
     if let Some((rec, i)) = found.records.first() {
         files.extend(pictures::files(common, s, rec, Some(*i), &cover));

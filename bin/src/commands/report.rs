@@ -110,19 +110,29 @@ fn again(common: &Common, saved: &Saved, cases: &[(String, Saved)]) -> Result<Ve
     }
 }
 
-/// A search that found nothing has none.
+/// A search that found nothing has none, and no graphs if it took no lock under another and ends in one state.
 fn has_pictures(case: &Saved) -> bool {
-    !matches!(case.cli.command, Some(Command::Explore { .. })) || case.files.contains_key(SCHEDULE)
+    let drawn = [SCHEDULE, "lock-order.dot", "states.dot"];
+    !matches!(case.cli.command, Some(Command::Explore { .. }))
+        || drawn.iter().any(|name| case.files.contains_key(*name))
 }
 
-/// The files of the first finding of a search, or of a replay.
+/// The files of a search as a whole, and of its first finding; or of a replay.
 fn explored(common: &Common, s: &Session, saved: &Saved) -> Result<Vec<File>, Fail> {
-    if !saved.files.contains_key(SCHEDULE) {
+    let mut files = pictures::of_search(common, &saved.result, &saved.command());
+    if saved.files.contains_key(SCHEDULE) {
+        files.extend(replayed(common, s, saved)?);
+    }
+    if files.is_empty() {
         return Err(Fail::usage(format!(
             "error: {}: nothing was found, so there is nothing to draw",
             saved.dir.display()
         )));
     }
+    Ok(files)
+}
+
+fn replayed(common: &Common, s: &Session, saved: &Saved) -> Result<Vec<File>, Fail> {
     let schedule = schedule_ron::read(&saved.text(SCHEDULE)?)
         .map_err(|e| Fail::usage(format!("error: {}: {e}", saved.dir.join(SCHEDULE).display())))?;
     let rec = replay::played(s, &schedule)?;

@@ -128,10 +128,23 @@ fn pages_walk_through_their_steps_in_a_browser() {
 }
 
 /// Findings without a second access: file, kernel, lines that the picture shows in this order, why it is possible.
-const LED_TO: [(&str, &str, &[&str], &str); 9] = [
+const LED_TO: [(&str, &[&str], &[&str], &str); 10] = [
+    (
+        "d6-double-put",
+        &["v7.0", "--without", "8bb1e32b3fac"],
+        &[
+            "prev = cb->prog",
+            "bpf_prog_put(prog)",
+            "prev = cb->prog",
+            "bpf_prog_put(prog)",
+            "^^^",
+            "the count is used up",
+        ],
+        "which nobody clears in between: the one reference that it stands for is put twice",
+    ),
     (
         "h1-rt-spurious-edeadlk",
-        "v6.16",
+        &["v6.16"],
         &[
             "this_cpu_write(hrtimer_running, t)",
             "this_cpu_read(hrtimer_running)",
@@ -142,49 +155,49 @@ const LED_TO: [(&str, &str, &[&str], &str); 9] = [
     ),
     (
         "h2-uref-walk-skip",
-        "v7.3",
+        &["v7.3"],
         &["atomic64_dec_and_test(&map->usercnt)", "bpf_timer_cb()", "^^^", "no user reference"],
         "dropped the last user reference",
     ),
     (
         "h5-armed-after-cancel",
-        "v7.3",
+        &["v7.3"],
         &["bpf_timer_cancel", "hrtimer_start(", "write(\"over\", 1)", "reads 1", "assert(", "^^^"],
         "finds 1 in over",
     ),
     (
         "r02-copy-overwrite",
-        "v5.16",
+        &["v5.16"],
         &["copy_map_value(map, value, src)", "READ_ONCE(timer->timer)", "^^^", "is no pointer"],
         "into timers #1.timer, which is no pointer",
     ),
     (
         "r12-rt-sleep-under-raw-lock",
-        "v6.13",
+        &["v6.13"],
         &["raw_spin_lock(&b->raw_lock)", "spin_lock_bh(", "^^^", "must not sleep here"],
         "sleeps on PREEMPT_RT, and timers.bucket[0].lock is held",
     ),
     (
         "r17-stale-reinit",
-        "v6.19",
+        &["v6.19"],
         &["bpf_map_kmalloc_nolock(", "hrtimer_start(", "kfree(l)", "^", "frees the last pointer"],
         "The last pointer to bpf_hrtimer #1 goes in step",
     ),
     (
         "r22-sleepable-callback",
-        "v6.18",
+        &["v6.18"],
         &["<HRTIMER softirq>", "cb()", "bpf_copy_from_user()", "might_sleep()", "^^^"],
         "cb() runs in a softirq",
     ),
     (
         "r23-iter-uref",
-        "v5.19",
+        &["v5.19"],
         &["timer->timer = NULL", "t = timer->timer  // reads NULL", "return -EINVAL", "^^^"],
         "finds NULL in timers #1.timer",
     ),
     (
         "r24-lost-on-dying-cpu",
-        "v6.13",
+        &["v6.13"],
         &["old_base->online = 0", "timerqueue_add(", "^^^", "armed, but will never expire"],
         "nobody empties that queue any more",
     ),
@@ -194,7 +207,7 @@ const LED_TO: [(&str, &str, &[&str], &str); 9] = [
 fn pictures_show_what_led_to_findings_without_a_second_access() {
     let dir = Dir::new("led-to");
     for (name, kernel, lines, why) in LED_TO {
-        on_race(&dir, "explore", name, &["--kernel", kernel, "-o", name]);
+        on_race(&dir, "explore", name, &[&["--kernel"], kernel, &["-o", name]].concat());
         let text = read(&dir, &format!("{name}/race.txt"));
         let mut rest = text.as_str();
         for line in lines {

@@ -122,6 +122,46 @@ fn one_file_in_another_theme_leaves_the_others_as_they_are() {
     assert!(r.err.contains("race.svg"), "it names what there is: {}", r.err);
 }
 
+/// Graphs of a search as a whole, which no replay of one schedule can make.
+#[test]
+fn graphs_of_a_search_are_drawn_again_in_another_theme() {
+    let dir = Dir::new("report-graphs");
+    let found = ["explore", "races/h3-three-way-wait.ron", "v6.7"];
+    let passed = ["explore", "races/r05-htab-reinit.ron", "v6.7"];
+    for [command, file, kernel] in [found, passed] {
+        let flags = ["--kernel", kernel, "--keep-going", "-o"];
+        on(&dir, command, file, &[&flags[..], &["light"]].concat());
+        on(&dir, command, file, &[&flags[..], &["dark", "--theme", "dark"]].concat());
+        let r = timerace(&dir, &["report", "light", "--theme", "dark", "-o", "again"]);
+        assert_eq!(r.code, 0, "{file}: {}", r.err);
+        for name in ["states.svg", "states.dot", "lock-order.svg", "lock-order.dot"] {
+            let again = text(&dir, &format!("again/{name}"));
+            assert_eq!(again, text(&dir, &format!("dark/{name}")), "{file}: {name}");
+            let drawn = name.ends_with(".svg");
+            assert_eq!(again.contains("#0f1318"), drawn, "{file}: {name}");
+            assert_eq!(again != text(&dir, &format!("light/{name}")), drawn, "{file}: {name}");
+        }
+    }
+}
+
+#[test]
+fn final_states_say_how_many_schedules_end_in_each_and_how() {
+    let dir = Dir::new("outcomes");
+    let args = ["--kernel", "v6.8", "--keep-going", "--format", "json", "-o", "a"];
+    let v = on(&dir, "explore", "races/r09-mutual-cancel.ron", &args).json();
+    let all = v["outcomes"].as_array().unwrap();
+    let sum = |key: &str| all.iter().map(|o| o[key].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("schedules"), sum("failing")), (108, 44));
+    let dot = text(&dir, "a/states.dot");
+    for o in all {
+        let schedule = o["schedule"].as_str().unwrap();
+        assert!(dot.contains(schedule), "{schedule}");
+        let args = ["--kernel", "v6.8", "--schedule", schedule, "--format", "json"];
+        let r = on(&dir, "replay", "races/r09-mutual-cancel.ron", &args).json();
+        assert_eq!(r["findings"][0]["class"], o["classes"][0], "{schedule}");
+    }
+}
+
 #[test]
 fn a_folder_that_cannot_be_drawn_says_why() {
     let dir = Dir::new("report-bad");
@@ -135,7 +175,7 @@ fn a_folder_that_cannot_be_drawn_says_why() {
     refused(&["report", "empty"], 2, "result.json");
     std::fs::write(dir.0.join("empty/result.json"), "{\"schema\": 1}").unwrap();
     refused(&["report", "empty"], 2, "names no command");
-    on(&dir, "explore", "races/r07-cancel-free-uaf.ron", &["--kernel", "v6.8", "-o", "pass"]);
+    on(&dir, "explore", "races/r01-init-garbage.ron", &["--kernel", "v6.8", "-o", "pass"]);
     refused(&["report", "pass"], 2, "nothing was found");
     on(&dir, "explore", "races/r07-cancel-free-uaf.ron", &["--kernel", "v6.7", "-o", "a"]);
     let schedule = text(&dir, "a/schedule.ron");

@@ -2,11 +2,17 @@
 
 use crate::{build, golden, svg};
 use std::collections::BTreeSet;
-use timerace_core::CtxId;
+use timerace_core::ends::End;
 use timerace_core::lockdep::{LockClass, LockEdge, LockGraph};
-use timerace_core::record::{LockStep, Side};
+use timerace_core::record::{LockStep, Record, Side};
+use timerace_core::result::{Engine, Exploration};
+use timerace_core::schedule::Schedule;
+use timerace_core::{Class, CtxId};
+use timerace_reports::final_states::FinalStates;
+use timerace_reports::final_states_svg::{MOST_STATES, final_states_svg};
 use timerace_reports::graph_svg::{Edge, Graph, MOST_EDGES, Node, graph_svg};
-use timerace_reports::graphs::{happens_before_dot, lock_order_svg, waits_for_dot, waits_for_svg};
+use timerace_reports::graphs::{happens_before_dot, waits_for_dot, waits_for_svg};
+use timerace_reports::lock_order::LockOrder;
 use timerace_reports::matrix_svg::matrix_svg;
 use timerace_reports::origin::Origin;
 use timerace_reports::table::{Case, CaseState};
@@ -174,16 +180,100 @@ fn the_order_of_locks_is_a_picture_and_interrupts_close_the_circle() {
         taken: side(9),
     }];
     let command = "timerace explore nmi.ron --kernel v6.19";
+    let order = LockOrder::of(&locks(), &[&nmi]).unwrap();
     for theme in [Theme::Light, Theme::Dark] {
-        let drawn = lock_order_svg(&locks(), &[&nmi], command, theme).unwrap();
+        let drawn = order.svg(command, theme).unwrap();
         svg::check("lock-order", &drawn);
         assert!(drawn.contains(">in an NMI</text>") && drawn.contains(">hrtimer_start</text>"));
         assert!(drawn.contains("timer-&gt;lock {+-}, in NMI"), "{drawn}");
         assert!(!drawn.contains("alone"), "a lock without an order has no place in it");
     }
-    let drawn = lock_order_svg(&locks(), &[&nmi], command, Theme::Light).unwrap();
+    let drawn = order.svg(command, Theme::Light).unwrap();
     golden::check("lock-order.svg", &drawn);
-    let calm = lock_order_svg(&locks(), &[], command, Theme::Light).unwrap();
+    let dot = order.dot();
+    check_dot(&dot);
+    assert_eq!((dot.matches("style=dashed").count(), dot.matches("color=red").count()), (1, 2));
+    let saved = serde_json::json!({ "locks": order.json() });
+    assert_eq!(LockOrder::read(&saved), Some(order));
+    assert_eq!(LockOrder::read(&serde_json::json!({ "locks": { "classes": [1] } })), None);
+    let calm = LockOrder::of(&locks(), &[]).unwrap().svg(command, Theme::Light).unwrap();
     assert!(calm.contains("The order in which locks are taken") && !calm.contains("in an NMI"));
-    assert_eq!(lock_order_svg(&LockGraph::default(), &[], command, Theme::Light), None);
+    assert_eq!(LockOrder::of(&LockGraph::default(), &[]), None);
+}
+
+/// A run that leaves the count at `count`, frees the timer or not, and writes a word of the timer.
+fn run(count: &str, freed: bool, word: &str, text: &str) -> Record {
+    let mut b = build::Build::new();
+    let c = b.task("cancel", 0);
+    b.step(c, "t->word = w", &[build::T::W("bpf_hrtimer #1.word", word)]);
+    b.step(c, "refs--", &[build::T::W("refs", count)]);
+    if freed {
+        b.step(c, "kfree(t)", &[build::T::Life("bpf_hrtimer #1", "FREED")]);
+    }
+    b.done(text, [0, 0, 0])
+}
+
+fn search(ends: &[(u64, u64)], engine: Engine) -> Exploration {
+    let end = |(schedules, failing): &(u64, u64)| End {
+        schedules: *schedules,
+        failing: *failing,
+        classes: (*failing > 0).then_some(Class::UseAfterFree).into_iter().collect(),
+        schedule: Schedule::default(),
+    };
+    Exploration { engine, ends: ends.iter().map(end).collect(), ..crate::results::exploration() }
+}
+
+#[test]
+fn final_states_are_merged_where_no_known_value_differs() {
+    let runs = [
+        run("1", false, "7", "0x3,1"),
+        run("0", true, "5", "0"),
+        // Only a word of freed memory is different.
+        run("0", true, "6", "0x2,1x9,0"),
+        run("1", false, "8", "1"),
+    ];
+    let e = search(&[(1, 0), (40, 0), (12, 3), (9, 9)], Engine::Traces);
+    let f = FinalStates::of(&e, &runs).unwrap();
+    let all: Vec<_> = f.states.iter().map(|s| (s.schedules, s.failing)).collect();
+    assert_eq!(all, [(52, 3), (9, 9), (1, 0)]);
+    assert_eq!(f.states[0].schedule, "0", "the simplest of them");
+    assert_eq!(f.news(0), [("bpf_hrtimer #1", "FREED"), ("refs", "0")]);
+    let alive = [("bpf_hrtimer #1", "alive"), ("bpf_hrtimer #1.word", "8"), ("refs", "1")];
+    assert_eq!(f.news(1), alive);
+    let dot = f.dot().unwrap();
+    check_dot(&dot);
+    golden::check("states.dot", &dot);
+    let command = "timerace explore r.ron --kernel v6.7";
+    for theme in [Theme::Light, Theme::Dark] {
+        svg::check("states", &final_states_svg(&f, command, theme).unwrap());
+    }
+    let drawn = final_states_svg(&f, command, Theme::Light).unwrap();
+    golden::check("states.svg", &drawn);
+    assert!(drawn.contains("3 final states of 62 schedules"));
+    assert!(drawn.contains("USE_AFTER_FREE in 3 of 52 schedules"), "{drawn}");
+    assert!(drawn.contains("USE_AFTER_FREE in all 9 schedules"), "{drawn}");
+    assert!(!drawn.contains("there may be others"));
+    let saved = serde_json::json!({ "outcomes": f.json(), "complete": true, "engine": "traces" });
+    assert_eq!(FinalStates::read(&saved), Some(f));
+    assert_eq!(FinalStates::read(&serde_json::json!({ "outcomes": [1] })), None);
+}
+
+#[test]
+fn final_states_that_are_not_to_be_drawn() {
+    let of = |n: u64, engine| {
+        let runs: Vec<Record> =
+            (0..n).map(|i| run(&i.to_string(), false, "7", &format!("0x{i}"))).collect();
+        FinalStates::of(&search(&vec![(1, 0); n as usize], engine), &runs)
+    };
+    assert_eq!(of(2, Engine::States), None, "states do not count schedules");
+    assert_eq!(of(0, Engine::Traces), None);
+    let one = of(1, Engine::Traces).unwrap();
+    assert_eq!((one.dot(), final_states_svg(&one, "", Theme::Light)), (None, None));
+    let many = of(MOST_STATES as u64 + 1, Engine::Traces).unwrap();
+    assert!(many.dot().is_some() && final_states_svg(&many, "", Theme::Light).is_none());
+    let mut sample = of(2, Engine::Sample).unwrap();
+    sample.complete = false;
+    let drawn = final_states_svg(&sample, "timerace explore", Theme::Dark).unwrap();
+    assert!(drawn.contains("2 final states of 2 executions"), "{drawn}");
+    assert!(drawn.contains("there may be others"), "{drawn}");
 }

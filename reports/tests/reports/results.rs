@@ -13,7 +13,7 @@ use timerace_reports::latency_table::Tables;
 use timerace_reports::out_dir::write_dir;
 use timerace_reports::table::{Case, CaseState, table};
 
-fn exploration() -> Exploration {
+pub fn exploration() -> Exploration {
     Exploration {
         policy: "exhaustive",
         engine: Engine::Traces,
@@ -36,6 +36,7 @@ fn exploration() -> Exploration {
         ],
         final_states: 9,
         state_digest: 1,
+        ends: Vec::new(),
         trace_digest: 2,
         layers: Vec::new(),
         locks: LockGraph::default(),

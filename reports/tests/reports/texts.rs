@@ -1,6 +1,7 @@
 //! The block of a finding, the table of steps, the saved schedule, and results for scripts.
 
 use crate::{build, golden};
+use timerace_core::Class;
 use timerace_core::record::Record;
 use timerace_reports::json;
 use timerace_reports::origin::Origin;
@@ -96,4 +97,30 @@ fn replay_as_json() {
         "replay.json",
         &json::text(&json::replay(&rec, &origin("init-uref"), "v6.6", Some(6))),
     );
+}
+
+/// Counts that no pointer stands for: who put the last reference, or that there never was one.
+#[test]
+fn a_count_that_is_used_up_says_who_had_the_reference() {
+    let of = |first: &str, steps: &[(usize, &str)], value: &str| {
+        let mut b = build::Build::new();
+        let tasks = [b.task("a", 0), b.task("b", 1)];
+        b.value("refs", first);
+        let mut last = 0;
+        for (task, after) in steps {
+            last = b.step(tasks[*task], "refs += d", &[build::T::W("refs", after)]);
+        }
+        let at = b.side(last);
+        b.finding(Class::Refcount, at, None, Some("refs"));
+        let text = splat(&b.done("0", [1, 0, 0]), 0, &origin("counts"));
+        assert!(text.contains(value), "{value}\n{text}");
+    };
+    let twice = "Count: step 1 (CPU0: refs += d) had put that reference of refs before.";
+    of("1", &[(0, "0"), (1, "-1")], twice);
+    of("1", &[(0, "0"), (1, "-1")], "One put too many of refs in step 2 by b on CPU1:");
+    of("1", &[(0, "0"), (1, "-1")], "Put before in step 1 by a on CPU0:");
+    of("1", &[(0, "0"), (1, "1")], "Reference of refs taken at 0 in step 2 by b on CPU1:");
+    let taken = "Count: step 1 (CPU0: refs += d) put the last reference of refs: from";
+    of("1", &[(0, "0"), (1, "1")], taken);
+    of("0", &[(1, "-1")], "Count: refs is 0 from the start.");
 }

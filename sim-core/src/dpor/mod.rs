@@ -568,7 +568,7 @@ impl<M: Model> Search<'_, '_, M> {
         let t = &mut self.t.tally;
         let mem = m.mem.borrow();
         t.count(mem.step_no, ended, !stuck.is_empty());
-        t.ended_in(state);
+        t.ended_in(state, &mem, ended, || self.t.events.picks().collect());
         t.traces = t.traces.wrapping_add(mix(self.t.events.digest()));
         let keys = mem.finding_keys();
         let events = Some(&self.t.events);

@@ -207,7 +207,8 @@ impl<M: Model, P: Policy> Sample<'_, '_, M, P> {
         let stuck = if *ended == Ended::Complete { self.exec.stuck() } else { Vec::new() };
         let mem = machine.mem.borrow();
         tally.count(mem.step_no, ended, !stuck.is_empty());
-        tally.ended_in(self.exec.state_digest());
+        let state = self.exec.state_digest();
+        tally.ended_in(state, &mem, ended, || self.picks.clone());
         let taken = || self.picks.clone();
         let picks: Option<&dyn Fn() -> Vec<Pick>> = Some(&taken);
         observer.execution(&View { picks, ..View::linear(machine, &mem, ended, &stuck) });
@@ -223,7 +224,8 @@ impl<M: Model, P: Policy> Sample<'_, '_, M, P> {
             && let Some(r) = &mut self.remembered
             && let Some(outcome) = observer.outcome()
         {
-            r.ended(at, End { outcome, found, stuck: !stuck.is_empty(), walked: 0 });
+            let stuck = !stuck.is_empty();
+            r.ended(at, End { outcome, found, state, stuck, walked: 0 });
         }
     }
 
@@ -240,6 +242,7 @@ impl<M: Model, P: Policy> Sample<'_, '_, M, P> {
         self.exec.machine().learning.set(false);
         for end in self.remembered.take().into_iter().flat_map(|r| r.ends) {
             self.tally.found_again(&end.found, end.walked);
+            self.tally.ended_again(end.state, end.walked, !end.found.is_empty());
         }
     }
 }

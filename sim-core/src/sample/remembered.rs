@@ -29,6 +29,8 @@ pub(super) struct End {
     /// What it was to the observer ([`Observer::outcome`]).
     pub outcome: u64,
     pub found: Vec<FindingKey>,
+    /// Digest of its final state.
+    pub state: u64,
     pub stuck: bool,
     /// Executions that were walked to here.
     pub walked: u64,

@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 use timerace_core::Class;
 use timerace_core::bounded::explore_bounded;
 use timerace_core::dpor::{Ignore, Observer, Options, View, explore, explore_every_branch};
+use timerace_core::ends::End;
 use timerace_core::exec::Exec;
 use timerace_core::least::{Wanted, effort, simplify};
 use timerace_core::policy::{Ended, Limits, Pct, Random, Replay};
@@ -115,7 +116,9 @@ fn check_recount(p: &Program, r: &Exploration) {
     let all = explore_every_branch(&mut exec, &keep_going(), &mut Ignore);
     let of = |e: &Exploration| {
         let counts = (e.schedules, e.failing, e.stuck, e.final_states);
-        (counts, e.trace_digest, e.state_digest)
+        let end = |e: &End| (e.schedules, e.failing, e.classes.clone());
+        let ends: Vec<_> = e.ends.iter().map(end).collect();
+        (counts, ends, e.trace_digest, e.state_digest)
     };
     assert_eq!(of(&all), of(r), "another digest on {p:#?}");
 }

@@ -270,9 +270,9 @@ impl States {
         if let Some(ended) = ended {
             let stuck = if *ended == Ended::Complete { exec.stuck() } else { Vec::new() };
             self.tally.count(mem.step_no, ended, !stuck.is_empty());
-            self.tally.ended_in(mem.state_digest());
             let levels = &self.levels;
             let picks = || levels.iter().map(|l| Pick { ctx: l.cur, alt: l.alt }).collect();
+            self.tally.ended_in(mem.state_digest(), &mem, ended, picks);
             let picks: Option<&dyn Fn() -> Vec<Pick>> = Some(&picks);
             observer.execution(&View { picks, ..View::linear(machine, &mem, ended, &stuck) });
         }
