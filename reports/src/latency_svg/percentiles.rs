@@ -31,19 +31,62 @@ pub fn draw(root: &Root<'_>, ink: &Ink, p: &LatencyPlot<'_>, range: &Range, at: 
         axes.line(root, &steps(s.samples, axes.x.1), ink.lines[i], 22)?;
     }
     let mut taken: Vec<i32> = Vec::new();
+    let mut busy = Busy::default();
     for l in &p.limits {
         let y = dashed(root, ink, &axes, l)?;
+        busy.lines.push(y);
         // Limits that are near each other: the text of the second one stands below its line.
         let above = taken.iter().all(|t| (t - (y - 6)).abs() >= 14);
         let y = if above { y - 6 } else { y + 14 };
         taken.push(y);
         let label = format!("expect: {} <= {}", l.name(), with_unit(l.ns));
-        text(root, (left + 8, y), &fit(&label, right - left - 40, 11), Face::bold(11, ink.bug))?;
+        let label = fit(&label, right - left - 40, 11);
+        busy.texts.push(area(&label, (left + 8, y), false));
+        text(root, (left + 8, y), &label, Face::bold(11, ink.bug))?;
     }
     for i in 0..p.series.len() {
-        points(root, ink, p, i, &axes)?;
+        points(root, ink, p, i, &axes, &mut busy)?;
     }
     end_labels(root, ink, p, &axes)
+}
+
+/// Where no number can be read: lines of limits, and texts.
+#[derive(Default)]
+struct Busy {
+    /// The pixel of each line.
+    lines: Vec<i32>,
+    /// Left, right, top, bottom.
+    texts: Vec<[i32; 4]>,
+}
+
+impl Busy {
+    fn is_free(&self, a: [i32; 4]) -> bool {
+        let [left, right, top, bottom] = a;
+        let apart = |t: &[i32; 4]| t[1] < left || right < t[0] || t[3] < top || bottom < t[2];
+        self.texts.iter().all(apart) && !self.lines.iter().any(|y| (top..=bottom).contains(y))
+    }
+
+    /// The first of these places at which a text is free; if none is, the first.
+    fn place(&mut self, text: &str, places: &[Spot]) -> Spot {
+        let free = places.iter().find(|p| self.is_free(area(text, p.at, p.ends_there)));
+        let spot = *free.unwrap_or(&places[0]);
+        self.texts.push(area(text, spot.at, spot.ends_there));
+        spot
+    }
+}
+
+/// A place for a text, on its baseline.
+#[derive(Copy, Clone)]
+struct Spot {
+    at: (i32, i32),
+    ends_there: bool,
+}
+
+/// The pixels of a small bold text.
+fn area(text: &str, (x, y): (i32, i32), ends_there: bool) -> [i32; 4] {
+    let wide = text.chars().count() as i32 * 7;
+    let left = if ends_there { x - wide } else { x };
+    [left, left + wide, y - 10, y + 3]
 }
 
 /// Lines and numbers of both axes, with so many times at most.
@@ -133,7 +176,14 @@ pub fn is_broken(p: &LatencyPlot<'_>, s: &Series<'_>, share: (u64, u64)) -> bool
 }
 
 /// The median, p99 and p99.9 with their values; red where they are over their limit.
-fn points(root: &Root<'_>, ink: &Ink, p: &LatencyPlot<'_>, i: usize, axes: &Axes) -> Drawn {
+fn points(
+    root: &Root<'_>,
+    ink: &Ink,
+    p: &LatencyPlot<'_>,
+    i: usize,
+    axes: &Axes,
+    busy: &mut Busy,
+) -> Drawn {
     let s = &p.series[i];
     let count = s.samples.count();
     let last = axes.x.1.min(nines(count) * ONE);
@@ -153,10 +203,20 @@ fn points(root: &Root<'_>, ink: &Ink, p: &LatencyPlot<'_>, i: usize, axes: &Axes
         }
         // The upper line's values stand above it, those of the lower below; at the right end is the line's name.
         let left = top || at == axes.x.1;
-        let (dx, dy) = if left { (-8, -10) } else { (8, 20) };
+        let beside = |dx: i32, dy: i32| Spot { at: (x + dx, y + dy), ends_there: dx < 0 };
+        let above = [beside(-8, -10), beside(-8, -24), beside(-8, 20), beside(-8, 34)];
+        // Right of a line that rises, there is room below it.
+        let below = [beside(8, 20), beside(8, 34), above[0], above[1]];
+        let places = match (left, at == axes.x.1) {
+            (false, _) => below,
+            (true, false) => [above[0], below[0], above[1], below[1]],
+            (true, true) => above,
+        };
+        let number = us(value);
+        let spot = busy.place(&number, &places);
         let face = Face::bold(11, if broken { ink.bug } else { ink.names[i] });
-        let face = if left { face.right() } else { face };
-        text(root, (x + dx, y + dy), &us(value), face)?;
+        let face = if spot.ends_there { face.right() } else { face };
+        text(root, spot.at, &number, face)?;
     }
     Ok(())
 }

@@ -292,6 +292,41 @@ fn every_text_is_inside_the_picture_and_every_number_is_one() {
     }
 }
 
+/// Values near a limit, from well below to above it: their numbers stand beside its line, not on it.
+#[test]
+fn numbers_keep_clear_of_the_lines_of_limits() {
+    let bug = Theme::Light.palette().bug.to_uppercase();
+    for tenths in 4..=30 {
+        let limit_ns = 15_000;
+        let tail: Vec<u64> =
+            (0..2_000).map(|i| if i % 50 == 0 { limit_ns * tenths / 10 } else { 2_000 }).collect();
+        let h = histogram(&tail);
+        let limits = [limit("", Some((999, 1000)), limit_ns), limit("", None, 2 * limit_ns)];
+        let svg = latency_svg(&plot(&[("timers[0]", &h)], &limits), Theme::Light).unwrap();
+        let red = |tag: &&str| attribute(tag, "stroke") == bug;
+        let line = |tag: &str| -> f64 {
+            attribute(tag, "points").split([' ', ',']).nth(1).unwrap().parse().unwrap()
+        };
+        let lines: Vec<f64> = svg.split("<polyline").skip(1).filter(red).map(line).collect();
+        assert!(lines.len() > 20, "{}", lines.len());
+        let mut numbers = 0;
+        for part in svg.split("<text").skip(1) {
+            let (tag, rest) = part.split_once('>').unwrap();
+            let words = rest.split_once("</text>").unwrap().0.trim();
+            let y: f64 = attribute(tag, "y").parse().unwrap();
+            let x: f64 = attribute(tag, "x").parse().unwrap();
+            // In the right plot; its units are eighths of a pixel.
+            if words.parse::<f64>().is_err() || !(712.0 * 8.0..1130.0 * 8.0).contains(&x) {
+                continue;
+            }
+            numbers += 1;
+            let on = lines.iter().find(|l| (y - 9.0 * 8.0..y + 8.0).contains(l));
+            assert!(on.is_none(), "{tenths}: {words} at {y} lies on the line at {on:?}");
+        }
+        assert!(numbers >= 2, "{numbers}");
+    }
+}
+
 fn attribute<'s>(tag: &'s str, name: &str) -> &'s str {
     let from = tag.split_once(&format!(" {name}=\"")).unwrap().1;
     from.split_once('"').unwrap().0
