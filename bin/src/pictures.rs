@@ -15,6 +15,7 @@ use timerace_reports::page::{Page, report_html};
 use timerace_reports::race_svg::race_svg;
 use timerace_reports::race_text::race_text;
 use timerace_reports::schedule_ron::SavedSchedule;
+use timerace_reports::shiviz::shiviz;
 use timerace_reports::splat::splat;
 
 /// The final states of a search and the order of its locks, from its result: graphs as text, and as pictures if small.
@@ -53,6 +54,7 @@ pub fn files(
         ("schedule.ron", saved.write()),
         ("report.html", report_html(rec, finding, &origin, &page)),
     ];
+    texts.extend(shiviz(rec).map(|t| ("trace.shiviz", t)));
     if let Some(i) = finding {
         texts.push(("splat.txt", splat(rec, i, &origin)));
         texts.extend(happens_before_dot(rec, i).map(|t| ("happens-before.dot", t)));

@@ -145,7 +145,7 @@ impl FinalStates {
     pub(crate) fn findings(&self, s: &FinalState) -> Option<String> {
         let classes: Vec<&str> = s.classes.iter().map(String::as_str).collect();
         let of = match (s.failing, s.schedules) {
-            (1, 1) => "the only one".to_string(),
+            (1, 1) => "its only schedule".to_string(),
             (n, all) if n == all => format!("all {} {}", grouped(n), self.counted),
             (n, all) => format!("{} of {} {}", grouped(n), grouped(all), self.counted),
         };

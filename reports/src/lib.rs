@@ -53,6 +53,7 @@ pub mod rows;
 pub mod sarif;
 mod scale;
 pub mod schedule_ron;
+pub mod shiviz;
 pub mod shrunk;
 pub mod slices;
 pub mod splat;

@@ -66,7 +66,7 @@ fn explore_and_replay_draw_the_same_picture() {
         assert_eq!(r.code, 1, "{name}: {}", r.err);
         let drawn = read(&dir, "a/race.svg");
         golden(&format!("{name}.svg"), &drawn);
-        for file in ["race.svg", "race.txt", "splat.txt", "schedule.ron"] {
+        for file in ["race.svg", "race.txt", "splat.txt", "schedule.ron", "trace.shiviz"] {
             let (a, b) = (read(&dir, &format!("a/{file}")), read(&dir, &format!("b/{file}")));
             assert_eq!(a, b, "{name}: {file}");
         }

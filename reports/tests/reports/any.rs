@@ -205,6 +205,7 @@ proptest! {
             let drawn = race_svg(&rec, finding, &origin(), Theme::Dark);
             crate::svg::check("any record", &drawn);
         }
+        crate::shiviz::check(&rec);
         prop_assert!(json::replay(&rec, &origin(), "v6.7", until).is_object());
         let saved = SavedSchedule::of(&rec, "x", "v6.7");
         prop_assert_eq!(schedule_ron::read(&saved.write()), Ok(saved));

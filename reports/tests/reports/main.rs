@@ -11,6 +11,7 @@ mod page;
 mod race;
 mod race_svg;
 mod results;
+mod shiviz;
 mod svg;
 mod sweep;
 mod texts;
