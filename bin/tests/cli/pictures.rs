@@ -1,8 +1,10 @@
 //! What is written for the races of the library: texts that could stand in a commit message, and pictures.
 
 use crate::support::{Dir, Ran, golden, library, timerace, tree};
-use std::process::Command;
 
+/// A browser, if there is one.
+#[path = "../../../reports/tests/reports/browser.rs"]
+mod browser;
 /// What every picture must hold.
 #[path = "../../../reports/tests/reports/svg.rs"]
 mod svg;
@@ -87,35 +89,18 @@ fn a_folder_that_held_a_pass_can_hold_a_bug() {
     }
 }
 
-/// The page after its script ran, in a browser that reaches no network; `None` without a browser.
-fn in_browser(dir: &Dir, page: &str) -> Option<String> {
-    let browser = ["chromium", "chromium-browser", "google-chrome"];
-    let exists = |b: &&str| Command::new(b).arg("--version").output().is_ok();
-    let browser = browser.into_iter().find(exists)?;
-    let out = Command::new(browser)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=8000"])
-        .arg("--host-resolver-rules=MAP * ~NOTFOUND")
-        .arg(format!("--user-data-dir={}", dir.0.join("browser").display()))
-        .args(["--dump-dom", &format!("file://{}/{page}", dir.0.display())])
-        .output()
-        .unwrap();
-    Some(String::from_utf8_lossy(&out.stdout).into_owned())
-}
-
 #[test]
 fn pages_walk_through_their_steps_in_a_browser() {
     let dir = Dir::new("browser");
     for (name, kernel) in KEPT {
         on_race(&dir, "explore", name, &["--kernel", kernel, "-o", name]);
         let page = format!("{name}/report.html");
-        let Some(dom) = in_browser(&dir, &format!("{page}#selftest")) else {
-            assert!(std::env::var_os("TIMERACE_NEEDS_BROWSER").is_none(), "there is no chromium");
-            eprintln!("skipped: there is no chromium");
+        let Some(dom) = browser::open(&dir.0, &format!("{page}#selftest")) else {
             return;
         };
         assert!(dom.contains("data-selftest=\"ok "), "{name}: {}", &dom[dom.len() - 300..]);
         let no = dom.split(" id=\"step-").nth(2).and_then(|t| t.split('"').next()).unwrap();
-        let linked = in_browser(&dir, &format!("{page}#step={no}")).unwrap();
+        let linked = browser::open(&dir.0, &format!("{page}#step={no}")).unwrap();
         assert!(linked.contains(&format!("<body data-step=\"{no}\">")), "{name}: step {no}");
     }
     let file = library().join("periodic-under-net-rx.ron").display().to_string();
@@ -123,7 +108,7 @@ fn pages_walk_through_their_steps_in_a_browser() {
     let page = read(&dir, "run/report.html");
     assert!(page.len() < 500_000, "{}", page.len());
     assert!(page.contains("<figure id=\"timeline\">") && page.contains("dark-only"));
-    let dom = in_browser(&dir, "run/report.html#selftest").unwrap();
+    let dom = browser::open(&dir.0, "run/report.html#selftest").unwrap();
     assert!(dom.contains("data-selftest=\"ok "), "run: {}", &dom[dom.len() - 300..]);
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod any;
+mod browser;
 mod build;
 mod golden;
 mod graphs;

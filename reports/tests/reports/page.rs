@@ -1,8 +1,9 @@
 //! The page of a run: what it holds without script, and what its policy allows.
 
-use crate::build;
+use crate::{browser, build};
 use sha2::{Digest, Sha256};
 use std::io::Read as _;
+use std::path::Path;
 use timerace_core::record::Record;
 use timerace_reports::interleaving::{Detail, END, RowKind, interleaving};
 use timerace_reports::origin::Origin;
@@ -121,6 +122,29 @@ fn large_data_is_compressed_and_comes_back_whole() {
     assert_eq!(v["steps"].as_array().unwrap().len(), many.steps.len());
     assert_eq!(v["bug"], many.findings[0].at.step);
     assert_eq!(text, page(&many));
+}
+
+/// The script unpacks the data itself: each step is walked to, forward and back, and an address names one.
+#[test]
+fn a_page_with_compressed_data_works_in_a_browser() {
+    let mut rec = build::repeated(60);
+    for s in &mut rec.steps {
+        let name = format!("step_{}_{}", s.no, "with_a_very_long_name_".repeat(70));
+        s.stack.iter_mut().for_each(|c| c.name.clone_from(&name));
+    }
+    let text = page(&rec);
+    assert!(text.contains("data-gzip"), "{}", text.len());
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compressed-page");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("report.html"), &text).unwrap();
+    let Some(dom) = browser::open(&dir, "report.html#selftest") else { return };
+    let walked = dom.split_once("data-selftest=\"").map(|(_, t)| t.split('"').next().unwrap());
+    let shown = rec.steps.iter().filter(|s| !s.quiet).count();
+    let enough = walked.and_then(|w| w.strip_prefix("ok ")).and_then(|n| n.parse::<usize>().ok());
+    assert!(enough.is_some_and(|n| n >= shown), "{walked:?} of {shown}");
+    let dom = browser::open(&dir, "report.html#step=500").unwrap();
+    assert!(dom.contains("<body data-step=\"500\">"));
+    assert!(dom.contains("step_500_with_a_very_long_name_"), "its function stands in the note");
 }
 
 #[test]
