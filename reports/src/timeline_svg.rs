@@ -194,7 +194,7 @@ impl Drawing<'_> {
         self.canvas.text(label, AXIS, Anchor::End, p.muted, "time, \u{b5}s");
         let step = tick_step(self.axis.shown);
         let end = self.end();
-        let mut free = 0;
+        let mut free = label.0 + 8 * PX;
         let mut at = self.axis.from.div_ceil(step) * step;
         while at <= self.axis.to {
             if let Some((_, b)) = self.axis.cuts.iter().find(|(a, b)| (*a..=*b).contains(&at)) {

@@ -1,7 +1,7 @@
 //! Small multiples: more lines than one picture can tell apart get a plot each, all with the same axes.
 
 use super::paint::{Drawn, Face, Ink, Root, fit, text, with_unit};
-use super::percentiles::{axes, dashed, grid, steps};
+use super::percentiles::{Busy, area, axes, grid, limit_lines, steps};
 use super::{LatencyPlot, Range, Series, WIDTH};
 use crate::latency::Histogram;
 use crate::num::us;
@@ -68,12 +68,14 @@ fn panel(
     let face = if broken { Face::bold(11, ink.bug) } else { Face::plain(11, ink.muted) };
     text(root, (at[0], at[2] - 4), &fit(&numbers(s.samples), 310, 11), face)?;
     axes.line(root, &steps(s.samples, axes.x.1), ink.lines[0], 22)?;
-    for l in p.limits.iter().filter(|l| l.is_on(&s.name)) {
-        let y = dashed(root, ink, &axes, l)?;
-        let label = format!("{} <= {}", l.name(), with_unit(l.ns));
-        text(root, (at[0] + 6, y - 4), &fit(&label, 300, 11), Face::bold(11, ink.bug))?;
-    }
-    Ok(())
+    let on = p.limits.iter().filter(|l| l.is_on(&s.name));
+    let limits: Vec<_> = on.map(|l| (l, format!("{} <= {}", l.name(), with_unit(l.ns)))).collect();
+    // The numbers above the plot, in letters that are not as wide as bold ones.
+    let mut busy = Busy::default();
+    let [left, _, top, bottom] = area("", (at[0], at[2] - 4), false);
+    let wide = numbers(s.samples).chars().count() as i32 * 6;
+    busy.texts.push([left, left + wide, top, bottom]);
+    limit_lines(root, ink, &axes, &limits, &mut busy)
 }
 
 fn numbers(h: &Histogram) -> String {

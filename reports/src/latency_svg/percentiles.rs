@@ -30,47 +30,71 @@ pub fn draw(root: &Root<'_>, ink: &Ink, p: &LatencyPlot<'_>, range: &Range, at: 
     for (i, s) in p.series.iter().enumerate().filter(|(_, s)| s.samples.count() > 0) {
         axes.line(root, &steps(s.samples, axes.x.1), ink.lines[i], 22)?;
     }
-    let mut taken: Vec<i32> = Vec::new();
     let mut busy = Busy::default();
-    for l in &p.limits {
-        let y = dashed(root, ink, &axes, l)?;
-        busy.lines.push(y);
-        // Limits that are near each other: the text of the second one stands below its line.
-        let above = taken.iter().all(|t| (t - (y - 6)).abs() >= 14);
-        let y = if above { y - 6 } else { y + 14 };
-        taken.push(y);
-        let label = format!("expect: {} <= {}", l.name(), with_unit(l.ns));
-        let label = fit(&label, right - left - 40, 11);
-        busy.texts.push(area(&label, (left + 8, y), false));
-        text(root, (left + 8, y), &label, Face::bold(11, ink.bug))?;
-    }
+    let limits: Vec<(&Limit, String)> = p
+        .limits
+        .iter()
+        .map(|l| (l, format!("expect: {} <= {}", l.name(), with_unit(l.ns))))
+        .collect();
+    limit_lines(root, ink, &axes, &limits, &mut busy)?;
     for i in 0..p.series.len() {
         points(root, ink, p, i, &axes, &mut busy)?;
     }
     end_labels(root, ink, p, &axes)
 }
 
+/// Lines of limits, and their texts above them or, where there is no room, below them or farther to the right.
+pub fn limit_lines(
+    root: &Root<'_>,
+    ink: &Ink,
+    axes: &Axes,
+    limits: &[(&Limit, String)],
+    busy: &mut Busy,
+) -> Drawn {
+    let mut lines = Vec::new();
+    for (l, _) in limits {
+        lines.push(dashed(root, ink, axes, l)?);
+    }
+    busy.lines.extend(&lines);
+    let [left, right, ..] = axes.at;
+    for ((_, text_), y) in limits.iter().zip(lines) {
+        let label = fit(text_, right - left - 40, 11);
+        let next = left + 18 + label.chars().count() as i32 * 7;
+        let columns = [(left + 8, false), (right - 8, true), (next, false)];
+        let places =
+            columns.map(|(x, ends_there)| [y - 6, y + 14].map(|y| Spot { at: (x, y), ends_there }));
+        let spot = busy.place(&label, &places.concat());
+        text(root, spot.at, &label, spot.face(Face::bold(11, ink.bug)))?;
+    }
+    Ok(())
+}
+
 /// Where no number can be read: lines of limits, and texts.
 #[derive(Default)]
-struct Busy {
+pub struct Busy {
     /// The pixel of each line.
     lines: Vec<i32>,
     /// Left, right, top, bottom.
-    texts: Vec<[i32; 4]>,
+    pub texts: Vec<[i32; 4]>,
 }
 
 impl Busy {
-    fn is_free(&self, a: [i32; 4]) -> bool {
-        let [left, right, top, bottom] = a;
+    fn is_off_texts(&self, [left, right, top, bottom]: [i32; 4]) -> bool {
         let apart = |t: &[i32; 4]| t[1] < left || right < t[0] || t[3] < top || bottom < t[2];
-        self.texts.iter().all(apart) && !self.lines.iter().any(|y| (top..=bottom).contains(y))
+        self.texts.iter().all(apart)
     }
 
-    /// The first of these places at which a text is free; if none is, the first.
+    fn is_off_lines(&self, [_, _, top, bottom]: [i32; 4]) -> bool {
+        !self.lines.iter().any(|y| (top..=bottom).contains(y))
+    }
+
+    /// The first of these places at which a text is free; if none is, one where it lies on a line, but on no text.
     fn place(&mut self, text: &str, places: &[Spot]) -> Spot {
-        let free = places.iter().find(|p| self.is_free(area(text, p.at, p.ends_there)));
+        let of = |p: &&Spot| area(text, p.at, p.ends_there);
+        let readable = || places.iter().filter(|p| self.is_off_texts(of(p)));
+        let free = readable().find(|p| self.is_off_lines(of(p))).or(readable().next());
         let spot = *free.unwrap_or(&places[0]);
-        self.texts.push(area(text, spot.at, spot.ends_there));
+        self.texts.push(of(&&spot));
         spot
     }
 }
@@ -82,8 +106,14 @@ struct Spot {
     ends_there: bool,
 }
 
+impl Spot {
+    fn face(self, face: Face) -> Face {
+        if self.ends_there { face.right() } else { face }
+    }
+}
+
 /// The pixels of a small bold text.
-fn area(text: &str, (x, y): (i32, i32), ends_there: bool) -> [i32; 4] {
+pub fn area(text: &str, (x, y): (i32, i32), ends_there: bool) -> [i32; 4] {
     let wide = text.chars().count() as i32 * 7;
     let left = if ends_there { x - wide } else { x };
     [left, left + wide, y - 10, y + 3]
@@ -147,7 +177,7 @@ pub fn steps(h: &Histogram, end: i64) -> Vec<(i64, i64)> {
 }
 
 /// The line of a limit; its pixel.
-pub fn dashed(
+fn dashed(
     root: &Root<'_>,
     ink: &Ink,
     axes: &Axes,
@@ -215,8 +245,7 @@ fn points(
         let number = us(value);
         let spot = busy.place(&number, &places);
         let face = Face::bold(11, if broken { ink.bug } else { ink.names[i] });
-        let face = if spot.ends_there { face.right() } else { face };
-        text(root, spot.at, &number, face)?;
+        text(root, spot.at, &number, spot.face(face))?;
     }
     Ok(())
 }

@@ -327,6 +327,50 @@ fn numbers_keep_clear_of_the_lines_of_limits() {
     }
 }
 
+/// Of one plot and of small ones, with limits on all sides of each other: each text can be read.
+#[test]
+fn texts_of_limits_keep_clear_of_each_other() {
+    let of = |seed| histogram(&delays(seed, 600, 30));
+    let all: Vec<Histogram> = (0..8).map(of).collect();
+    let names: Vec<String> = (0..8).map(|i| format!("timers[{i}]")).collect();
+    let series: Vec<(&str, &Histogram)> = names.iter().map(String::as_str).zip(&all).collect();
+    for near in [100, 104, 110, 120, 135, 160, 250] {
+        let limits = [
+            limit("timers", None, 60_000),
+            limit("timers", Some((99, 100)), 60_000 * 100 / near),
+            limit("timers[0]", Some((1, 2)), 60_000 * 100 / near * 100 / near),
+        ];
+        for shown in [&series[..1], &series[..]] {
+            let svg = latency_svg(&plot(shown, &limits), Theme::Light).unwrap();
+            let texts = boxes(&svg);
+            for (i, (a, words)) in texts.iter().enumerate() {
+                for (b, others) in &texts[i + 1..] {
+                    let apart = a[1] <= b[0] || b[1] <= a[0] || a[3] <= b[2] || b[3] <= a[2];
+                    assert!(apart, "{near}: `{words}` lies on `{others}`");
+                }
+            }
+        }
+    }
+}
+
+/// The texts with their left, right, top and bottom; a small bold letter is about 0.6 of its size wide.
+fn boxes(svg: &str) -> Vec<([f64; 4], String)> {
+    let one = |part: &str| {
+        let (tag, rest) = part.split_once('>').unwrap();
+        let words = rest.split_once("</text>").unwrap().0.trim().replace("&lt;", "<");
+        let number = |name| attribute(tag, name).parse::<f64>().unwrap();
+        let (x, y, size) = (number("x"), number("y"), number("font-size"));
+        let wide = 0.6 * size * words.chars().count() as f64;
+        let left = match attribute(tag, "text-anchor") {
+            "start" => x,
+            "middle" => x - wide / 2.0,
+            _ => x - wide,
+        };
+        ([left, left + wide, y - 0.75 * size, y + 0.2 * size], words)
+    };
+    svg.split("<text").skip(1).map(one).collect()
+}
+
 fn attribute<'s>(tag: &'s str, name: &str) -> &'s str {
     let from = tag.split_once(&format!(" {name}=\"")).unwrap().1;
     from.split_once('"').unwrap().0
