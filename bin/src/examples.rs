@@ -72,7 +72,7 @@ Examples:
 pub const REPORT: &str = "\
 Examples:
   timerace report out --theme dark -o out-dark   the same pictures for a dark page
-  timerace report out --only race.txt            one file, on standard output";
+  timerace report out --only race.txt            one file; the others stay";
 
 /// Of `verify`.
 pub const VERIFY: &str = "\
