@@ -48,7 +48,7 @@ pub struct Searched {
     pub judged: Vec<Judged>,
     /// For each of these: a run that breaks it, where the search has kept one.
     witnesses: Vec<Option<Record>>,
-    /// Where its schedules end.
+    /// Where its schedules end; looked at by [`Searched::explain`].
     pub final_states: Option<FinalStates>,
     /// Schedules in which the window was entered.
     pub window_entered: Option<u64>,
@@ -221,13 +221,12 @@ pub fn search(
         Some(record(&mut exec, &mut Replay::new(schedule), options.limits))
     };
     let witnesses = judged.iter().map(witness).collect();
-    let final_states = final_states(&mut exec, &exploration, &options);
     Ok(Searched {
         exploration,
         records,
         judged,
         witnesses,
-        final_states,
+        final_states: None,
         window_entered,
         within,
         bounds_hit,
@@ -339,17 +338,15 @@ fn records(s: &Session, e: &Exploration, options: &Options) -> Result<Vec<(Recor
 }
 
 /// Where the schedules end, and what tells these states apart.
-fn final_states(
-    exec: &mut Exec<'_, Kernel>,
-    e: &Exploration,
-    options: &Options,
-) -> Option<FinalStates> {
+fn final_states(s: &Session, e: &Exploration) -> Result<Option<FinalStates>, Fail> {
     if u64::from(e.longest) * e.ends.len() as u64 > MOST_COMPARED {
-        return None;
+        return Ok(None);
     }
-    let run = |end: &End| record(exec, &mut Replay::new(&end.schedule), options.limits);
+    let (machine, model) = s.boot(false)?;
+    let mut exec = Exec::new(&machine, &model);
+    let run = |end: &End| record(&mut exec, &mut Replay::new(&end.schedule), s.limits());
     let records: Vec<Record> = e.ends.iter().map(run).collect();
-    FinalStates::of(e, &records)
+    Ok(FinalStates::of(e, &records))
 }
 
 fn scope(s: &Session, within: &BTreeMap<String, u64>, window_entered: Option<u64>) -> Scope {
@@ -395,8 +392,9 @@ pub fn explain(s: &Session, rec: &mut Record, finding: usize) -> Result<(), Fail
 }
 
 impl Searched {
-    /// Looks for the nearest schedule that passes, for each finding.
+    /// Looks for the nearest schedule that passes, for each finding, and at the final states.
     pub fn explain(&mut self, s: &Session) -> Result<(), Fail> {
+        self.final_states = final_states(s, &self.exploration)?;
         self.records.iter_mut().try_for_each(|(rec, i)| explain(s, rec, *i))
     }
 
