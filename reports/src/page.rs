@@ -106,6 +106,7 @@ pub fn report_html(
     if let Some(il) = &brief {
         out.push_str("<h2 class=\"noscript-only\">The lines that matter</h2>\n");
         steps_table(&mut out, "brief", &facts, il, false);
+        out.push_str("<h2 class=\"noscript-only\">Every step</h2>\n");
     }
     steps_table(&mut out, if brief.is_some() { "every" } else { "brief" }, &facts, &every, true);
     out.push_str("</div>\n<aside>\n");

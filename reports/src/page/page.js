@@ -98,7 +98,7 @@
       put('path', { d: `M${x1} ${b.y}l${9 * side} -4v8z`, fill: colour });
       put('text', {
         x: bend ? bend - 6 : mid, y: (a.y + b.y) / 2 + 4, 'text-anchor': bend ? 'start' : 'middle', fill: colour,
-        stroke: 'var(--page)', 'stroke-width': 3.5, 'paint-order': 'stroke', 'font-size': 11, 'font-weight': 600,
+        stroke: 'var(--page)', 'stroke-width': 7, 'paint-order': 'stroke', 'font-size': 11, 'font-weight': 600,
       }, label);
     }
     view.append(svg);

@@ -42,6 +42,12 @@ fn without_script_everything_is_there() {
         assert!(text.contains("<svg") && text.contains("<pre id=\"text\">CPU"));
         assert!(text.contains("<li id=\"line-2\">    name: &quot;a &lt; b &amp; c&quot;,</li>"));
         assert!(text.contains("<pre>PASS</pre>"));
+        // Two tables have headings, which only a running script takes away.
+        for heading in ["The lines that matter", "Every step"] {
+            assert!(text.contains(&format!("<h2 class=\"noscript-only\">{heading}</h2>")));
+        }
+        let hidden = text.split(['{', '}']).filter(|rule| rule.contains(".noscript-only"));
+        assert!(hidden.into_iter().all(|rule| rule.contains(".script .noscript-only")));
     }
 }
 
