@@ -17,7 +17,7 @@ const BOX: Units = 34 * PX;
 /// Between two nodes of a layer.
 const BESIDE: Units = 48 * PX;
 /// A line of labels between two layers.
-const LINE: Units = 20 * PX;
+const LINE: Units = 22 * PX;
 /// Between the edges that lead back.
 const TRACK: Units = 22 * PX;
 
@@ -238,13 +238,14 @@ impl Drawing<'_> {
             "M{} {}V{}C{} {} {} {} {} {}V{}",
             num(x0),
             num(y0),
-            num(y - 8 * PX),
+            // The bend lies between the lines of this label and of the next one.
+            num(y - 4 * PX),
             num(x0),
-            num(y + 14 * PX),
+            num(y + 18 * PX),
             num(x1),
-            num(y),
+            num(y + 4 * PX),
             num(x1),
-            num(y + 22 * PX),
+            num(y + 26 * PX),
             num(y1 - 8 * PX)
         );
         self.canvas.path(&d, ink, wide, Dash::Solid);

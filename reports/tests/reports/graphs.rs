@@ -136,6 +136,62 @@ fn graphs_of_any_shape_have_their_texts_apart() {
     }
 }
 
+/// Edges that bend away to both sides pass between the lines of their labels.
+#[test]
+fn labels_are_not_struck_by_edges() {
+    let node = |i: usize| Node { label: format!("lock {i} of some length"), round: false };
+    let edge = |to: usize| Edge {
+        from: 0,
+        to,
+        label: "a_function_with_a_long_name".to_string(),
+        bad: false,
+    };
+    let graph = Graph {
+        nodes: (0..3).map(node).collect(),
+        edges: (1..3).map(edge).collect(),
+        ..Graph::default()
+    };
+    let drawn = graph_svg(&graph, Theme::Light).unwrap();
+    let number = |t: &str| t.parse::<f64>().unwrap();
+    let curve = |d: &str| -> Vec<(f64, f64)> {
+        let (start, rest) = d[1..].split_once('V').unwrap();
+        let (x0, _) = start.split_once(' ').unwrap();
+        let (y0, rest) = rest.split_once('C').unwrap();
+        let c: Vec<f64> = rest.split('V').next().unwrap().split(' ').map(number).collect();
+        let (x0, y0) = (number(x0), number(y0));
+        let at = |t: f64, p: [f64; 4]| {
+            let u = 1.0 - t;
+            u * u * u * p[0] + 3.0 * u * u * t * p[1] + 3.0 * u * t * t * p[2] + t * t * t * p[3]
+        };
+        let point = |i: u32| {
+            let t = f64::from(i) / 100.0;
+            (at(t, [x0, c[0], c[2], c[4]]), at(t, [y0, c[1], c[3], c[5]]))
+        };
+        (0..=100).map(point).collect()
+    };
+    let paths: Vec<&str> = drawn.split("<path d=\"").skip(1).collect();
+    let edges: Vec<_> = paths
+        .iter()
+        .filter(|d| d.contains('C'))
+        .map(|d| curve(d.split('"').next().unwrap()))
+        .collect();
+    assert_eq!(edges.len(), 2);
+    let mut labels = 0;
+    for t in drawn.split("<text ").skip(1).filter(|t| t.contains("a_function_with")) {
+        let of = |name: &str| {
+            number(t.split_once(&format!("{name}=\"")).unwrap().1.split('"').next().unwrap())
+        };
+        let (x, y, size) = (of("x"), of("y"), of("font-size"));
+        let wide = 0.602 * size * 27.0;
+        for (px, py) in edges.iter().flatten() {
+            let on = (x..x + wide).contains(px) && (y - 0.7 * size..y + 2.0).contains(py);
+            assert!(!on, "the edge at {px} {py} strikes the label at {x} {y}");
+        }
+        labels += 1;
+    }
+    assert_eq!(labels, 2);
+}
+
 fn locks() -> LockGraph {
     let class = |name: &str, in_nmi| LockClass {
         name: name.to_string(),
