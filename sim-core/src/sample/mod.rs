@@ -1,6 +1,6 @@
 //! Sampling: executions with random choices, for scenarios too big to exhaust. Never complete.
 //!
-//! Executions through states that are known already are not run but walked ([`remembered`]), as long as there are many:
+//! Executions through states that are known already are not run but walked (`remembered`), as long as there are many:
 //! the result is the same, sooner.
 
 mod remembered;
