@@ -265,6 +265,9 @@ pub enum Command {
         /// The same for each seed, both ends included.
         #[arg(long, value_name = "A..B", value_parser = seeds)]
         seeds: Option<(u64, u64)>,
+        /// So much virtual time, such as 10s, instead of what `stop` of the scenario says.
+        #[arg(long = "for", value_name = "DURATION", value_parser = timerace_scenarios::length)]
+        length: Option<u64>,
         /// What tracepoints say: trace.txt in the folder of -o, or instead of the result on standard output.
         #[arg(long, value_enum, value_name = "KIND", conflicts_with = "seeds")]
         trace: Option<TraceArg>,

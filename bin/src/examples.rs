@@ -25,6 +25,7 @@ pub const RUN: &str = "\
 Examples:
   timerace run p.ron                         how late are callbacks, and why
   timerace run p.ron --seed 7 -o out         with pictures and rows
+  timerace run p.ron --for 10s               ten seconds of virtual time
   timerace run p.ron --seeds 1..100 -j 2     a hundred runs
   timerace run p.ron --costs lab/costs.ron   with the costs of your machine";
 

@@ -8,6 +8,7 @@ use timerace_core::Machine;
 use timerace_core::policy::Limits;
 use timerace_core::timed::Costs;
 use timerace_kernel::versions::VersionError;
+use timerace_kernel::world::Stop;
 use timerace_kernel::{Kernel, KernelVersion, World};
 use timerace_reports::origin::Origin;
 use timerace_scenarios::ast::Scenario;
@@ -90,6 +91,14 @@ impl Session {
         if let Some(irqs) = irqs {
             self.world.irqs = irqs;
             self.options.extend(["--irqs".to_string(), irqs.to_string()]);
+        }
+    }
+
+    /// A timed run goes on for so many nanoseconds, instead of what the scenario says.
+    pub fn set_length(&mut self, ns: Option<u64>) {
+        if let Some(ns) = ns {
+            self.world.stop = Stop::Time(ns);
+            self.options.extend(["--for".to_string(), length(ns)]);
         }
     }
 
@@ -265,6 +274,11 @@ pub fn kernels(
 }
 
 impl KernelArgs {
+    /// Whether a flag or the environment says which kernel is meant.
+    pub fn is_named(&self) -> bool {
+        self.kernel.is_some() || !self.with.is_empty() || !self.without.is_empty()
+    }
+
     /// The flags that name this kernel.
     pub fn of(kernel: KernelVersion) -> KernelArgs {
         let name = |f: timerace_kernel::Fix| f.info().commit.unwrap_or(f.info().name).to_string();
@@ -299,6 +313,15 @@ pub fn with_fixes(
 fn numbers(kernel: KernelVersion) -> (u32, u32, u32) {
     let r = kernel.release();
     (u32::from(r.major), u32::from(r.minor), u32::from(r.patch))
+}
+
+/// A length of time as it is written: in the largest unit that leaves no fraction.
+fn length(ns: u64) -> String {
+    let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")];
+    match units.iter().find(|(factor, _)| ns.is_multiple_of(*factor)) {
+        Some((factor, unit)) => format!("{}{unit}", ns / factor),
+        None => format!("{ns}ns"),
+    }
 }
 
 /// Where in the file something stands that the model cannot boot; line 0 if nowhere.

@@ -1264,7 +1264,7 @@ _timerace() {
             return 0
             ;;
         timerace__subcmd__run)
-            opts="-o -j -q -v -h --set --kernel --with --without --costs --seed --seeds --trace --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
+            opts="-o -j -q -v -h --set --kernel --with --without --costs --seed --seeds --for --trace --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1295,6 +1295,10 @@ _timerace() {
                     return 0
                     ;;
                 --seeds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --for)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

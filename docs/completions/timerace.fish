@@ -133,6 +133,7 @@ complete -c timerace -n "__fish_timerace_using_subcommand run" -l without -d 'Re
 complete -c timerace -n "__fish_timerace_using_subcommand run" -l costs -d 'What steps cost, instead of the generic costs' -r -F
 complete -c timerace -n "__fish_timerace_using_subcommand run" -l seed -d 'All draws follow from it' -r
 complete -c timerace -n "__fish_timerace_using_subcommand run" -l seeds -d 'The same for each seed, both ends included' -r
+complete -c timerace -n "__fish_timerace_using_subcommand run" -l for -d 'So much virtual time, such as 10s, instead of what `stop` of the scenario says' -r
 complete -c timerace -n "__fish_timerace_using_subcommand run" -l trace -d 'What tracepoints say: trace.txt in the folder of -o, or instead of the result on standard output' -r -f -a "ftrace\t'That of the kernel\'s ftrace'"
 complete -c timerace -n "__fish_timerace_using_subcommand run" -l format -d 'What is printed: human, or json (one object, keys sorted); `check` also has short (a line per message, as compilers print them), `run` also rtla (the histogram of `rtla timerlat hist`) and timehist (a line per expiry, in the manner of `perf sched timehist`)' -r -f -a "human\t'Text for people'
 json\t'One JSON object, keys sorted'

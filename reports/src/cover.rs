@@ -206,9 +206,13 @@ fn bounds_lines(e: &Exploration, scope: &Scope) -> String {
     }
     match scope.irqs {
         Some(n) => {
-            let _ = writeln!(out, "  interrupts injected <= {}", grouped(n.into()));
+            let _ = writeln!(
+                out,
+                "  ticks injected <= {}, beside expiries of timers",
+                grouped(n.into())
+            );
         }
-        None => out.push_str("  interrupts injected: any number\n"),
+        None => out.push_str("  ticks injected: any number, beside expiries of timers\n"),
     }
     for (name, text) in [("time", &scope.timing), ("memory order", &scope.memory)] {
         if !text.is_empty() {

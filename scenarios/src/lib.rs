@@ -51,3 +51,5 @@ mod check;
 mod read;
 mod syntax;
 mod text;
+
+pub use text::duration::length;

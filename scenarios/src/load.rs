@@ -87,6 +87,22 @@ pub fn never_apply(scenario: &Scenario, kernels: &[KernelVersion]) -> Vec<Diagno
     check::kernel::never_apply(scenario, kernels)
 }
 
+/// The newest mainline release of which the file expects a bug, if it does not expect it of this kernel.
+#[must_use]
+pub fn bug_elsewhere(scenario: &Scenario, kernel: KernelVersion) -> Option<KernelVersion> {
+    check::kernel::bug_elsewhere(scenario, kernel)
+}
+
+/// The newest mainline release of which the file expects a finding of this class, if need be without fixes that the file
+/// names.
+#[must_use]
+pub fn newest_with(
+    scenario: &Scenario,
+    class: timerace_core::detect::Class,
+) -> Option<KernelVersion> {
+    check::kernel::newest_with(scenario, &[class])
+}
+
 /// A limit in time that is judged with costs that are not fitted to any machine.
 #[must_use]
 pub fn uncalibrated(

@@ -16,6 +16,7 @@ use crate::diag::{self, Diagnostic, Style, quote, render};
 use crate::library;
 use crate::limits::{FILE_MAX_BYTES, FRAGMENT_DEPTH_MAX, FRAGMENTS_MAX};
 use crate::load::{self, ReadError};
+use crate::read;
 use crate::span::Span;
 use crate::syntax::{self, Args, Kind, Node};
 
@@ -358,7 +359,7 @@ impl Loading<'_> {
         self.part(name, text);
         self.known.push(at.clone());
         self.open.push(at);
-        match syntax::parse(text) {
+        match syntax::parse_with(text, &read::written) {
             Ok(mut tree) => {
                 tree.shift(start);
                 let used = used_by(&tree);

@@ -123,7 +123,7 @@ impl Class {
         }
     }
 
-    /// What is looked for, and how far that reaches, in a few lines; empty where the meaning says it all.
+    /// What is looked for, and how far that reaches, in a few lines, and what to look at.
     pub fn details(self) -> &'static str {
         match self {
             Class::LockOrder => {
@@ -174,7 +174,61 @@ SELF_DEADLOCK; locks in opposite orders in a run that did not hang are a LOCK_OR
             Class::WildPointer => {
                 "Something is reached through a word that is NULL or points to no object."
             }
-            _ => "",
+            Class::UseAfterFree => {
+                "As KASAN: a step reads or writes an object that was freed before, or takes a lock in it. A freed
+object is kept apart (in a timed run for a while), so a late access is seen as well. In the picture look
+at the free (`kfree`, `kfree_rcu`, a delete) and upwards from the access for the step that got
+the pointer: `Order` says which lock, read section or reference should have covered the two."
+            }
+            Class::DoubleFree => {
+                "An object is freed that is free already. The picture has both frees: what both were decided by
+(a flag, a pointer that was not yet NULL, a count) was read by both before either wrote it.
+No built-in scenario has it; raw steps can: free(\"p\") in two tasks."
+            }
+            Class::SelfDeadlock => {
+                "At the end of a run contexts wait, and those that wait for each other are all on one CPU: one waits
+for a lock that it holds, for a callback that it runs in, or for what it interrupted, which
+cannot go on before it is done. It needs no second CPU: read the column from the first `lock`
+or callback downwards. Where another CPU has a part in it, it is a DEADLOCK."
+            }
+            Class::SpinUnbounded => {
+                "Work on this CPU makes more work for itself before it is done, so that it never is: from v7.0 on a
+command to a timer or a work queue that is carried out may queue the next one. Real kernels go
+on for ever; the model stops a chain of commands after a few links. The picture repeats one
+pattern: look for the step that queues what runs next."
+            }
+            Class::CallbackAfterCancel => {
+                "bpf_timer_cancel() has waited for the callback and taken the timer off its queue; until somebody
+starts the timer again its callback must not begin. A start after the cancel takes the promise
+back. In the picture look for what put the timer on the queue after `hrtimer_cancel()`.
+No built-in scenario has it."
+            }
+            Class::CallbackAfterUref => {
+                "When the last user reference of a map goes (close, exit, unpin), all its timers are cancelled and may
+not be armed again: a callback that begins after that walk is a finding. In the picture look
+for where the walk was when the timer was armed or moved, and for the check of `usercnt`
+that came before."
+            }
+            Class::CallbackAfterDelete => {
+                "Delete, update, eviction and the walk at the last user reference cancel the timer of an element for
+good: a callback that begins after that is a finding. One that deletes its own element and goes
+on is none, nor one that begins before the cancel, which may wait for a grace period. In the
+picture look for `hrtimer_cancel` of bpf_timer_cancel_and_free() and the start that passed it.
+No built-in scenario has it."
+            }
+            Class::LostTimer => {
+                "At the end of a run a timer is in the queue of a CPU that is offline: nobody will take it out. In the
+picture look for where timers moved off the dying CPU, and for the start that came after."
+            }
+            Class::Refcount => {
+                "As refcount_t: a count of a map, a program, a timer or a refcount(..) variable went below 0, or one
+that had reached 0 was taken again. A program that the scenario itself holds must not reach 0
+either. In the picture count gets and puts: one side dropped a reference that it did not take."
+            }
+            Class::Assertion => {
+                "The condition of an assert(..) step did not hold when the step ran. `replay` shows what was read into
+each local before, and who had written it."
+            }
         }
     }
 

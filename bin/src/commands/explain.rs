@@ -1,6 +1,6 @@
 //! `timerace explain`: help on codes, classes, words of scenario files, rules of the model, kernels, built-in scenarios.
 
-use crate::args::Common;
+use crate::args::{Common, KernelArgs};
 use crate::fail::{Fail, code};
 use crate::output;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use timerace_kernel::versions::{FIXES, Fix, releases};
 use timerace_kernel::{KernelVersion, versions::FixInfo};
 use timerace_scenarios::diag::{CODES, explain as explain_code};
 use timerace_scenarios::library::{self, Entry as LibraryEntry};
-use timerace_scenarios::{costs, topics};
+use timerace_scenarios::{costs, load, topics};
 
 /// Prints help on one topic, or the list of topics.
 pub fn explain(_: &Common, topic: Option<&str>) -> Result<u8, Fail> {
@@ -45,9 +45,8 @@ fn about(topic: &str) -> Option<String> {
         _ => {}
     }
     if let Some(class) = Class::from_name(&topic.to_ascii_uppercase().replace('-', "_")) {
-        let details = Some(class.details()).filter(|d| !d.is_empty());
-        let details = details.map_or_else(String::new, |d| format!("\n{d}\n"));
-        return Some(format!("{}: {}\n{details}", class.name(), class.meaning()));
+        let head = format!("{}: {}", class.name(), class.meaning());
+        return Some(format!("{head}\n\n{}\n{}", class.details(), shown_by(class)));
     }
     // The rule of one kernel may be called as the word of a scenario is.
     let words: Vec<String> = topics::find(topic).map(topics::Topic::text).collect();
@@ -63,6 +62,32 @@ fn about(topic: &str) -> Option<String> {
     }
     let fragment = library::FRAGMENTS.iter().find(|(path, _)| *path == topic);
     fragment.map(|(_, text)| (*text).to_string())
+}
+
+/// Most scenarios that are named for a class.
+const SHOWN: usize = 4;
+
+/// Built-in scenarios that expect a finding of this class of some release, and how to see the first.
+fn shown_by(class: Class) -> String {
+    let kernel = |e: &LibraryEntry| {
+        let scenario = load::check_source(&e.open(), &[]).scenario?;
+        load::newest_with(&scenario, class).map(|kernel| (e.name(), kernel))
+    };
+    let all: Vec<_> = library::LIBRARY.iter().filter_map(kernel).take(SHOWN).collect();
+    let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+    match all.first() {
+        None => String::new(),
+        Some((first, kernel)) => {
+            let args = KernelArgs::of(*kernel);
+            let without = args.without.iter().map(|fix| format!(" --without {fix}"));
+            format!(
+                "\nShown by: {}\nSee it: timerace explore {first} --kernel {}{}\n",
+                names.join(", "),
+                kernel.release(),
+                without.collect::<String>()
+            )
+        }
+    }
 }
 
 /// Built-in scenarios of this name, of this race (`R09`), or that refer to this (`CVE-2024-42239`).

@@ -21,9 +21,18 @@ use timerace_reports::lock_order::LockOrder;
 use timerace_reports::race_text::race_text;
 use timerace_reports::splat::splat;
 use timerace_scenarios::judge::Judged;
+use timerace_scenarios::load::bug_elsewhere;
 
 /// Explores a scenario, prints what was found or covered, and writes the files.
-pub fn explore(common: &Common, mut s: Session, args: &SearchArgs, full: bool) -> Result<u8, Fail> {
+///
+/// `named`: whether the kernel was asked for.
+pub fn explore(
+    common: &Common,
+    mut s: Session,
+    args: &SearchArgs,
+    full: bool,
+    named: bool,
+) -> Result<u8, Fail> {
     let args = &settings::search(common, &s.scenario, args);
     s.set_irqs(args.irqs);
     s.note_first_values(common);
@@ -43,7 +52,24 @@ pub fn explore(common: &Common, mut s: Session, args: &SearchArgs, full: bool) -
         output::print(&human(common, &s, args, &found, full));
     }
     saved::write(common, &dir, files)?;
+    if found.exploration.findings.is_empty() && !named {
+        note_kernel(common, &s);
+    }
     Ok(found.exit_code())
+}
+
+/// Says that nothing was found on a kernel that nobody has named: older ones may well have the bug.
+fn note_kernel(common: &Common, s: &Session) {
+    let (world, kernel) = (&s.world, s.kernel_name());
+    if world.progs.is_empty() && world.maps.is_empty() {
+        // Raw steps are the same on all kernels.
+        return;
+    }
+    let next = match bug_elsewhere(&s.scenario, s.kernel) {
+        Some(other) => format!("the file expects a bug of {other}: --kernel {other}"),
+        None => "others may have a bug: --kernel V (`timerace kernels` lists them)".to_string(),
+    };
+    output::note(common, &format!("note: only {kernel} was searched, the newest kernel; {next}"));
 }
 
 /// The result for scripts, with where its schedules end and in which order it saw locks taken.

@@ -54,13 +54,15 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
         Command::Explore { file, kernel, search, costs, full } => {
             let costs = settings::costs(common, costs.as_deref());
             let s = Session::open(common, file, kernel)?.with_costs(costs.as_deref())?;
-            explore::explore(common, s, search, *full)
+            let named = kernel.is_named() || s.scenario.kernel.is_some();
+            explore::explore(common, s, search, *full, named)
         }
         Command::Demo { list: true, .. } => demo::list(),
         Command::Demo { name, .. } => demo::demo(common, name.as_deref()),
-        Command::Run { file, kernel, costs, seed, seeds, trace } => {
+        Command::Run { file, kernel, costs, seed, seeds, length, trace } => {
             let costs = settings::costs(common, costs.as_deref());
-            let s = Session::open(common, file, kernel)?.with_costs(costs.as_deref())?;
+            let mut s = Session::open(common, file, kernel)?.with_costs(costs.as_deref())?;
+            s.set_length(*length);
             match seeds {
                 Some(seeds) => run::seeds(common, &s, *seeds),
                 None => run::run(common, &s, *seed, trace.is_some()),

@@ -81,9 +81,10 @@ fn again(common: &Common, saved: &Saved, cases: &[(String, Saved)]) -> Result<Ve
             s.set_irqs(*irqs);
             explored(common, &s, saved)
         }
-        Some(Command::Run { file, kernel, costs, seed, seeds: None, .. }) => {
-            let s =
+        Some(Command::Run { file, kernel, costs, seed, seeds: None, length, .. }) => {
+            let mut s =
                 with_costs(Session::of(common, source(&file.file)?, kernel, &file.set)?, costs)?;
+            s.set_length(*length);
             run::files(common, &s, *seed, &run::once(&s, *seed)?)
         }
         Some(Command::Test { .. }) => {

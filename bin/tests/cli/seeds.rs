@@ -70,3 +70,40 @@ fn samples_of_many_seeds_go_by_the_names_of_timers() {
     let r = timerace(&dir, &["report", "all"]);
     assert!(r.code == 2 && r.err.contains("nothing to draw"), "{}{}", r.out, r.err);
 }
+
+#[test]
+fn a_run_can_be_longer_or_shorter_than_the_scenario_says() {
+    let dir = Dir::new("run-for");
+    dir.file("two.ron", TWO_TIMERS.as_bytes());
+    let counted = TWO_TIMERS.replace(r#"time("2ms")"#, "expiries(3)");
+    dir.file("counted.ron", counted.as_bytes());
+    let run = |file: &str, flags: &[&str]| {
+        let r = timerace(&dir, &[&["run", file, "--format", "json"], flags].concat());
+        assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+        let v = r.json();
+        (v["virtual_ns"].as_u64().unwrap(), v["expiries"].as_u64().unwrap())
+    };
+    assert_eq!(run("two.ron", &[]).0, 2_000_000);
+    assert_eq!(run("two.ron", &["--for", "500us"]).0, 500_000);
+    let (ns, expiries) = run("two.ron", &["--for", "1.5ms"]);
+    assert!(ns == 1_500_000 && expiries > 10, "{ns} {expiries}");
+    // A count of expiries is replaced too, not added to.
+    assert_eq!(run("counted.ron", &[]).1, 3);
+    assert_eq!(run("counted.ron", &["--for", "1.5ms"]), (ns, expiries));
+    // The result says how to have it again, and `report` does.
+    let r = timerace(&dir, &["run", "two.ron", "--for", "1500us", "-o", "out"]);
+    let json = std::fs::read_to_string(dir.0.join("out/result.json")).unwrap();
+    let v: Value = serde_json::from_str(&json).unwrap();
+    let command: Vec<&str> =
+        v["command"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
+    assert!(r.code == 0 && command.windows(2).any(|w| w == ["--for", "1500us"]), "{command:?}");
+    let before = crate::support::tree(&dir.0.join("out"));
+    assert_eq!(timerace(&dir, &["report", "out"]).code, 0);
+    assert!(before == crate::support::tree(&dir.0.join("out")));
+    let r = timerace(&dir, &["run", "two.ron", "--seeds", "1..3", "--for", "500us"]);
+    assert!(r.code == 0 && r.out.contains("seeds 1..3"), "{}{}", r.out, r.err);
+    for (bad, said) in [("10", "no unit"), ("1us..2us", "not a range"), ("0s", "above 0")] {
+        let r = timerace(&dir, &["run", "two.ron", "--for", bad]);
+        assert!(r.code == 2 && r.err.contains(said), "{bad}: {}", r.err);
+    }
+}

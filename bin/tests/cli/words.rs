@@ -1,6 +1,6 @@
 //! What people read.
 
-use crate::support::{Dir, timerace};
+use crate::support::{Dir, library, timerace};
 
 #[test]
 fn the_demo_shows_a_race_and_its_end() {
@@ -81,6 +81,57 @@ fn explain_knows_codes_classes_and_scenarios() {
     }
     assert_eq!(timerace(&dir, &["explain"]).code, 0);
     assert_eq!(timerace(&dir, &["explain", "no-such-topic"]).code, 2);
+}
+
+#[test]
+fn explain_tells_of_each_class_what_to_look_at_and_who_shows_it() {
+    let dir = Dir::new("explain-classes");
+    let list = timerace(&dir, &["explain"]).out;
+    let classes = list.split("Classes of findings:\n").nth(1).unwrap();
+    let classes: Vec<&str> = classes
+        .lines()
+        .take_while(|l| !l.is_empty())
+        .map(|l| l.split_whitespace().next().unwrap())
+        .collect();
+    assert_eq!(classes.len(), 19, "{classes:?}");
+    for class in classes {
+        let told = timerace(&dir, &["explain", class]).out;
+        assert!(told.lines().count() > 3 && told.len() > 150, "{told}");
+        assert!(told.lines().all(|l| l.len() <= 104) && told.is_ascii(), "{told}");
+        match told.lines().find_map(|l| l.strip_prefix("See it: timerace ")) {
+            Some(command) => {
+                let command: Vec<&str> = command.split(' ').collect();
+                let shown = timerace(&dir, &command).out;
+                let words = class.to_ascii_lowercase().replace('_', "-");
+                let found = format!("BUG: TIMERACE: {words} ");
+                assert!(shown.contains(&found), "{command:?}: {shown}");
+            }
+            None => assert!(told.contains("No built-in scenario"), "{told}"),
+        }
+    }
+}
+
+#[test]
+fn nothing_found_on_the_newest_kernel_names_the_older_ones() {
+    let dir = Dir::new("newest");
+    let file = library().join("races/r09-mutual-cancel.ron").display().to_string();
+    let r = timerace(&dir, &["explore", &file]);
+    assert!(r.code == 0 && r.err.contains("note: only v7.3 was searched, the newest kernel; "));
+    assert!(r.err.contains("the file expects a bug of v6.9: --kernel v6.9"), "{}", r.err);
+    assert_eq!(timerace(&dir, &["explore", &file, "-q"]).err, "");
+    for named in [&["--kernel", "v6.12"][..], &["--with", "d4523831f07a"]] {
+        let r = timerace(&dir, &[&["explore", &file], named].concat());
+        assert!(r.code == 0 && !r.err.contains("newest"), "{}", r.err);
+    }
+    // Without expectations nothing is known of other kernels, and raw steps are the same on all.
+    let text = std::fs::read_to_string(&file).unwrap();
+    let bare = format!("{}\n)\n", text.split("    expect: [").next().unwrap());
+    dir.file("bare.ron", bare.as_bytes());
+    let r = timerace(&dir, &["explore", "bare.ron"]);
+    assert!(r.code == 0 && r.err.contains("others may have a bug: --kernel V"), "{}", r.err);
+    let raw = library().join("patterns/mutual-cancel-barrier.ron").display().to_string();
+    let r = timerace(&dir, &["explore", &raw]);
+    assert!(r.code == 0 && !r.err.contains("newest"), "{}", r.err);
 }
 
 #[test]

@@ -5,19 +5,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use timerace_core::detect::{CLASSES, Class};
 use timerace_kernel::KernelVersion;
+use timerace_kernel::versions::{Fix, releases};
 
 use super::for_each_invoke;
 use super::maps::users;
 use super::visit::for_each_step;
 use crate::ast::{
-    Call, Expectation, Invoke, KernelTerm, Map, MapKind, ObjBase, PlainKind, Preempt, ProgKind,
-    Scenario, StepKind, TimerFlag, Version,
+    BugClass, Call, Expectation, Invoke, KernelTerm, Map, MapKind, ObjBase, PlainKind, Predicate,
+    Preempt, ProgKind, Scenario, StepKind, TimerFlag, Version,
 };
 use crate::diag::{Diagnostic, quote};
 use crate::judge::is_for;
 use crate::layout::Layouts;
-use crate::span::Span;
+use crate::span::{Sp, Span};
 
 /// Introduced `BPF_F_TIMER_ABS`, v6.4.
 const FIX_ABS: &str = "f71f8530494b";
@@ -92,6 +94,73 @@ pub(crate) fn never_apply(scenario: &Scenario, kernels: &[KernelVersion]) -> Vec
         }
     }
     diags
+}
+
+/// The newest mainline release of which the file expects a bug, if it does not expect it of this kernel.
+pub(crate) fn bug_elsewhere(scenario: &Scenario, kernel: KernelVersion) -> Option<KernelVersion> {
+    let bug = |kernel| expects(scenario, kernel, &CLASSES);
+    if bug(kernel) { None } else { mainline().find(|kernel| bug(*kernel)) }
+}
+
+/// The newest mainline release of which the file expects a finding of one of these classes. A bug that came and went
+/// between two releases is that of a release without the fixes that it went with.
+pub(crate) fn newest_with(scenario: &Scenario, classes: &[Class]) -> Option<KernelVersion> {
+    let has = |kernel: &KernelVersion| expects(scenario, *kernel, classes);
+    let without = |e: &Sp<Expectation>| {
+        let fixes = lacked(&e.node);
+        mainline().map(|kernel| fixes.iter().fold(kernel, |k, fix| k.without(*fix))).find(has)
+    };
+    mainline().find(has).or_else(|| scenario.expect.iter().find_map(without))
+}
+
+/// Mainline releases, the newest first.
+fn mainline() -> impl Iterator<Item = KernelVersion> {
+    let all = releases().into_iter().rev().filter(|release| release.patch == 0);
+    all.filter_map(|release| KernelVersion::of(release).ok())
+}
+
+/// The fixes that a kernel must lack for an expectation to be meant for it.
+fn lacked(expectation: &Expectation) -> Vec<Fix> {
+    let Expectation::On(cond, _) = expectation else { return Vec::new() };
+    let fix = |term: &Sp<KernelTerm>| match &term.node {
+        KernelTerm::Lacks(name) => Fix::find(name),
+        _ => None,
+    };
+    cond.terms.iter().filter_map(fix).collect()
+}
+
+/// Whether the file says that this kernel has a bug of one of these classes.
+fn expects(scenario: &Scenario, kernel: KernelVersion, classes: &[Class]) -> bool {
+    scenario.expect.iter().any(|expectation| {
+        let (mut inner, mut known) = (&expectation.node, false);
+        while let Expectation::On(_, next) | Expectation::KnownBug(_, next) = inner {
+            match inner {
+                Expectation::On(cond, _) if !is_for(cond, kernel) => return false,
+                Expectation::KnownBug(..) => known = true,
+                _ => {}
+            }
+            inner = &next.node;
+        }
+        match inner {
+            Expectation::Never(p) => known && names_one(p, classes),
+            Expectation::Sometimes(p) | Expectation::Always(p) => !known && names_one(p, classes),
+            _ => false,
+        }
+    })
+}
+
+/// Whether a predicate speaks of findings of one of these classes.
+fn names_one(predicate: &Predicate, classes: &[Class]) -> bool {
+    let mut named = false;
+    predicate.for_each(&mut |p| {
+        named |= match p {
+            Predicate::Class(BugClass::AnyBug) => classes.len() == CLASSES.len(),
+            Predicate::Class(class) => classes.iter().any(|c| c.name() == class.word()),
+            Predicate::Leaked(_) => classes.contains(&Class::Leak),
+            _ => false,
+        };
+    });
+    named
 }
 
 /// What the file expects to be refused.

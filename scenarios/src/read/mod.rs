@@ -64,6 +64,12 @@ pub(crate) fn form_of(group: Group, name: &str) -> Option<&'static str> {
     tables.find_map(|(_, forms)| forms.iter().find(|f| f.name == name)).map(|f| f.text)
 }
 
+/// The same of a word wherever it stands.
+pub(crate) fn written(name: &str) -> Option<&'static str> {
+    let groups = FORMS.iter().map(|(group, _)| *group).chain([group_of_step(name)]);
+    groups.into_iter().find_map(|group| form_of(group, name))
+}
+
 const FORMS: &[(Group, &[forms::Form])] = &[
     (Group::Data, data::VARS),
     (Group::Data, data::INIT),

@@ -18,10 +18,18 @@ use crate::diag::{Diagnostic, quote};
 use crate::limits::NESTING_MAX;
 use crate::span::Span;
 
+/// An example of how a word is written with its arguments, from those who know the words.
+pub(crate) type Written = dyn Fn(&str) -> Option<&'static str>;
+
 /// Reads the notation of a whole file.
 pub(crate) fn parse(source: &str) -> Result<Node, Diagnostic> {
+    parse_with(source, &|_| None)
+}
+
+/// The same, for messages that show how a word is written.
+pub(crate) fn parse_with(source: &str, written: &Written) -> Result<Node, Diagnostic> {
     brackets::check(source)?;
-    let node = tree::parse(source)?;
+    let node = tree::parse(source, written)?;
     ask_ron(source)?;
     Ok(node)
 }

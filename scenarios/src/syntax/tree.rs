@@ -1,6 +1,6 @@
 //! The tree of a RON file: values with their places.
 
-use super::lexer;
+use super::{Written, lexer};
 use crate::diag::{Diagnostic, quote};
 use crate::limits::NESTING_MAX;
 use crate::span::{Sp, Span};
@@ -122,8 +122,8 @@ impl Text {
 }
 
 /// Reads one value, which must be all there is.
-pub(super) fn parse(source: &str) -> Result<Node, Diagnostic> {
-    let mut parser = Parser { source, at: 0, depth: 0 };
+pub(super) fn parse(source: &str, written: &Written) -> Result<Node, Diagnostic> {
+    let mut parser = Parser { source, at: 0, depth: 0, written };
     parser.skip()?;
     parser.attributes()?;
     if parser.at == source.len() {
@@ -159,6 +159,7 @@ struct Parser<'s> {
     source: &'s str,
     at: usize,
     depth: usize,
+    written: &'s Written,
 }
 
 impl<'s> Parser<'s> {
@@ -217,7 +218,7 @@ impl<'s> Parser<'s> {
             }
             Some('[') => self.list()?,
             Some('{') => self.map()?,
-            Some('(') => Kind::Call { name: None, args: self.args()? },
+            Some('(') => Kind::Call { name: None, args: self.args(None)? },
             Some(c) if c.is_ascii_digit() || matches!(c, '+' | '-' | '.') => self.number()?,
             Some(_) => self.word()?,
         };
@@ -262,7 +263,7 @@ impl<'s> Parser<'s> {
         if self.peek() == Some('(') {
             return Ok(Kind::Call {
                 name: Some(Sp::new(word.to_string(), span)),
-                args: self.args()?,
+                args: self.args(Some(word))?,
             });
         }
         self.at = end;
@@ -346,7 +347,8 @@ impl<'s> Parser<'s> {
             .also(open, "the list that it belongs to"))
     }
 
-    fn args(&mut self) -> Result<Args, Diagnostic> {
+    /// What stands in parentheses: those behind a word, or of a struct.
+    fn args(&mut self, of: Option<&str>) -> Result<Args, Diagnostic> {
         let open = self.here();
         self.at += 1;
         let mut positional = Vec::new();
@@ -363,9 +365,11 @@ impl<'s> Parser<'s> {
             }
             if !named.is_empty() && !positional.is_empty() {
                 let message = "arguments are all named or all without names";
+                let example = of.and_then(self.written).map(|form| format!("write `{form}`"));
                 return Err(Diagnostic::error("E0101", Span::new(start, self.at), message)
                     .label("differs from those before it")
-                    .also(open, "in these parentheses"));
+                    .also(open, "in these parentheses")
+                    .maybe_help(example));
             }
             self.separator(')', open)?;
         }
@@ -391,6 +395,10 @@ impl<'s> Parser<'s> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(source: &str) -> Result<Node, Diagnostic> {
+        super::parse(source, &|_| None)
+    }
 
     #[test]
     fn places_of_escaped_texts_are_exact() {

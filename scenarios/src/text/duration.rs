@@ -1,6 +1,7 @@
 //! Durations: `"10us"`, `"1ms 500us"`, `"5us..30us"`, `"20us + $offset"`.
 
 use super::{Cursor, TextError};
+use crate::limits::LENGTH_MAX_NS;
 use crate::span::Span;
 
 /// A length or range of lengths in nanoseconds, before it is known whether it may be negative.
@@ -39,6 +40,26 @@ pub(crate) fn parse(text: &str, params: &mut Lookup<'_>) -> Result<Ns, TextError
         Some('-') => error.help("terms are joined by `+`; a term may be negative: \"20us + -8us\""),
         _ => error.help("a duration looks like \"10us\", \"1ms 500us\" or \"5us..30us\""),
     })
+}
+
+/// Reads one length of time in nanoseconds, as a command line gives it: `1s`, `1ms 500us`.
+///
+/// # Errors
+/// It is no duration, a range, not above 0, or longer than a run may be; in words.
+pub fn length(text: &str) -> Result<u64, String> {
+    let words = |error: TextError| match error.help {
+        Some(help) => format!("{}; {help}", error.message),
+        None => error.message,
+    };
+    let ns = parse(text, &mut |_| Err(None)).map_err(words)?;
+    if ns.min != ns.max {
+        return Err("one duration is wanted, not a range".to_string());
+    }
+    match u64::try_from(ns.min) {
+        Ok(ns) if ns > LENGTH_MAX_NS => Err("longer than a year".to_string()),
+        Ok(ns) if ns > 0 => Ok(ns),
+        _ => Err("a duration above 0 is wanted".to_string()),
+    }
 }
 
 /// Terms joined by `+` or by nothing.
@@ -173,6 +194,24 @@ mod tests {
                 assert!(error.span.end <= text.len(), "{text}: {error:?}");
             }
             _ => panic!("{text}: {got:?}"),
+        }
+    }
+
+    #[test]
+    fn lengths_of_a_command_line() {
+        assert_eq!(length("1s"), Ok(1_000_000_000));
+        assert_eq!(length("1ms 500us"), Ok(1_500_000));
+        for (text, part) in [
+            ("10", "no unit"),
+            ("soon", "duration"),
+            ("1us..2us", "not a range"),
+            ("0s", "above 0"),
+            ("-1s", "above 0"),
+            ("40000000s", "longer than a year"),
+            ("$p", "not declared"),
+        ] {
+            let error = length(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
         }
     }
 

@@ -63,7 +63,7 @@ pub(super) const TOPICS: &[Topic] = topics! {
         "mutex": "A lock that sleeps.",
         "present": "The element is there, its timer not initialised.",
         "initialised": "The timer of the element is initialised, and has no callback.",
-        "armed": "The timer of the element will expire at that time with that callback, on the CPU with number 0.",
+        "armed": "The timer of the element will expire at that time with that callback, always on CPU 0, where it counts as armed before the start. For a callback on another CPU let that CPU arm the timer: a program with bpf_timer_start, and `1: [ prog_run(\"arm\") ]` in `cpus`.",
     }
     Event {
         "at": "Once, at this time.",
