@@ -2,7 +2,7 @@
 //!
 //! A page is played from top to bottom in one folder, beside which lie the project's `scenarios` and `tests`: a block ```` ```ron NAME ```` is written as a file of that name, each
 //! `$ ` line of a ```` ```console ```` block is run by `sh`, and what it prints must stand below it. Blocks with `ignore`
-//! are for the reader only. `TIMERACE_BLESS=1` writes the pages anew.
+//! are for the reader only. Of jobs in ```` ```yaml ```` blocks the lines `timerace test ..` are run and must succeed. `TIMERACE_BLESS=1` writes the pages anew.
 
 use crate::support::Dir;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,8 @@ enum Piece {
     Text(String),
     /// The commands of a session, as they stand on the page, with the prompt.
     Session(Vec<String>),
+    /// A job of CI.
+    Job(String),
     /// A block that is a file for the sessions below it.
     File { name: String, text: String },
 }
@@ -31,6 +33,7 @@ fn pieces(page: &str) -> Vec<Piece> {
         pieces.push(match info.split_once(' ') {
             Some(("ron", name)) => Piece::File { name: name.into(), text },
             _ if info == "console" => Piece::Session(commands(&block)),
+            _ if info == "yaml" => Piece::Job(text),
             _ => Piece::Text(format!("```{info}\n{text}```\n")),
         });
     }
@@ -66,6 +69,18 @@ fn play(page: &str, dir: &Dir) -> String {
     for piece in pieces(page) {
         match piece {
             Piece::Text(text) => out.push_str(&text),
+            Piece::Job(text) => {
+                let commands: Vec<&str> =
+                    text.lines().filter_map(|l| Some(&l[l.find("timerace test ")?..])).collect();
+                assert!(!commands.is_empty(), "a job without `timerace test`:\n{text}");
+                for command in commands {
+                    let mut sh = Command::new("sh");
+                    sh.args(["-c", command]).current_dir(&dir.0).env("PATH", &path);
+                    let ran = sh.env_remove("TIMERACE_KERNEL").output().unwrap();
+                    assert!(ran.status.success(), "{command}: {ran:?}");
+                }
+                out.push_str(&format!("```yaml\n{text}```\n"));
+            }
             Piece::File { name, text } => {
                 dir.file(&name, text.as_bytes());
                 out.push_str(&format!("```ron {name}\n{text}```\n"));
