@@ -109,8 +109,15 @@ fn story(entry: &LibraryEntry) -> String {
     let lines = entry.source.lines().take_while(|l| l.starts_with("//"));
     let lines: Vec<&str> = lines.map(|l| l.trim_start_matches('/').trim()).collect();
     let name = entry.name();
+    let scenario = load::check_source(&entry.open(), &[]).scenario;
+    let refs: Vec<String> =
+        scenario.iter().flat_map(|s| s.refs.iter().map(|r| r.node.clone())).collect();
+    let refs = match refs[..] {
+        [] => String::new(),
+        _ => format!("See: {}\n", refs.join(", ")),
+    };
     format!(
-        "{}\n\nRun it: timerace demo {name}    Have it: timerace demo {name} -o DIR\n",
+        "{}\n\n{refs}Run it: timerace demo {name}    Have it: timerace demo {name} -o DIR\n",
         lines.join("\n")
     )
 }

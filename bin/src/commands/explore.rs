@@ -55,6 +55,11 @@ pub fn explore(
     if found.exploration.findings.is_empty() && !named {
         note_kernel(common, &s);
     }
+    if found.exploration.bounds.iter().any(|b| b.name == "expiries" && b.hit) {
+        let note = "note: runs with more expiries were cut off; a callback that starts its timer again each time \
+                    never ends: let it count (`timerace explain limits`)";
+        output::note(common, note);
+    }
     Ok(found.exit_code())
 }
 

@@ -111,6 +111,35 @@ fn explain_tells_of_each_class_what_to_look_at_and_who_shows_it() {
     }
 }
 
+/// The element is deleted while its callback arms the timer again, as often as `body` says.
+fn again(body: &str) -> String {
+    format!(
+        r#"Scenario(schema: 1, name: "again", machine: (cpus: 2),
+    maps: {{ "timers": HASH(max_entries: 4, init: {{ 1: armed("10us", "cb") }}) }},
+    vars: {{ "left": int(1) }},
+    progs: {{ "cb": (type: TIMER_CB, body: [ {body} ]) }},
+    cpus: {{ 1: [ bpf_map_delete_elem("timers[1]") ] }},
+    limits: (expiries: 4),
+)"#
+    )
+}
+
+#[test]
+fn a_callback_that_never_ends_is_told_how_to() {
+    let dir = Dir::new("never-ends");
+    let start = r#"ret([0, EINVAL], bpf_timer_start("timers[self]", "10us"))"#;
+    dir.file("again.ron", again(start).as_bytes());
+    let r = timerace(&dir, &["explore", "again.ron", "--kernel", "v6.9"]);
+    assert!(r.code == 3 && r.err.contains("let it count (`timerace explain limits`)"), "{}", r.err);
+    let counts = format!(r#"fetch_add("n", "left", -1), if("n > 0", [ {start} ])"#);
+    dir.file("again.ron", again(&counts).as_bytes());
+    let r = timerace(&dir, &["explore", "again.ron", "--kernel", "v6.9"]);
+    assert!(r.code == 0 && !r.err.contains("let it count"), "{}{}", r.out, r.err);
+    assert!(timerace(&dir, &["explain", "limits"]).out.contains("fetch_add"));
+    // What `on(..)` of a scenario of one's own needs.
+    assert!(timerace(&dir, &["explain", "R10"]).out.contains("See: commit a6fcd19d7eac, CVE-"));
+}
+
 #[test]
 fn nothing_found_on_the_newest_kernel_names_the_older_ones() {
     let dir = Dir::new("newest");

@@ -27,7 +27,7 @@ pub(super) const TOPICS: &[Topic] = topics! {
         "cpus": "What happens on a CPU: steps, which one task of that CPU runs, and interrupts.",
         "faults": "Allocations that fail, memory cgroups that are full.",
         "explore": "How a search goes: policy, preemptions, irqs, max_schedules. A number of preemptions here is the author's scope.",
-        "limits": "Steps and expiries of one run. Reaching one is inconclusive, never a pass.",
+        "limits": "Steps and expiries of one run. Reaching one is inconclusive, never a pass. A callback that starts its timer again each time reaches any limit: for `explore` let it count down, with `\"left\": int(1)` in `vars`, `fetch_add(\"n\", \"left\", -1)` and `if(\"n > 0\", [ .. ])`.",
         "stop": "When a timed run is over. A timer that re-arms itself for ever needs something else than idle.",
         "golden": "Digests of the interleavings that a search shows, by kernel: { \"v6.7\": \"0123456789abcdef\" }. `test` fails where another is shown; `test --bless FILE` writes them, prints what is different, and refuses in CI. Only for scenarios whose drawing matters.",
         "expect": "What must hold. never(ANY_BUG) is implied unless an expectation names a bug; then all other bugs are refused.",
