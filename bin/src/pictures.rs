@@ -8,6 +8,7 @@ use timerace_core::record::Record;
 use timerace_reports::final_states::FinalStates;
 use timerace_reports::final_states_svg::final_states_svg;
 use timerace_reports::graphs::{happens_before_dot, waits_for_dot, waits_for_svg};
+use timerace_reports::happens_before_svg::happens_before_svg;
 use timerace_reports::interleaving::{Detail, interleaving};
 use timerace_reports::lock_order::LockOrder;
 use timerace_reports::origin::line;
@@ -58,6 +59,8 @@ pub fn files(
     if let Some(i) = finding {
         texts.push(("splat.txt", splat(rec, i, &origin)));
         texts.extend(happens_before_dot(rec, i).map(|t| ("happens-before.dot", t)));
+        let drawn = happens_before_svg(rec, i, &origin, theme.unwrap_or_default());
+        texts.extend(drawn.map(|t| ("happens-before.svg", t)));
         texts.extend(waits_for_dot(rec, i).map(|t| ("waits-for.dot", t)));
         let drawn = waits_for_svg(rec, i, &origin, theme.unwrap_or_default());
         texts.extend(drawn.map(|t| ("waits-for.svg", t)));

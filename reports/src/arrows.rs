@@ -70,7 +70,7 @@ pub(crate) fn arrows(
 }
 
 /// The steps that come before one in every run, with the reason.
-fn reasons(facts: &Facts<'_>, index: usize) -> Vec<(usize, &'static str)> {
+pub(crate) fn reasons(facts: &Facts<'_>, index: usize) -> Vec<(usize, &'static str)> {
     let steps = &facts.rec.steps;
     let step = &steps[index];
     let takes = |s: &StepRecord, over: &str, free: bool| {

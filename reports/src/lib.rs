@@ -23,6 +23,7 @@ pub mod github;
 pub mod graph_svg;
 pub mod graphs;
 mod gutter;
+pub mod happens_before_svg;
 pub mod hdr_log;
 pub mod interleaving;
 pub mod json;

@@ -11,11 +11,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Files that results consist of: an earlier folder may hold these, and is ours then.
-const OURS: [&str; 38] = [
+const OURS: [&str; 40] = [
     "certificate.json",
     "costs.ron",
     "cover.txt",
     "happens-before.dot",
+    "happens-before.png",
+    "happens-before.svg",
     "hist.txt",
     "index.html",
     "latency.csv",

@@ -6,6 +6,7 @@ use timerace_core::policy::Ended;
 use timerace_core::record::{Call, Edge, FindingRecord, Record, Side, StepRecord, Touch, Wait};
 use timerace_core::schedule::Schedule;
 use timerace_core::{CpuId, CtxId, CtxKind, CtxSpec, Nanos, Obj};
+use timerace_reports::happens_before_svg::happens_before_svg;
 use timerace_reports::interleaving::{Detail, interleaving};
 use timerace_reports::race_svg::race_svg;
 use timerace_reports::race_text::{WIDTH, race_text};
@@ -206,6 +207,9 @@ proptest! {
             crate::svg::check("any record", &drawn);
         }
         crate::shiviz::check(&rec);
+        if let Some(drawn) = happens_before_svg(&rec, 0, &origin(), Theme::Light) {
+            crate::svg::check("any order", &drawn);
+        }
         prop_assert!(json::replay(&rec, &origin(), "v6.7", until).is_object());
         let saved = SavedSchedule::of(&rec, "x", "v6.7");
         prop_assert_eq!(schedule_ron::read(&saved.write()), Ok(saved));

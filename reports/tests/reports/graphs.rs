@@ -12,6 +12,7 @@ use timerace_reports::final_states::FinalStates;
 use timerace_reports::final_states_svg::{MOST_STATES, final_states_svg};
 use timerace_reports::graph_svg::{Edge, Graph, MOST_EDGES, Node, graph_svg};
 use timerace_reports::graphs::{happens_before_dot, waits_for_dot, waits_for_svg};
+use timerace_reports::happens_before_svg::happens_before_svg;
 use timerace_reports::lock_order::LockOrder;
 use timerace_reports::matrix_svg::matrix_svg;
 use timerace_reports::origin::Origin;
@@ -41,6 +42,28 @@ fn happens_before_has_the_lock_and_lacks_the_sides() {
     golden::check("happens-before.dot", &text);
     assert!(text.contains("unlock \u{2192} lock") && text.contains("style=dashed"), "{text}");
     assert_eq!(happens_before_dot(&build::cancel_free_uaf(false), 9), None);
+}
+
+#[test]
+fn what_is_not_ordered_stands_at_any_height() {
+    let origin = Origin { file: "c.ron".into(), kernel: "v6.7".into(), ..Origin::default() };
+    let rec = build::cancel_free_uaf(false);
+    for theme in [Theme::Light, Theme::Dark] {
+        svg::check("happens-before", &happens_before_svg(&rec, 0, &origin, theme).unwrap());
+    }
+    let drawn = happens_before_svg(&rec, 0, &origin, Theme::Light).unwrap();
+    golden::check("happens-before.svg", &drawn);
+    let height = |step: &str| -> f64 {
+        let text = drawn.split("<text").find(|t| t.contains(&format!(">{step}: "))).unwrap();
+        text.split_once("y=\"").unwrap().1.split('"').next().unwrap().parse().unwrap()
+    };
+    // The lock is handed on in step 4; the use in step 14 came after the free in step 12, and need not.
+    assert!(height("4") < height("7") && height("7") < height("12"));
+    assert!(height("4") < height("14") && height("14") < height("12"));
+    assert_eq!(drawn.matches(">not ordered<").count(), 1);
+    assert_eq!(drawn.matches(">unlock \u{2192} lock<").count(), 1);
+    assert_eq!(happens_before_svg(&rec, 9, &origin, Theme::Light), None);
+    assert_eq!(happens_before_svg(&build::mutual_cancel(), 0, &origin, Theme::Light), None);
 }
 
 #[test]
