@@ -23,7 +23,7 @@ const ROW: Units = 46 * PX;
 /// Wide enough for the two lines below the title.
 const LEAST_WIDTH: Units = 600 * PX;
 /// Between two columns, beside the widest label.
-const GAP: Units = 44 * PX;
+const GAP: Units = 60 * PX;
 
 const TITLE: Font = Font::sans(200).weight(600);
 const SUBTITLE: Font = Font::sans(130);
@@ -236,10 +236,12 @@ impl Drawing {
             self.canvas.path(&format!("M{s}C{c} {d} {t}"), ink, wide, dash);
             self.canvas.head((x1, y1), towards, ink);
             let anchor = if right { Anchor::Start } else { Anchor::End };
-            let x = x0 + out * 12 * PX;
-            // On the side from which the arrow turns away; of several that begin here, the next is farther out.
-            let (mut y, next) =
-                if y1 < y0 { (y0 + 14 * PX, 14 * PX) } else { (y0 - 6 * PX, -14 * PX) };
+            // Beside a bend; else on the side from which the arrow turns away. Where a label is, the next stands farther out.
+            let (x, mut y, next) = match (b.x == a.x, y1 < y0) {
+                (true, _) => (x0 + 36 * PX, (y0 + y1) / 2 + 4 * PX, 14 * PX),
+                (false, true) => (x0 + out * 12 * PX, y0 + 14 * PX, 14 * PX),
+                (false, false) => (x0 + out * 12 * PX, y0 - 6 * PX, -14 * PX),
+            };
             let wide = LABEL.width(e.label);
             let left = if right { x } else { x - wide };
             let is_taken = |y: Units| {
