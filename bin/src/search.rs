@@ -17,7 +17,7 @@ use timerace_core::exhaustive::{self, Team};
 use timerace_core::least::simplify;
 use timerace_core::mem::Mark;
 use timerace_core::nearest::nearest_passing;
-use timerace_core::policy::{Pct, Random, Replay};
+use timerace_core::policy::{Limits, Pct, Random, Replay};
 use timerace_core::record::{Record, record, record_after};
 use timerace_core::result::{Bound, Exploration, Verdict};
 use timerace_core::sample::sample;
@@ -124,6 +124,9 @@ impl Observer for Watching<'_, '_, '_> {
     }
 }
 
+/// Expiries of a schedule with few of them: enough for two timers that are each armed again.
+const FEW_EXPIRIES: u64 = 4;
+
 /// A search on several threads: each has a machine and, for each part of the search, a judge of its own.
 struct Crew<'a> {
     session: &'a Session,
@@ -183,8 +186,26 @@ pub fn search(
     let narrowed = args.preemptions.is_some();
     let crew = Crew { session: s, narrowed, progress: Mutex::new(progress) };
     let mut missed = Missed::default();
-    let mut exploration =
-        explore(&crew, args, threads, &mut exec, &mut judge, &options, &mut missed)?;
+    let mut exploration = None;
+    if let Some(few) = few_expiries(s, args, &options) {
+        let mut e = explore(&crew, args, threads, &mut exec, &mut judge, &few, &mut missed)?;
+        let more = e.bounds.iter_mut().find(|b| b.name == "expiries");
+        let cut_off = more.as_ref().is_some_and(|b| b.hit);
+        if e.stopped || !cut_off {
+            // It was no bound of the search: nothing is left out that the search would come to.
+            if let Some(b) = more {
+                (b.value, b.hit) = (Some(options.limits.expiries), false);
+            }
+            exploration = Some(e);
+        } else {
+            judge = judge_of(s, args, &end);
+            missed = Missed::default();
+        }
+    }
+    let mut exploration = match exploration {
+        Some(e) => e,
+        None => explore(&crew, args, threads, &mut exec, &mut judge, &options, &mut missed)?,
+    };
     if judge.needs_the_rest(&exploration) && !interrupt::asked() {
         options.keep_going = true;
         judge = judge_of(s, args, &end);
@@ -286,6 +307,17 @@ fn explore(
     };
     missed.absorb(watching.clock.map_or(Missed::default(), |c| c.missed));
     Ok(exploration)
+}
+
+/// A callback that arms its timer again never comes to an end, and the first schedule of a search has as many expiries as
+/// are allowed. So schedules with few of them are searched first, where the first bug is what is asked for: what they
+/// show is short.
+fn few_expiries(s: &Session, args: &SearchArgs, options: &Options) -> Option<Options> {
+    let exhaustive = args.policy.unwrap_or_else(|| policy_of(s)) == PolicyArg::Exhaustive;
+    let limits = Limits { expiries: FEW_EXPIRIES, ..options.limits };
+    let first_bug = exhaustive && !options.keep_going && options.max_schedules.is_none();
+    (first_bug && options.limits.expiries > FEW_EXPIRIES)
+        .then(|| Options { limits, ..options.clone() })
 }
 
 fn policy_of(s: &Session) -> PolicyArg {

@@ -261,3 +261,48 @@ fn a_search_keeps_to_its_memory_and_says_so() {
         assert_eq!(explore(&[&format!("--max-memory={bad}")]).code, 2, "{bad}");
     }
 }
+
+/// Two callbacks that arm themselves again, each of which deletes the other's element: no schedule comes to an end, and
+/// where the delete comes first the start fails, which nothing here allows.
+const FOR_EVER: &str = r#"Scenario(
+    schema: 1,
+    name: "for-ever",
+    machine: (cpus: 2),
+    maps: { "timers": HASH(max_entries: 2, init: { 0: initialised, 1: initialised }) },
+    progs: {
+        "cb0": (type: TIMER_CB, body: [
+            bpf_timer_start("value", "10us"),
+            may_fail(bpf_map_delete_elem("timers[1]")),
+        ]),
+        "cb1": (type: TIMER_CB, body: [
+            bpf_timer_start("value", "10us"),
+            may_fail(bpf_map_delete_elem("timers[0]")),
+        ]),
+        "arm0": (type: SYSCALL, body: [
+            bpf_timer_set_callback("timers[0]", "cb0"),
+            bpf_timer_start("timers[0]", "10us"),
+        ]),
+        "arm1": (type: SYSCALL, body: [
+            bpf_timer_set_callback("timers[1]", "cb1"),
+            bpf_timer_start("timers[1]", "10us"),
+        ]),
+    },
+    cpus: { 0: [ prog_run("arm0") ], 1: [ prog_run("arm1") ] },
+)
+"#;
+
+#[test]
+fn the_first_bug_of_timers_that_run_for_ever_takes_few_expiries() {
+    let dir = Dir::new("newcomer-for-ever");
+    dir.file("for-ever.ron", FOR_EVER.as_bytes());
+    let on = ["for-ever.ron", "--kernel", "v6.8"];
+    let explored = timerace(&dir, &[&["explore", "--format", "json"], &on[..]].concat());
+    let v = explored.json();
+    assert_eq!(explored.code, 1, "{v}");
+    let schedule = v["findings"][0]["schedule"].as_str().unwrap();
+    assert!(schedule.matches("timer").count() <= 6, "{schedule}");
+    let bound = &v["bounds"]["expiries"];
+    assert_eq!((bound["value"].as_u64(), bound["hit"].as_bool()), (Some(200), Some(false)), "{v}");
+    let replay = timerace(&dir, &[&["replay", "--schedule", schedule], &on[..]].concat());
+    assert_eq!(replay.code, 1, "{}", replay.out);
+}
