@@ -225,18 +225,14 @@ impl Drift {
     }
 }
 
-#[derive(Clone, Debug, Default)]
-struct PerTimer {
-    late: Histogram,
-    drift: Drift,
-}
-
 /// The lateness of the expiries of a run: overall, per timer and per CPU.
 #[derive(Clone, Debug, Default)]
 pub struct Latencies {
     all: Histogram,
     /// By index into the run's table of names, which has no gaps.
-    timers: Vec<PerTimer>,
+    timers: Vec<Histogram>,
+    /// The same. Apart, because every expiry needs them.
+    drifts: Vec<Drift>,
     cpus: BTreeMap<CpuId, PerCpu>,
 }
 
@@ -259,7 +255,7 @@ impl LatencyRecorder {
     pub fn record(&mut self, expiry: &Expiry) {
         let ns = expiry.late_ns();
         let counted = &mut self.counted;
-        counted.timer(expiry.timer).drift.record(expiry);
+        of_timer(&mut counted.drifts, expiry.timer).record(expiry);
         let cpu = counted.cpus.entry(expiry.cpu).or_default();
         cpu.all.record(ns);
         let us = usize::try_from(ns / 1000).unwrap_or(usize::MAX);
@@ -273,7 +269,7 @@ impl LatencyRecorder {
         self.waiting.reserve_exact(WAITING - self.waiting.len());
         match u32::try_from(ns) {
             Ok(ns) => self.waiting.push(u64::from(expiry.timer) << 32 | u64::from(ns)),
-            Err(_) => counted.timer(expiry.timer).late.record(ns),
+            Err(_) => of_timer(&mut counted.timers, expiry.timer).record(ns),
         }
         if self.waiting.len() == WAITING {
             self.settle();
@@ -291,22 +287,23 @@ impl LatencyRecorder {
     fn settle(&mut self) {
         self.waiting.sort_unstable();
         for of_one in self.waiting.chunk_by(|a, b| a >> 32 == b >> 32) {
-            let late = &mut self.counted.timer((of_one[0] >> 32) as u32).late;
+            let late = of_timer(&mut self.counted.timers, (of_one[0] >> 32) as u32);
             of_one.iter().for_each(|w| late.record(w & u64::from(u32::MAX)));
         }
         self.waiting.clear();
     }
 }
 
-impl Latencies {
-    fn timer(&mut self, timer: u32) -> &mut PerTimer {
-        let at = timer as usize;
-        if self.timers.len() <= at {
-            self.timers.resize_with(at + 1, PerTimer::default);
-        }
-        &mut self.timers[at]
+/// What is kept of a timer.
+fn of_timer<T: Default>(timers: &mut Vec<T>, timer: u32) -> &mut T {
+    let at = timer as usize;
+    if timers.len() <= at {
+        timers.resize_with(at + 1, T::default);
     }
+    &mut timers[at]
+}
 
+impl Latencies {
     /// All expiries.
     pub fn overall(&self) -> &Histogram {
         &self.all
@@ -314,12 +311,12 @@ impl Latencies {
 
     /// How far a timer fell behind, in nanoseconds: the most over the run. `None`: no callback of it armed it again.
     pub fn drift_ns(&self, timer: u32) -> Option<u64> {
-        self.timers.get(timer as usize).and_then(|t| t.drift.most)
+        self.drifts.get(timer as usize).and_then(|d| d.most)
     }
 
     /// The expiries of each timer that had any, by its index into the run's table of names.
     pub fn timers(&self) -> impl Iterator<Item = (u32, &Histogram)> {
-        let all = self.timers.iter().enumerate().map(|(t, of)| (t as u32, &of.late));
+        let all = self.timers.iter().enumerate().map(|(t, late)| (t as u32, late));
         all.filter(|(_, h)| h.count() > 0)
     }
 
