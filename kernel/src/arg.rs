@@ -3,7 +3,7 @@
 use crate::kernel::{Kernel, Role};
 use crate::objects::{AsyncCb, BpfWork, Callback, Elem, MIGRATION_BASE, MapObj, Timer};
 use crate::world::{MapId, ProgId, VarKind};
-use timerace_core::mem::Mem;
+use timerace_core::mem::{Mem, POISON};
 use timerace_core::{Obj, Ptr};
 
 /// What a word says to readers.
@@ -113,8 +113,9 @@ impl Kernel {
         }
     }
 
-    /// The name of an object that exists from the start.
-    pub(crate) fn static_name(&self, p: Ptr) -> Option<String> {
+    /// The name of an object that exists from the start. An element of a hash is called by the key that it has now; of one
+    /// that never had any, nothing can be said.
+    pub(crate) fn static_name(&self, mem: &Mem, p: Ptr) -> Option<String> {
         if let Some(i) = self.maps.iter().position(|m| m.obj == MapObj(p)) {
             return Some(self.world.maps[i].name.clone());
         }
@@ -123,7 +124,11 @@ impl Kernel {
         }
         let holds = |m: &crate::map::Map| m.index_of(p);
         let (i, at) = self.maps.iter().enumerate().find_map(|(i, m)| Some((i, holds(m)?)))?;
-        Some(format!("{}[{at}]", self.world.maps[i].name))
+        let key = match self.maps[i].kind.is_array() {
+            true => at as u64,
+            false => mem.peek(Elem(p).key().obj()),
+        };
+        (key != POISON).then(|| format!("{}[{key}]", self.world.maps[i].name))
     }
 
     /// The value of a field or variable whose word means nothing to readers. Empty for what is no state of the kernel:

@@ -162,7 +162,7 @@ impl Model for Kernel {
             return Some(text);
         }
         let p = Option::<Ptr>::from_word(value)?;
-        self.static_name(p)
+        self.static_name(mem, p)
     }
 
     fn timer_number(&self, name: u64) -> u32 {

@@ -103,6 +103,8 @@ pub struct Interleaving {
     pub circle: Vec<String>,
     /// Steps of the run that are not shown, quiet ones not counted.
     pub left_out: usize,
+    /// Calls are shown with what they are about, which tells them apart.
+    pub(crate) with_args: bool,
 }
 
 /// Lays out a run around one of its findings (by index; `None`, or an index that does not exist: without).
@@ -148,8 +150,13 @@ fn build(
             b.left_out(step);
         }
     }
-    let mut il =
-        Interleaving { columns: b.columns, rows: b.rows, circle: Vec::new(), left_out: b.left_out };
+    let mut il = Interleaving {
+        columns: b.columns,
+        rows: b.rows,
+        circle: Vec::new(),
+        left_out: b.left_out,
+        with_args: b.with_args,
+    };
     if let Some(f) = finding {
         pending_rows(facts, f, &mut il);
         put_marks(facts, f, &mut il);
@@ -212,6 +219,7 @@ impl<'a, 'r> Builder<'a, 'r> {
         let steps: Vec<&StepRecord> =
             facts.rec.steps.iter().zip(kept).filter(|(_, k)| **k).map(|(s, _)| s).collect();
         let cpus = cpus_of(facts, finding, &steps);
+        let waits = finding.is_some_and(|f| !f.waits.is_empty());
         let mut b = Builder {
             facts,
             columns: Vec::new(),
@@ -219,9 +227,9 @@ impl<'a, 'r> Builder<'a, 'r> {
             of_cpu: cpus.iter().enumerate().map(|(i, c)| (*c, i)).collect(),
             main: Vec::new(),
             shown_calls: sparse.then(|| shown_calls(facts, &steps)),
-            with_args: !headings || args_matter(&steps),
+            with_args: !headings || args_matter(&steps) || waits && bodies_differ(&steps),
             single_calls: if sparse { single_calls(&steps) } else { BTreeSet::new() },
-            waits: finding.is_some_and(|f| !f.waits.is_empty()),
+            waits,
             contested: contested(facts, &steps),
             decides: finding.and_then(|f| deciding_value(facts, f)).map(|v| v.read),
             elements: facts.elements(),
@@ -488,7 +496,7 @@ fn single_calls(steps: &[&StepRecord]) -> BTreeSet<u32> {
 }
 
 /// The line of a call, and the same without its argument if it has one.
-fn call_text(call: &Call, with_args: bool) -> (String, Option<String>) {
+pub(crate) fn call_text(call: &Call, with_args: bool) -> (String, Option<String>) {
     let bare = function(&call.name);
     if with_args && !call.arg.is_empty() {
         (format!("{}({})", call.name, call.arg), Some(bare))
@@ -544,6 +552,14 @@ fn args_matter(steps: &[&StepRecord]) -> bool {
     let mut args: BTreeMap<&str, &str> = BTreeMap::new();
     let mut calls = steps.iter().flat_map(|s| &s.stack).filter(|c| !c.arg.is_empty());
     calls.any(|c| *args.entry(&c.name).or_insert(&c.arg) != c.arg)
+}
+
+/// Whether programs were called on different things: who waits for whom is about these.
+fn bodies_differ(steps: &[&StepRecord]) -> bool {
+    let calls = steps.iter().flat_map(|s| &s.stack);
+    let args: BTreeSet<&str> =
+        calls.filter(|c| c.body && !c.arg.is_empty()).map(|c| c.arg.as_str()).collect();
+    args.len() > 1
 }
 
 /// Variables that one context writes and another one touches, among the steps that are shown.

@@ -1,7 +1,7 @@
 //! Where a finding shows in its picture: the wrong part of a line with the reason, and the lines that wait for ever.
 
 use crate::facts::{Facts, home, is_life, other_side};
-use crate::interleaving::{Interleaving, Marked, Row, RowKind, function};
+use crate::interleaving::{Interleaving, Marked, Row, RowKind, call_text, function};
 use crate::led_to::{last_uref, pointer_lost, queued};
 use timerace_core::record::{FindingRecord, Side, Wait};
 use timerace_core::{Class, CtxId};
@@ -83,7 +83,14 @@ fn waiting_depth(facts: &Facts<'_>, w: &Wait, column: usize, il: &mut Interleavi
         il.rows.push(call_row(w, column, depth, function(body)));
     }
     let depth = depth + u32::from(body.is_some());
-    il.rows.push(call_row(w, column, depth, bare));
+    // Its argument is that of the call that the last step was in.
+    let last = facts.rec.steps.iter().rfind(|s| s.ctx == w.waiter);
+    let call = last.and_then(|s| s.stack.iter().rfind(|c| c.name == w.func));
+    let (text, short) = match call {
+        Some(call) => call_text(call, il.with_args),
+        None => (bare, None),
+    };
+    il.rows.push(Row { short, ..call_row(w, column, depth, text) });
     depth + 1
 }
 

@@ -318,7 +318,10 @@ fn aside(
         escaped(why.as_deref().unwrap_or("The end of the run."))
     );
     if let Some(p) = &facts.rec.passing {
-        let text = capital(&format!("{}: {}.", changes_text(facts, p), p.text));
+        let text = match changes_text(facts, p) {
+            told if told.is_empty() => format!("Another order: {}.", p.text),
+            told => capital(&format!("{told}: {}.", p.text)),
+        };
         let _ = writeln!(out, "<h2>Nearest schedule that passes</h2>\n<p>{}</p>", escaped(&text));
     }
     let (near, far) = split_states(facts, brief);

@@ -4,7 +4,7 @@ use crate::facts::Facts;
 use serde_json::{Value, json};
 use timerace_core::nearest::{Change, Passing};
 
-/// What is different there: `step 12 (CPU1: kfree(t)) comes before step 11 (CPU2: kfree(t))`.
+/// What is different there, empty if that cannot be told by steps: `step 12 (CPU1: kfree(t)) comes before step 11 (CPU2: kfree(t))`.
 pub(crate) fn changes_text(facts: &Facts<'_>, passing: &Passing) -> String {
     let all: Vec<String> = passing.changes.iter().map(|c| change_text(facts, *c)).collect();
     all.join(" and ")
@@ -23,6 +23,7 @@ fn change_text(facts: &Facts<'_>, change: Change) -> String {
         Change::Alternative { step, alt } => {
             format!("{} takes alternative {alt}", step_text(facts, step))
         }
+        Change::Missing { step } => format!("{} does not happen", step_text(facts, step)),
     }
 }
 
@@ -38,6 +39,7 @@ pub(crate) fn passing_json(passing: &Passing) -> Value {
     let change = |c: &Change| match *c {
         Change::Earlier { step, before, .. } => json!({ "step": step, "before": before }),
         Change::Alternative { step, alt } => json!({ "step": step, "alternative": alt }),
+        Change::Missing { step } => json!({ "step": step, "missing": true }),
     };
     json!({
         "schedule": passing.text,

@@ -21,7 +21,8 @@ pub fn race_text(il: &Interleaving, width: usize) -> String {
     if il.rows.is_empty() {
         return "(no steps)\n".to_string();
     }
-    let side_by_side = [Level::Whole, Level::Below, Level::Silent, Level::Short, Level::Bare]
+    use Level::{Bare, Below, Fitted, Short, Silent, Whole};
+    let side_by_side = [Whole, Below, Fitted, Silent, Short, Bare]
         .into_iter()
         .find_map(|level| columns(il, width, level));
     let mut lines = side_by_side.unwrap_or_else(|| staggered(il, width));
@@ -41,6 +42,8 @@ enum Level {
     Whole,
     /// Comments go on lines of their own where they do not fit behind.
     Below,
+    /// Arguments of calls whose lines are longer than the share of their column.
+    Fitted,
     /// Comments.
     Silent,
     /// Arguments of calls too.
@@ -74,17 +77,20 @@ fn odd(c: char) -> char {
 
 fn cells(il: &Interleaving, level: Level, width: usize) -> Vec<Cell> {
     let mut out = Vec::new();
+    let share = width / il.columns.len().max(1);
     for row in &il.rows {
-        row_cells(row, level, width, &mut out);
+        row_cells(row, level, (width, share), &mut out);
     }
     out
 }
 
-fn row_cells(row: &Row, level: Level, width: usize, out: &mut Vec<Cell>) {
+fn row_cells(row: &Row, level: Level, (width, share): (usize, usize), out: &mut Vec<Cell>) {
     // Deep nesting must leave room for the text.
     let step = if level == Level::Bare { 1 } else { 2 };
     let indent = (step * row.depth as usize).min(width / 2);
-    let short = row.short.as_ref().filter(|_| level >= Level::Short);
+    // Two spaces lie between columns.
+    let too_long = level == Level::Fitted && indent + row.text.len() + 2 > share;
+    let short = row.short.as_ref().filter(|_| level >= Level::Short || too_long);
     let mut text = format!("{:indent$}{}", "", plain(short.unwrap_or(&row.text)));
     let comment = row.comment.as_ref().filter(|_| level < Level::Silent).map(|c| plain(c));
     let column = row.column;

@@ -312,7 +312,10 @@ fn closing(facts: &Facts<'_>, f: &FindingRecord) -> String {
         );
     }
     if let Some(p) = &rec.passing {
-        let text = format!("Passes: if {},", changes_text(facts, p));
+        let text = match changes_text(facts, p) {
+            told if told.is_empty() => "Passes: in another order,".to_string(),
+            told => format!("Passes: if {told},"),
+        };
         let _ = writeln!(out, "{}\n        as in {}", wrapped(&text, 8), p.text);
     }
     let _ = writeln!(

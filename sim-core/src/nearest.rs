@@ -54,6 +54,11 @@ pub enum Change {
         /// What it takes.
         alt: u8,
     },
+    /// A step does not happen.
+    Missing {
+        /// Its number.
+        step: u32,
+    },
 }
 
 /// A step by its context and its place among that context's.
@@ -128,39 +133,66 @@ fn passing<M: Model>(
     limits: Limits,
 ) -> Passing {
     let new = Events::log(exec, &picks, limits);
+    let in_new = |(c, i): Name| new.of(c).get(usize::from(i)).copied();
     let number = |(c, i): Name| original.of(c).get(usize::from(i)).map(|e| e + 1);
     let known = |c: &Named| match *c {
         Named::Earlier(a, b) => {
-            let (ctx, step) = (a.0, number(a));
-            number(b).map(|before| Change::Earlier { ctx, step, before })
+            let (ctx, step, before) = (a.0, number(a), number(b)?);
+            // A later change may have undone it.
+            let was_later = step.is_none_or(|s| s > before);
+            let is_earlier = in_new(a).is_some_and(|a| in_new(b).is_none_or(|b| a < b));
+            (was_later && is_earlier).then_some(Change::Earlier { ctx, step, before })
         }
-        Named::Alternative(a, alt) => number(a).map(|step| Change::Alternative { step, alt }),
+        Named::Alternative(a, alt) => {
+            let (step, there) = (number(a)?, in_new(a)?);
+            let is_taken = new.pick(there as usize).alt == alt;
+            let is_new = original.pick(step as usize - 1).alt != alt;
+            (is_taken && is_new).then_some(Change::Alternative { step, alt })
+        }
     };
+    let mut told: Vec<Change> = changes.iter().filter_map(known).collect();
+    if told.is_empty() {
+        told.extend(first_difference(original, &new));
+    }
     let schedule = Schedule { picks };
     let text = record(exec, &mut Replay::new(&schedule), limits).text;
-    Passing {
-        schedule,
-        text,
-        changes: changes.iter().filter_map(known).collect(),
-        distance: distance(original, &new),
+    Passing { schedule, text, changes: told, distance: distance(original, &new) }
+}
+
+/// Where the steps of the first are in the second.
+fn places(a: &Events, b: &Events) -> Vec<Option<u32>> {
+    let place = |e: usize| b.of(a.ctx(e)).get(usize::from(a.index(e))).copied();
+    (0..a.len()).map(place).collect()
+}
+
+/// Pairs of conflicting steps of the first that come in another order in the second, which has them at these places.
+fn turned<'a>(
+    a: &'a Events,
+    places: &'a [Option<u32>],
+) -> impl Iterator<Item = (usize, usize)> + 'a {
+    let pairs = (0..a.len()).flat_map(|x| (x + 1..a.len()).map(move |y| (x, y)));
+    pairs.filter(|(x, y)| {
+        let turned = places[*x].zip(places[*y]).is_some_and(|(p, q)| q < p);
+        turned && crate::step::conflict(a.fp(*x), a.fp(*y))
+    })
+}
+
+/// The first pair that comes in another order, or else the first step that the second has not.
+fn first_difference(a: &Events, b: &Events) -> Option<Change> {
+    let places = places(a, b);
+    if let Some((x, y)) = turned(a, &places).next() {
+        let (step, before) = (Some(y as u32 + 1), x as u32 + 1);
+        return Some(Change::Earlier { ctx: a.ctx(y), step, before });
     }
+    let missing = places.iter().position(Option::is_none)?;
+    Some(Change::Missing { step: missing as u32 + 1 })
 }
 
 /// Pairs of conflicting steps of both that come in another order, and steps of the first that the second has not.
 fn distance(a: &Events, b: &Events) -> u32 {
-    let place = |e: usize| {
-        let of = b.of(a.ctx(e));
-        of.get(usize::from(a.index(e))).copied()
-    };
-    let places: Vec<Option<u32>> = (0..a.len()).map(place).collect();
-    let mut n = places.iter().filter(|p| p.is_none()).count() as u32;
-    for x in 0..a.len() {
-        for y in x + 1..a.len() {
-            let turned = places[x].zip(places[y]).is_some_and(|(p, q)| q < p);
-            n += u32::from(turned && crate::step::conflict(a.fp(x), a.fp(y)));
-        }
-    }
-    n
+    let places = places(a, b);
+    let missing = places.iter().filter(|p| p.is_none()).count();
+    (missing + turned(a, &places).count()) as u32
 }
 
 type Idea = (Vec<Pick>, Named);

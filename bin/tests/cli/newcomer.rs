@@ -306,3 +306,24 @@ fn the_first_bug_of_timers_that_run_for_ever_takes_few_expiries() {
     let replay = timerace(&dir, &[&["replay", "--schedule", schedule], &on[..]].concat());
     assert_eq!(replay.code, 1, "{}", replay.out);
 }
+
+/// An element of a hash is called by its key, wherever its memory lies.
+#[test]
+fn a_picture_names_elements_of_a_hash_by_their_keys() {
+    let dir = Dir::new("newcomer-keys");
+    let array = "ARRAY(max_entries: 2, init: { 0: initialised, 1: initialised })";
+    let hash = "HASH(max_entries: 8, init: { 41: initialised, 7: initialised })";
+    let text = third().replace(array, hash).replace("timers[0]", "timers[41]");
+    let text = text.replace("timers[1]", "timers[7]");
+    assert!(text.contains(hash) && text.contains("timers[7]"));
+    dir.file("keys.ron", text.as_bytes());
+    let r = timerace(&dir, &["explore", "keys.ron", "--kernel", "v6.8"]);
+    // Both in the column of the CPU that runs it.
+    let column =
+        |line: &str| r.out.lines().find_map(|l| l.find(line).filter(|_| l.ends_with(line)));
+    for (callback, element) in [("cb0", "timers[41]"), ("cb1", "timers[7]")] {
+        let call = column(&format!("{callback}({element})"));
+        let taken = column(&format!("base->running = timer  // {element}"));
+        assert!(call.is_some() && call == taken, "{element}: {}", r.out);
+    }
+}

@@ -19,19 +19,20 @@ pub(super) const TOPICS: &[Topic] = &[
     helper(
         "bpf_timer_set_callback",
         "Sets the subprogram that the timer calls, and takes a reference on the program. 0; EINVAL if the timer was not \
-         initialised; EPERM without user references of the map. In programs only.",
+         initialised or is gone with its element; EPERM without user references of the map. In programs only.",
     ),
     helper(
         "bpf_timer_start",
         "Arms the timer: relative to now, or with BPF_F_TIMER_ABS at that time of its clock. BPF_F_TIMER_CPU_PIN keeps it on \
          this CPU. Both flags need a kernel that has them (`explain timer-abs`). 0; EINVAL if there is no timer or no \
-         callback. In programs only.",
+         callback; ENOENT from v7.0 on if its element is being deleted. In programs only.",
     ),
     helper(
         "bpf_timer_cancel",
         "Takes the timer off its queue, drops the reference on the program, and waits until a running callback has ended. 0 if \
-         it was not armed, 1 if it was; EINVAL if there is no timer; EDEADLK where it would wait for itself. In programs \
-         only.",
+         it was not armed, 1 if it was; EINVAL if there is no timer; EDEADLK where it would wait for itself, from v6.10 \
+         on also where the callback is cancelling a timer in turn; ENOENT from v7.0 on if its element is being deleted. In \
+         programs only.",
     ),
     helper(
         "bpf_timer_cancel_async",
