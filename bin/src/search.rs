@@ -174,7 +174,7 @@ pub fn search(
     }
     let mut exec = Exec::new(&machine, &model);
     let end = Finals(&model);
-    let mut judge = judge_of(s, args, &end);
+    let judge = judge_of(s, args, &end);
     let declared = &s.scenario.explore;
     let mut options = Options {
         keep_going: args.keep_going || judge.needs_keep_going(),
@@ -185,10 +185,14 @@ pub fn search(
     };
     let narrowed = args.preemptions.is_some();
     let crew = Crew { session: s, narrowed, progress: Mutex::new(progress) };
-    let mut missed = Missed::default();
-    let mut exploration = None;
+    let mut look = |options: &Options| {
+        let (mut judge, mut missed) = (judge_of(s, args, &end), Missed::default());
+        let e = explore(&crew, args, threads, &mut exec, &mut judge, options, &mut missed)?;
+        Ok::<_, Fail>((e, judge, missed))
+    };
+    let mut looked = None;
     if let Some(few) = few_expiries(s, args, &options) {
-        let mut e = explore(&crew, args, threads, &mut exec, &mut judge, &few, &mut missed)?;
+        let (mut e, judge, missed) = look(&few)?;
         let more = e.bounds.iter_mut().find(|b| b.name == "expiries");
         let cut_off = more.as_ref().is_some_and(|b| b.hit);
         if e.stopped || !cut_off {
@@ -196,21 +200,16 @@ pub fn search(
             if let Some(b) = more {
                 (b.value, b.hit) = (Some(options.limits.expiries), false);
             }
-            exploration = Some(e);
-        } else {
-            judge = judge_of(s, args, &end);
-            missed = Missed::default();
+            looked = Some((e, judge, missed));
         }
     }
-    let mut exploration = match exploration {
-        Some(e) => e,
-        None => explore(&crew, args, threads, &mut exec, &mut judge, &options, &mut missed)?,
+    let (mut exploration, mut judge, mut missed) = match looked {
+        Some(looked) => looked,
+        None => look(&options)?,
     };
     if judge.needs_the_rest(&exploration) && !interrupt::asked() {
         options.keep_going = true;
-        judge = judge_of(s, args, &end);
-        missed = Missed::default();
-        exploration = explore(&crew, args, threads, &mut exec, &mut judge, &options, &mut missed)?;
+        (exploration, judge, missed) = look(&options)?;
     }
     if interrupt::asked() {
         exploration.complete = false;
@@ -274,7 +273,7 @@ fn explore(
     missed: &mut Missed,
 ) -> Result<Exploration, Fail> {
     let s = crew.session;
-    let policy = args.policy.unwrap_or_else(|| policy_of(s));
+    let policy = policy_of(s, args);
     let symmetry = judge.is_symmetric();
     let clock = Clock::of(s)?;
     let bounded = policy == PolicyArg::Exhaustive && preemptions(s, args).is_some();
@@ -313,19 +312,19 @@ fn explore(
 /// are allowed. So schedules with few of them are searched first, where the first bug is what is asked for: what they
 /// show is short.
 fn few_expiries(s: &Session, args: &SearchArgs, options: &Options) -> Option<Options> {
-    let exhaustive = args.policy.unwrap_or_else(|| policy_of(s)) == PolicyArg::Exhaustive;
+    let exhaustive = policy_of(s, args) == PolicyArg::Exhaustive;
     let limits = Limits { expiries: FEW_EXPIRIES, ..options.limits };
     let first_bug = exhaustive && !options.keep_going && options.max_schedules.is_none();
     (first_bug && options.limits.expiries > FEW_EXPIRIES)
         .then(|| Options { limits, ..options.clone() })
 }
 
-fn policy_of(s: &Session) -> PolicyArg {
-    match s.scenario.explore.policy() {
+fn policy_of(s: &Session, args: &SearchArgs) -> PolicyArg {
+    args.policy.unwrap_or(match s.scenario.explore.policy() {
         PolicyKind::Exhaustive => PolicyArg::Exhaustive,
         PolicyKind::Random => PolicyArg::Random,
         PolicyKind::Pct => PolicyArg::Pct,
-    }
+    })
 }
 
 fn preemptions(s: &Session, args: &SearchArgs) -> Option<u32> {

@@ -47,12 +47,7 @@ pub fn explore_bounded<M: Model>(
     observer: &mut dyn Observer,
 ) -> Exploration {
     let machine = exec.machine();
-    {
-        let mem = &mut *machine.mem.borrow_mut();
-        mem.marking = observer.needs_marks();
-        mem.lockdep.forget();
-        machine.learning.set(true);
-    }
+    machine.begin_search(observer.needs_marks(), true);
     let mut s = Search {
         exec,
         options,
@@ -88,8 +83,7 @@ pub fn explore_bounded<M: Model>(
         left -= 1;
         s.layer = std::mem::take(&mut s.next);
     }
-    machine.mem.borrow_mut().marking = false;
-    machine.learning.set(false);
+    machine.end_search();
     let mut tally = s.tally;
     conclude(exec, &mut tally, options.limits, observer);
     let mut e = tally.into_exploration("exhaustive", machine.names(), options);

@@ -401,6 +401,21 @@ impl Machine {
         &self.specs
     }
 
+    /// A search begins: nothing is known of locks yet. `marking`: functions and events are marked; `learning`: what contexts
+    /// have learned is noted, for the names of states.
+    pub(crate) fn begin_search(&self, marking: bool, learning: bool) {
+        let mem = &mut *self.mem.borrow_mut();
+        mem.marking = marking;
+        mem.lockdep.forget();
+        self.learning.set(learning);
+    }
+
+    /// It is over.
+    pub(crate) fn end_search(&self) {
+        self.mem.borrow_mut().marking = false;
+        self.learning.set(false);
+    }
+
     /// Interchangeable contexts.
     pub fn orbits(&self) -> &[Orbit] {
         &self.orbits

@@ -184,21 +184,14 @@ fn rule(info: &FixInfo, fix: Fix) -> String {
     let _ = writeln!(out, "In {from}{also}.");
     let name = info.commit.unwrap_or(info.name);
     let _ = writeln!(out, "Add or remove it: --with {name}, --without {name}");
-    let shown: Vec<&str> = info.commit.into_iter().flat_map(scenarios_with_commit).collect();
+    let commit = info.commit.map(|commit| format!("commit {commit}"));
+    let about = commit.iter().flat_map(|commit| scenarios_about(commit));
+    let shown: Vec<&str> = about.map(LibraryEntry::name).collect();
     if let Some(first) = shown.first() {
         let _ = writeln!(out, "What it is about: {}", shown.join(", "));
         let _ = writeln!(out, "See it: timerace demo {first}");
     }
     out
-}
-
-/// Built-in scenarios that refer to a commit.
-fn scenarios_with_commit(commit: &'static str) -> impl Iterator<Item = &'static str> {
-    let named = format!("\"commit {commit}\"");
-    let refers = move |e: &&LibraryEntry| {
-        e.source.lines().any(|l| l.trim_start().starts_with("refs:") && l.contains(&named))
-    };
-    library::LIBRARY.iter().filter(refers).map(LibraryEntry::name)
 }
 
 fn kernel(k: KernelVersion) -> String {

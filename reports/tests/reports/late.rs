@@ -355,20 +355,35 @@ fn texts_of_limits_keep_clear_of_each_other() {
 
 /// The texts with their left, right, top and bottom; a small bold letter is about 0.6 of its size wide.
 fn boxes(svg: &str) -> Vec<([f64; 4], String)> {
-    let one = |part: &str| {
+    let one =
+        |t: Text| ([t.left, t.left + t.wide, t.y - 0.75 * t.size, t.y + 0.2 * t.size], t.words);
+    texts(svg, 0.6).map(one).collect()
+}
+
+/// A text of a picture.
+struct Text {
+    words: String,
+    left: f64,
+    wide: f64,
+    y: f64,
+    size: f64,
+}
+
+/// The texts of a picture whose characters are so wide, as parts of their size.
+fn texts(svg: &str, character: f64) -> impl Iterator<Item = Text> + '_ {
+    svg.split("<text").skip(1).map(move |part| {
         let (tag, rest) = part.split_once('>').unwrap();
         let words = rest.split_once("</text>").unwrap().0.trim().replace("&lt;", "<");
         let number = |name| attribute(tag, name).parse::<f64>().unwrap();
         let (x, y, size) = (number("x"), number("y"), number("font-size"));
-        let wide = 0.6 * size * words.chars().count() as f64;
+        let wide = character * size * words.chars().count() as f64;
         let left = match attribute(tag, "text-anchor") {
             "start" => x,
             "middle" => x - wide / 2.0,
             _ => x - wide,
         };
-        ([left, left + wide, y - 0.75 * size, y + 0.2 * size], words)
-    };
-    svg.split("<text").skip(1).map(one).collect()
+        Text { words, left, wide, y, size }
+    })
 }
 
 fn attribute<'s>(tag: &'s str, name: &str) -> &'s str {
@@ -380,17 +395,7 @@ fn attribute<'s>(tag: &'s str, name: &str) -> &'s str {
 fn check_texts(svg: &str) {
     let canvas: Vec<f64> =
         attribute(svg, "viewBox").split(' ').map(|n| n.parse().unwrap()).collect();
-    for part in svg.split("<text").skip(1) {
-        let (tag, rest) = part.split_once('>').unwrap();
-        let text = rest.split_once("</text>").unwrap().0.trim().replace("&lt;", "<");
-        let number = |name| attribute(tag, name).parse::<f64>().unwrap();
-        let (x, y, size) = (number("x"), number("y"), number("font-size"));
-        let width = 0.602 * size * text.chars().count() as f64;
-        let left = match attribute(tag, "text-anchor") {
-            "start" => x,
-            "middle" => x - width / 2.0,
-            _ => x - width,
-        };
+    for Text { words: text, left, wide: width, y, size } in texts(svg, 0.602) {
         assert!(left >= 0.0 && left + width <= canvas[2], "{text} from {left}, wide {width}");
         assert!(y - size >= 0.0 && y + 0.3 * size <= canvas[3], "{text} at {y}");
     }

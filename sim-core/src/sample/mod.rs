@@ -37,12 +37,7 @@ pub fn sample<M: Model, P: Policy>(
     let machine = exec.machine();
     // Races of plain accesses, and what durations allow, are no matter of states.
     let remembers = !options.forgets && !machine.plain && !observer.respects_durations();
-    {
-        let mem = &mut *machine.mem.borrow_mut();
-        mem.marking = observer.needs_marks();
-        mem.lockdep.forget();
-        machine.learning.set(remembers);
-    }
+    machine.begin_search(observer.needs_marks(), remembers);
     let mut s = Sample {
         exec,
         policy,
@@ -55,10 +50,7 @@ pub fn sample<M: Model, P: Policy>(
     };
     s.run(observer);
     let mut tally = s.tally;
-    {
-        machine.mem.borrow_mut().marking = false;
-        machine.learning.set(false);
-    }
+    machine.end_search();
     tally.max_hit = !tally.stopped && !tally.is_full(options);
     conclude(exec, &mut tally, options.limits, observer);
     tally.into_exploration(name, machine.names(), options)
