@@ -22,9 +22,12 @@ fn costs_are_fitted_and_can_be_used() {
     let file = recordings().join("latency-6.18-host-idle-rel.csv.gz").display().to_string();
     let r = timerace(&dir, &["calibrate", &file, "--name", "lab1", "-o", "lab1"]);
     assert_eq!(r.code, 0, "{}{}", r.out, r.err);
-    for needle in
-        ["3000 expiries, one timer at a time", "irq_entry", "kept: ", "1500 samples in 1500 rounds"]
-    {
+    for needle in [
+        "3000 expiries, one timer at a time",
+        "irq_entry",
+        "kept: ",
+        "1500 samples that were not fitted",
+    ] {
         assert!(r.out.contains(needle), "`{needle}` is missing:\n{}", r.out);
     }
     assert!(r.err.contains("wrote lab1/costs.ron"), "{}", r.err);
@@ -126,6 +129,43 @@ fn a_trace_of_ours_gives_its_costs_back() {
     for family in ["uniform", "shifted gamma", "log-normal", "constant", "empirical"] {
         assert!(r.out.contains(family), "{family}: {}", r.out);
     }
+}
+
+/// What each distance says stands beside it: of many timers that are pending together, two, of one timer, one.
+#[test]
+fn the_report_tells_samples_of_the_same_rounds_from_new_rounds() {
+    let dir = Dir::new("calibrate-halves");
+    let mut text = format!("{HEADER}\n");
+    // 60 rounds of 5 timers, started 300 ns apart, run 900 ns apart, after 20 us to 39 us.
+    for round in 0..60u64 {
+        let armed = round * 100_000_000;
+        let first = armed + 20_000_000 + 20_000 + round * 7_919 % 19_000;
+        for k in 0..5 {
+            let (armed, actual) = (armed + 300 * k, first + 900 * k);
+            let (expected, late) = (armed + 20_000_000, actual - armed - 20_000_000);
+            let _ = writeln!(text, "20000000,{armed},{expected},{actual},{late},0,0");
+        }
+    }
+    let file = dir.file("five.csv", text.as_bytes()).display().to_string();
+    let r = timerace(&dir, &["calibrate", &file]);
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    for needle in [
+        "300 expiries, 5 timers at a time",
+        "150 samples that were not fitted, of ",
+        "30 rounds that were not fitted, 150 samples",
+        "The timers of a round share its delay",
+    ] {
+        assert!(r.out.contains(needle), "{needle}: {}", r.out);
+    }
+    let v = timerace(&dir, &["calibrate", &file, "--format", "json"]).json();
+    let check = &v["checks"][0];
+    assert_eq!((&check["rounds"], &check["samples"]), (&30.into(), &150.into()), "{check}");
+    let same = &check["same_rounds"];
+    assert!(same["rounds"].as_u64() > Some(30) && same["samples"] == 150, "{check}");
+    for ks in [&check["ks_ppm"], &same["ks_ppm"]] {
+        assert!(ks.as_u64().is_some_and(|n| n > 0 && n < 1_000_000), "{check}");
+    }
+    assert_eq!((&check["ok"], &same["ok"]), (&true.into(), &true.into()), "{check}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::measure::{self, Measure};
 use crate::{load, lower};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use timerace_core::ids::Nanos;
 use timerace_core::result::Expiry;
 use timerace_core::step::CostClass;
 use timerace_core::timed::trace::{TraceEvent, Tracer};
@@ -15,6 +16,9 @@ use timerace_kernel::{KernelVersion, World, boot};
 /// a round share its delays.
 const EXPIRIES: usize = 10_000;
 const ROUNDS: usize = 6_000;
+/// The same for passes.
+const PASS_ROUNDS: usize = 3_000;
+const FIRST_PASS_SEED: u64 = 1_000_000;
 /// A round takes some thousand steps; one that does not end is an error of the program.
 const MAX_STEPS: u64 = 10_000_000;
 
@@ -55,6 +59,30 @@ impl Watch for Collect {
     }
 }
 
+/// A pass of the softirq: how long the interrupt before it took, and how late its callbacks were, in nanoseconds.
+pub(super) struct Pass {
+    pub irq: u64,
+    pub late: Vec<u64>,
+}
+
+#[derive(Default)]
+struct Passes {
+    began: Option<Nanos>,
+    all: Vec<Pass>,
+}
+
+impl Watch for Passes {
+    fn expiry(&mut self, e: &Expiry, _: &[(Cause, u64)]) {
+        if self.began.replace(e.softirq) != Some(e.softirq) {
+            let irq = e.softirq.since(e.irq.unwrap_or(e.softirq));
+            self.all.push(Pass { irq, late: Vec::new() });
+        }
+        if let Some(pass) = self.all.last_mut() {
+            pass.late.push(e.late_ns());
+        }
+    }
+}
+
 impl Rounds {
     /// `kernel`: v6.7 or later, for BPF_F_TIMER_CPU_PIN. `same_expiry`: all have one absolute expiry, pinned to the CPU; otherwise each has the same delay.
     pub fn new(timers: usize, same_expiry: bool, kernel: KernelVersion) -> Rounds {
@@ -71,6 +99,19 @@ impl Rounds {
         run_timed(&machine, &model, &options(costs, seed), &mut seen);
         assert_eq!(seen.0.len(), self.timers, "every timer of a round expires");
         seen.0
+    }
+
+    /// The passes of the softirq in a number of rounds. Their seeds are other ones than those of [`Rounds::lateness`].
+    pub fn passes(&self, costs: &Costs) -> Vec<Pass> {
+        let rounds = (EXPIRIES / self.timers.max(1)).max(PASS_ROUNDS) as u64;
+        let mut all = Vec::new();
+        for seed in FIRST_PASS_SEED..FIRST_PASS_SEED + rounds {
+            let (machine, model) = boot(&self.world, true).expect("a round boots");
+            let mut seen = Passes::default();
+            run_timed(&machine, &model, &options(costs, seed), &mut seen);
+            all.append(&mut seen.all);
+        }
+        all
     }
 
     /// What a trace of a round tells.

@@ -2,7 +2,7 @@
 //!
 //! Each family is fitted by its moments and then improved step by step until no small change brings it nearer to the
 //! samples (Kolmogorov, Smirnov). The nearest family with few parameters is taken if a test on the 5 % level does not
-//! refuse it; otherwise the samples' own quantiles are. Mathematics is that of `libm`, so fits are the same everywhere.
+//! refuse it and it is near; otherwise the samples' own quantiles are. Mathematics is that of `libm`, so fits are the same everywhere.
 
 use timerace_core::timed::Dist;
 
@@ -13,8 +13,10 @@ const QUANTILES: usize = 1024;
 pub(super) const ONE_PERCENT: f64 = 1.628;
 /// For one that was, Lilliefors's 5 % level of the normal distribution is taken,
 const FITTED: f64 = 0.886;
-/// but nearer than this is always near enough.
+/// but nearer than this is always near enough,
 const NEAR: f64 = 0.005;
+/// and further than this never: few samples refuse nothing, and the simulation is to be within 0.05 of the recording.
+const FAR: f64 = 0.03;
 /// Samples that a fit looks at; of more, even quantiles.
 const LOOKED_AT: usize = 1024;
 
@@ -60,13 +62,18 @@ pub fn all(sorted: &[u64]) -> Vec<Fit> {
 /// The fit to take: see the page of this module.
 pub fn best(sorted: &[u64]) -> Fit {
     let fits = all(sorted);
-    let limit = NEAR.max(FITTED / (sorted.len() as f64).sqrt());
+    let limit = (FITTED / (sorted.len() as f64).sqrt()).clamp(NEAR, FAR);
     let few = fits.iter().filter(|f| !matches!(f.dist, Dist::Empirical(_)));
     let nearest = few.min_by(|a, b| a.distance.total_cmp(&b.distance));
     match nearest.filter(|f| f.distance <= limit || fits.len() == 1) {
         Some(f) => f.clone(),
         None => fits[fits.len() - 1].clone(),
     }
+}
+
+/// How far a distribution is from sorted samples.
+pub fn of(dist: &Dist, sorted: &[u64]) -> Fit {
+    Fit { dist: dist.clone(), distance: distance(dist, &thinned(sorted)) }
 }
 
 /// The quantiles of sorted samples.

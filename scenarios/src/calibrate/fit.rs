@@ -3,14 +3,15 @@
 use super::check::{Rounds, ks};
 use super::families::{self, Fit, ONE_PERCENT};
 use super::parts;
-use super::{Recording, Sample};
-use std::collections::BTreeMap;
+use super::refine::{self, Goal};
+use super::{Recording, Sample, Split};
+use std::collections::{BTreeMap, BTreeSet};
 use timerace_core::step::CostClass;
 use timerace_core::timed::{Costs, Dist};
 use timerace_kernel::KernelVersion;
 
 /// A fit is good when the distance is at most this,
-const GOOD: f64 = 0.05;
+pub(super) const GOOD: f64 = 0.05;
 /// and, however few samples there are, never when it is more than this.
 const USELESS: f64 = 0.4;
 
@@ -19,33 +20,57 @@ const USELESS: f64 = 0.4;
 pub struct Fitted {
     /// Which.
     pub class: CostClass,
-    /// What was measured, sorted, in nanoseconds, without what the model needs in between.
+    /// How often it was measured.
+    pub samples: usize,
+    /// What was measured, sorted, in nanoseconds, without what the model needs in between; or, if weighted, as often as
+    /// lateness asks for.
     pub measured: Vec<u64>,
+    /// Whether the lengths were weighted until the simulation was as near as can be to the half that was fitted.
+    pub weighted: bool,
     /// The distribution that was taken.
     pub fit: Fit,
 }
 
-/// How a recording compares with its simulation.
+/// How far the simulation is from the half of a recording that was not fitted.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Checked {
-    /// The recording's name.
-    pub file: String,
+pub struct Distance {
     /// Samples that were compared; none of them was used for fitting.
     pub samples: usize,
-    /// How many of them do not share delays with others, at most: timers that are pending together count as one.
-    pub independent: usize,
+    /// From how many rounds they are.
+    pub rounds: usize,
     /// The distance of Kolmogorov and Smirnov between recorded and simulated lateness.
     pub ks: f64,
     /// The distance between the two halves of the recording: the simulation can hardly be nearer than that.
     pub halves: f64,
-    /// The largest distance that is good: 0.05, or what chance makes of so few samples (1 % level).
+    /// The largest distance that is good: 0.05, or what chance makes of so few samples or, where whole rounds were not
+    /// fitted, so few rounds (1 % level).
     pub limit: f64,
+}
+
+impl Distance {
+    /// Whether the simulation is good enough.
+    pub fn ok(&self) -> bool {
+        self.ks <= self.limit
+    }
+}
+
+/// How a recording compares with its simulation; what each tells: [`super`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    /// The recording's name.
+    pub file: String,
+    /// How many timers were pending together.
+    pub timers: usize,
+    /// By samples that were not fitted, of rounds of which others were ([`Split::Samples`]).
+    pub samples: Distance,
+    /// By rounds that were not fitted ([`Split::Rounds`]); where each has one timer the same.
+    pub rounds: Distance,
 }
 
 impl Checked {
     /// Whether the simulation is good enough.
     pub fn ok(&self) -> bool {
-        self.ks <= self.limit
+        self.samples.ok() && self.rounds.ok()
     }
 }
 
@@ -70,40 +95,91 @@ impl Calibration {
 /// Measured lengths of time by cost.
 pub(super) type ByClass = BTreeMap<CostClass, Vec<u64>>;
 
-/// Fits costs to one half of each recording, together, and checks each by its other half ([`Recording::for_fitting`]).
-/// Costs that the recordings do not tell are those of `base`. Simulated is `kernel`, v6.7 or later.
+/// Fits costs to one half of each recording, together, and checks each by its other half; for each way of halving them
+/// ([`Split`]). Costs that the recordings do not tell are those of `base`. Simulated is `kernel`, v6.7 or later.
 pub fn calibrate(
     recordings: &[Recording],
     kernel: KernelVersion,
     base: &Costs,
     name: &str,
 ) -> Calibration {
-    let told: Vec<ByClass> = recordings.iter().map(parts::told).collect();
-    let classes: std::collections::BTreeSet<CostClass> =
-        told.iter().flat_map(|t| t.keys().copied()).collect();
-    let mut zero = base.clone();
-    zero.set(CostClass::IdleExit, Dist::Const(0));
-    classes.iter().for_each(|c| zero.set(*c, Dist::Const(0)));
+    let (mut costs, fitted) = fit(recordings, Split::Samples, kernel, base);
+    let by_rounds = match recordings.iter().all(|r| r.timers() == 1) {
+        true => costs.clone(),
+        false => fit(recordings, Split::Rounds, kernel, base).0,
+    };
+    let check = |r: &Recording| {
+        let samples = distance(r, Split::Samples, kernel, &costs);
+        let rounds = match costs == by_rounds {
+            true => samples.clone(),
+            false => distance(r, Split::Rounds, kernel, &by_rounds),
+        };
+        Checked { file: r.name.clone(), timers: r.timers(), samples, rounds }
+    };
+    let checks: Vec<Checked> = recordings.iter().map(check).collect();
+    costs.name = name.to_string();
+    costs.calibrated = checks.iter().all(Checked::ok);
+    Calibration { costs, fitted, checks }
+}
+
+/// Fits costs to one half of each recording.
+fn fit(
+    recordings: &[Recording],
+    split: Split,
+    kernel: KernelVersion,
+    base: &Costs,
+) -> (Costs, Vec<Fitted>) {
+    let told: Vec<ByClass> = recordings.iter().map(|r| parts::told(r, split)).collect();
+    let classes: BTreeSet<CostClass> = told.iter().flat_map(|t| t.keys().copied()).collect();
+    let mut costs = base.clone();
+    costs.set(CostClass::IdleExit, Dist::Const(0));
+    classes.iter().for_each(|c| costs.set(*c, Dist::Const(0)));
     let mut without_needs: ByClass = ByClass::new();
     for (r, t) in recordings.iter().zip(&told) {
-        let needs = parts::needs(r, kernel, &zero);
+        let needs = parts::needs(r, t, kernel, &costs);
         for (class, measured) in t {
             let needs = needs.get(class).map_or(&[][..], Vec::as_slice);
             without_needs.entry(*class).or_default().extend(less(measured, needs));
         }
     }
-    let mut costs = zero;
-    costs.name = name.to_string();
-    let mut fitted = Vec::new();
-    for (class, mut measured) in without_needs {
+    for (class, measured) in &mut without_needs {
         measured.sort_unstable();
-        let fit = families::best(&measured);
-        costs.set(class, fit.dist.clone());
-        fitted.push(Fitted { class, measured, fit });
+        costs.set(*class, families::best(measured).dist);
     }
-    let checks: Vec<Checked> = recordings.iter().map(|r| check(r, kernel, &costs)).collect();
-    costs.calibrated = checks.iter().all(Checked::ok);
-    Calibration { costs, fitted, checks }
+    let refined = refined(recordings, split, kernel, &costs);
+    let mut weighted = None;
+    if let Some((refined, irq_entry)) = refined {
+        (costs, weighted) = (refined, Some(irq_entry));
+    }
+    let fitted = without_needs.into_iter().map(|(class, measured)| {
+        let samples = measured.len();
+        let lengths = weighted.take_if(|_| class == CostClass::IrqEntry);
+        let weighted = lengths.is_some();
+        let measured = lengths.unwrap_or(measured);
+        let fit = families::of(costs.get(class), &measured);
+        Fitted { class, samples, measured, weighted, fit }
+    });
+    let fitted = fitted.collect();
+    (costs, fitted)
+}
+
+/// A trace tells by its events how long interrupts took; latency samples by how late callbacks were.
+fn refined(
+    recordings: &[Recording],
+    split: Split,
+    kernel: KernelVersion,
+    costs: &Costs,
+) -> Option<(Costs, Vec<u64>)> {
+    let samples = recordings.iter().filter(|r| r.measured.is_empty());
+    let goals = samples.map(|r| {
+        let rounds = Rounds::new(r.timers(), r.same_expiry, kernel);
+        Goal {
+            late: half(r, split, true).0,
+            passes: Box::new(move |costs: &Costs| rounds.passes(costs)),
+        }
+    });
+    let goals: Vec<Goal<'_>> = goals.collect();
+    if goals.is_empty() { None } else { refine::refined(&goals, costs) }
 }
 
 /// The measured lengths without those that the model adds by itself: mean and variance are less by its.
@@ -125,26 +201,30 @@ fn moments(of: &[u64]) -> (f64, f64) {
     (mean, var)
 }
 
-fn check(r: &Recording, kernel: KernelVersion, costs: &Costs) -> Checked {
-    let half = |fitting: bool| {
-        let rounds = r.rounds.iter().enumerate().filter(|(i, _)| r.for_fitting(*i) == fitting);
-        rounds.map(|(_, round)| round).collect::<Vec<_>>()
-    };
-    let lateness = |rounds: &[&Vec<Sample>]| {
-        let mut late: Vec<u64> =
-            rounds.iter().flat_map(|round| round.iter().map(Sample::late_ns)).collect();
-        late.sort_unstable();
-        late
-    };
-    let others = half(false);
-    let late = lateness(&others);
+/// The sorted lateness of one half, and how many rounds it is from.
+fn half(r: &Recording, split: Split, fitting: bool) -> (Vec<u64>, usize) {
+    let mut late: Vec<u64> = Vec::new();
+    let mut rounds = 0;
+    for (i, round) in r.rounds.iter().enumerate() {
+        let is = |(place, _): &(usize, &Sample)| r.for_fitting(split, i, *place) == fitting;
+        let before = late.len();
+        late.extend(round.iter().enumerate().filter(is).map(|(_, s)| s.late_ns()));
+        rounds += usize::from(late.len() > before);
+    }
+    late.sort_unstable();
+    (late, rounds)
+}
+
+/// Compares the half of a recording that was not fitted with rounds that are simulated.
+fn distance(r: &Recording, split: Split, kernel: KernelVersion, costs: &Costs) -> Distance {
+    let ((fitted, _), (others, rounds)) = (half(r, split, true), half(r, split, false));
     let simulated = Rounds::new(r.timers(), r.same_expiry, kernel).lateness(costs);
-    Checked {
-        file: r.name.clone(),
-        samples: late.len(),
-        independent: others.len(),
-        ks: ks(&simulated, &late),
-        halves: ks(&lateness(&half(true)), &late),
-        limit: GOOD.max(ONE_PERCENT / (others.len().max(1) as f64).sqrt()).min(USELESS),
+    let independent = if split == Split::Samples { others.len() } else { rounds };
+    Distance {
+        samples: others.len(),
+        rounds,
+        ks: ks(&simulated, &others),
+        halves: ks(&fitted, &others),
+        limit: GOOD.max(ONE_PERCENT / (independent.max(1) as f64).sqrt()).min(USELESS),
     }
 }

@@ -1,9 +1,17 @@
 //! Fits the costs of timed runs to what a real machine did.
 //!
 //! [`read`] takes a file of latency samples (CSV) or the text of ftrace or trace-cmd, and gives a [`Recording`]: rounds of
-//! timers that were pending together. [`calibrate`] fits the costs to one half of the rounds ([`Recording::for_fitting`])
-//! and judges them by the others: the same rounds are simulated with the fitted costs, and the distance of Kolmogorov and
-//! Smirnov between simulated and recorded lateness must be small.
+//! timers that were pending together. [`calibrate`] fits the costs to one half of a recording and judges them by the other:
+//! the same rounds are simulated with the fitted costs, and the distance of Kolmogorov and Smirnov between simulated and
+//! recorded lateness must be small. There are two ways to take halves ([`Split`]), and costs must pass both:
+//!
+//! - Samples: runs of [`BLOCK`] samples of every round. This tells whether the model with the fitted costs gives the shape
+//!   of the recording. It does not tell whether other rounds would be the same, for the timers of a round share its
+//!   delays: a sample that was not fitted has neighbours that were. These are the costs that are given.
+//! - Rounds: every second round. This tells how rounds come out that nothing of was fitted, as well as so many rounds can
+//!   tell. Costs are fitted a second time for it.
+//!
+//! Of timers that were pending alone each is a round, and both are the same.
 //!
 //! What latency samples tell:
 //!
@@ -28,7 +36,10 @@
 //! - `hrtimer`: from `hrtimer_start` to the return of `bpf_timer_start` (a kretprobe).
 //!
 //! From each, what the model needs in between (measured by simulating with these costs at 0) is subtracted. Which
-//! distribution is taken: [`families`].
+//! distribution is taken: [`families`]. Then, for latency samples, `irq_entry` is weighted so that the simulated lateness
+//! is that of the half that is fitted ([`refine`]): parts that hang together in a recording are drawn one by one here.
+//! In the two recordings of many timers in `tests/recordings` rounds are slow or fast as a whole, interrupts and callbacks
+//! alike; that is most of what is left of their distance.
 
 mod check;
 pub mod families;
@@ -36,11 +47,12 @@ mod fit;
 mod ftrace;
 mod measure;
 mod parts;
+mod refine;
 mod report;
 mod samples;
 
 pub use check::ks;
-pub use fit::{Calibration, Checked, Fitted, calibrate};
+pub use fit::{Calibration, Checked, Distance, Fitted, calibrate};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -48,8 +60,19 @@ use timerace_core::step::CostClass;
 
 /// Fewer samples than this are not fitted.
 pub const LEAST_SAMPLES: usize = 20;
-/// So many single timers in a row are in the same half.
+/// So many samples in a row are in the same half.
 pub const BLOCK: usize = 10;
+/// Each round begins so many samples further within two blocks, so that no place in a round is always in the same half.
+const PHASE: usize = 7;
+
+/// How a recording is divided into a half for fitting and one for the check.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// Blocks of samples alternate, also within a round.
+    Samples,
+    /// Rounds alternate as a whole; blocks of them where each has one timer.
+    Rounds,
+}
 
 /// A timer's way from its start to its callback; all times in nanoseconds of one clock.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -117,12 +140,15 @@ impl Recording {
         }
     }
 
-    /// Whether a round is used for fitting; the others are for the check. Timers that are pending together share their
-    /// delays, so rounds of several alternate as a whole. Single timers share the machine's moods: blocks of
-    /// [`BLOCK`] alternate.
-    pub fn for_fitting(&self, round: usize) -> bool {
-        let block = if self.timers() > 1 { 1 } else { BLOCK };
-        (round / block).is_multiple_of(2)
+    /// Whether a sample is used for fitting, by its round and its place in it; the others are for the check. Single timers
+    /// share the machine's moods, so blocks of [`BLOCK`] of them alternate.
+    pub fn for_fitting(&self, split: Split, round: usize, place: usize) -> bool {
+        let block = match split {
+            _ if self.timers() == 1 => round / BLOCK,
+            Split::Samples => (round * PHASE + place) / BLOCK,
+            Split::Rounds => round,
+        };
+        block.is_multiple_of(2)
     }
 
     /// The round that was going on at a time.

@@ -2,10 +2,12 @@
 //!
 //! A trace tells each part by its events ([`super::measure`]). Latency samples tell when a timer was started and when its
 //! callback began; the parts in between follow from timers that are pending together.
+//!
+//! Of a sample that is for the check, only when it was started and due is used, never when it ran.
 
 use super::check::Rounds;
 use super::fit::ByClass;
-use super::{Recording, Sample};
+use super::{Recording, Sample, Split};
 use timerace_core::step::CostClass;
 use timerace_core::timed::Costs;
 use timerace_kernel::KernelVersion;
@@ -18,19 +20,36 @@ const PASS_NS: u64 = 2_000;
 const PILOT_ROUNDS: u64 = 40;
 
 /// What the half of the recording that is for fitting says, in nanoseconds.
-pub(super) fn told(r: &Recording) -> ByClass {
+pub(super) fn told(r: &Recording, split: Split) -> ByClass {
     if r.measured.is_empty() {
-        return of_samples(r);
+        return of_samples(r, split);
     }
     let kept = r.measured.iter().map(|(class, all)| {
-        let fitting = all.iter().filter(|(at, _)| r.for_fitting(r.round_at(*at)));
+        let fitting = all.iter().filter(|(at, _)| event_for_fitting(r, split, *class, *at));
         (*class, fitting.map(|m| m.1).collect::<Vec<u64>>())
     });
     kept.filter(|(_, m)| !m.is_empty()).collect()
 }
 
-/// What the model needs for the same parts when the fitted costs are 0.
-pub(super) fn needs(r: &Recording, kernel: KernelVersion, zero: &Costs) -> ByClass {
+/// Whether what a trace tells of a time is used for fitting. A callback and a start belong to their timer; the rest is
+/// shared by the timers of a round, and used if one of them is for fitting.
+fn event_for_fitting(r: &Recording, split: Split, class: CostClass, at: u64) -> bool {
+    let i = r.round_at(at);
+    let Some(round) = r.rounds.get(i) else { return false };
+    let is = |place: usize| r.for_fitting(split, i, place);
+    let nearest = |of: fn(&Sample) -> u64| {
+        let far = round.iter().map(|s| of(s).abs_diff(at)).enumerate();
+        far.min_by_key(|(_, far)| *far).is_some_and(|(place, _)| is(place))
+    };
+    match class {
+        CostClass::Call => nearest(|s| s.actual),
+        CostClass::Hrtimer => nearest(|s| s.armed),
+        _ => (0..round.len()).any(is),
+    }
+}
+
+/// What the model needs for the parts that were told when the fitted costs are 0.
+pub(super) fn needs(r: &Recording, told: &ByClass, kernel: KernelVersion, zero: &Costs) -> ByClass {
     if !r.measured.is_empty() {
         let rounds = Rounds::new(r.timers(), r.same_expiry, kernel);
         let mut all = ByClass::new();
@@ -46,7 +65,7 @@ pub(super) fn needs(r: &Recording, kernel: KernelVersion, zero: &Costs) -> ByCla
     let mut all = ByClass::new();
     let mut add = |class, ns| all.entry(class).or_default().push(ns);
     // The interrupt is not told from the softirq where no pass says when it began.
-    let whole = !of_samples(r).contains_key(&CostClass::SoftirqEntry);
+    let whole = !told.contains_key(&CostClass::SoftirqEntry);
     for seed in 1..=PILOT_ROUNDS {
         let expiries = rounds.run(zero, seed);
         if let Some(e) = expiries.first() {
@@ -62,57 +81,132 @@ pub(super) fn needs(r: &Recording, kernel: KernelVersion, zero: &Costs) -> ByCla
     all
 }
 
+/// A sample for fitting, and how many timers of its round were due before it.
+#[derive(Copy, Clone)]
+struct Seen {
+    rank: usize,
+    sample: Sample,
+}
+
+impl Seen {
+    /// Callbacks for the check that ran between two.
+    fn hidden_until(self, next: Seen) -> usize {
+        (next.rank - self.rank).saturating_sub(1)
+    }
+
+    fn until(self, next: Seen) -> u64 {
+        next.sample.actual.saturating_sub(self.sample.actual)
+    }
+}
+
+/// A pass of the softirq, as far as it was seen.
+struct Pass {
+    /// Callbacks of the pass before the first one that was seen, where that is known.
+    before: Option<usize>,
+    seen: Vec<Seen>,
+}
+
+impl Pass {
+    fn first(&self) -> Seen {
+        self.seen[0]
+    }
+
+    fn last(&self) -> Seen {
+        self.seen[self.seen.len() - 1]
+    }
+}
+
 /// `irq_entry` is up to the pass where that is known, otherwise up to the callback.
-fn of_samples(r: &Recording) -> ByClass {
-    let fitting = r.rounds.iter().enumerate().filter(|(i, _)| r.for_fitting(*i));
-    let rounds: Vec<&Vec<Sample>> = fitting.map(|(_, round)| round).collect();
-    let pairs = || rounds.iter().flat_map(|r| r.windows(2));
-    let starts: Vec<u64> = pairs().map(|w| w[1].armed.abs_diff(w[0].armed)).collect();
-    let apart = pairs().map(|w| w[1].actual.abs_diff(w[0].actual)).collect();
-    let far = (PASS_TIMES * median(apart).unwrap_or(0)).max(PASS_NS);
-    let passes: Vec<Vec<Vec<Sample>>> = rounds.iter().map(|r| passes_of(r, far)).collect();
-    let gaps =
-        |p: &Vec<Sample>| p.windows(2).map(|w| w[1].actual - w[0].actual).collect::<Vec<_>>();
-    let call: Vec<u64> = passes.iter().flatten().flat_map(gaps).collect();
-    let soft: Vec<u64> = passes.iter().flat_map(|p| pass_to_callback(p)).collect();
-    let (to_callback, per_call) = (median(soft.clone()).unwrap_or(0), median(call.clone()));
+fn of_samples(r: &Recording, split: Split) -> ByClass {
+    let rounds: Vec<Vec<Seen>> = (0..r.rounds.len()).map(|i| seen(r, split, i)).collect();
+    let pairs = || rounds.iter().flat_map(|seen| seen.windows(2).map(|w| (w[0], w[1])));
+    let usual = median(pairs().filter(|(a, b)| a.hidden_until(*b) == 0).map(|(a, b)| a.until(b)));
+    let passes: Vec<Vec<Pass>> =
+        rounds.iter().map(|seen| passes_of(seen, usual.unwrap_or(0))).collect();
+    let gaps = passes.iter().flatten().flat_map(|p| p.seen.windows(2));
+    let call: Vec<u64> =
+        gaps.filter(|w| w[0].hidden_until(w[1]) == 0).map(|w| w[0].until(w[1])).collect();
+    let calls = |n: usize| (call.iter().sum::<u64>() * n as u64) / (call.len().max(1) as u64);
+    let soft: Vec<u64> = passes.iter().flat_map(|p| pass_to_callback(p, &calls)).collect();
+    let to_callback = median(soft.iter().copied()).unwrap_or(0);
     let mut irq = Vec::new();
-    for split in &passes {
-        let mut free = 0;
-        for pass in split {
-            let due = pass[0].expected.max(free);
-            irq.push((pass[0].actual - to_callback.min(pass[0].actual)).saturating_sub(due));
-            free = pass[pass.len() - 1].actual + per_call.unwrap_or(0);
+    for (round, passes) in r.rounds.iter().zip(&passes) {
+        let mut due = round.iter().map(|s| s.expected).min().unwrap_or(0);
+        let mut free: Option<Seen> = None;
+        for pass in passes {
+            let first = pass.first();
+            if let Some(last) = free {
+                let hidden = last.hidden_until(first);
+                due = first.sample.expected.max(last.sample.actual + calls(hidden + 1));
+            }
+            let began = first.sample.actual.saturating_sub(calls(pass.before.unwrap_or(0)));
+            irq.push(began.saturating_sub(to_callback).saturating_sub(due));
+            free = Some(pass.last());
         }
     }
     let all = [
         (CostClass::IrqEntry, irq),
         (CostClass::SoftirqEntry, soft),
         (CostClass::Call, call),
-        (CostClass::Hrtimer, starts),
+        (CostClass::Hrtimer, starts(r, split)),
     ];
     all.into_iter().filter(|(_, m)| !m.is_empty()).collect()
 }
 
-/// The passes of the softirq that ran a round's callbacks, each in the order of their beginnings.
-fn passes_of(round: &[Sample], far: u64) -> Vec<Vec<Sample>> {
-    let mut sorted = round.to_vec();
-    sorted.sort_by_key(|s| (s.actual, s.armed));
-    let together = |a: &Sample, b: &Sample| b.expected <= a.expected || b.actual - a.actual <= far;
-    sorted.chunk_by(together).map(<[Sample]>::to_vec).collect()
+/// The samples of a round that are for fitting, in the order in which they were due.
+fn seen(r: &Recording, split: Split, round: usize) -> Vec<Seen> {
+    let mut all: Vec<(usize, Sample)> = r.rounds[round].iter().copied().enumerate().collect();
+    all.sort_by_key(|(_, s)| (s.expected, s.armed));
+    let ranked = all.into_iter().enumerate();
+    let fitting = ranked.filter(|(_, (place, _))| r.for_fitting(split, round, *place));
+    fitting.map(|(rank, (_, sample))| Seen { rank, sample }).collect()
+}
+
+/// From one start of a program to the next, where both are for fitting.
+fn starts(r: &Recording, split: Split) -> Vec<u64> {
+    let mut all = Vec::new();
+    for (i, round) in r.rounds.iter().enumerate() {
+        let both =
+            |place: &usize| r.for_fitting(split, i, *place) && r.for_fitting(split, i, *place + 1);
+        let places = (0..round.len().saturating_sub(1)).filter(both);
+        all.extend(places.map(|k| round[k + 1].armed.abs_diff(round[k].armed)));
+    }
+    all
+}
+
+/// The passes of the softirq that ran a round's callbacks, each in the order of their beginnings. `usual`: nanoseconds
+/// from one callback to the next.
+fn passes_of(seen: &[Seen], usual: u64) -> Vec<Pass> {
+    let far = (PASS_TIMES * usual).max(PASS_NS);
+    let together = |a: &Seen, b: &Seen| {
+        let hidden = a.hidden_until(*b) as u64;
+        b.sample.expected <= a.sample.expected || a.until(*b) <= far + hidden * usual
+    };
+    let mut passes: Vec<Pass> = Vec::new();
+    for chunk in seen.chunk_by(together) {
+        let before = match passes.last() {
+            None => Some(chunk[0].rank),
+            Some(p) => (p.last().hidden_until(chunk[0]) == 0).then_some(0),
+        };
+        passes.push(Pass { before, seen: chunk.to_vec() });
+    }
+    passes
 }
 
 /// From the beginning of a pass to its first callback, where a pass ended before some timer of its round was due: it
-/// began between the expiries of the last timer in it and of the next.
-fn pass_to_callback(split: &[Vec<Sample>]) -> Vec<u64> {
-    let between = split.windows(2).filter_map(|w| {
-        let began = w[0][w[0].len() - 1].expected.midpoint(w[1][0].expected);
-        w[0][0].actual.checked_sub(began).filter(|ns| *ns > 0)
+/// began between the expiries of the last timer in it and of the next. `calls`: what so many callbacks take.
+fn pass_to_callback(passes: &[Pass], calls: &impl Fn(usize) -> u64) -> Vec<u64> {
+    let between = passes.windows(2).filter_map(|w| {
+        w[1].before?;
+        let began = w[0].last().sample.expected.midpoint(w[1].first().sample.expected);
+        let first = w[0].first().sample.actual.checked_sub(calls(w[0].before?))?;
+        first.checked_sub(began).filter(|ns| *ns > 0)
     });
     between.collect()
 }
 
-fn median(mut of: Vec<u64>) -> Option<u64> {
+fn median(of: impl Iterator<Item = u64>) -> Option<u64> {
+    let mut of: Vec<u64> = of.collect();
     of.sort_unstable();
     of.get(of.len() / 2).copied()
 }

@@ -1,6 +1,7 @@
 //! What came of a calibration, for people and for scripts.
 
-use super::{Calibration, Recording, families};
+use super::fit::GOOD;
+use super::{Calibration, Checked, Distance, Recording, families};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use timerace_core::step::CostClass;
@@ -29,21 +30,24 @@ impl Calibration {
         }
         let _ = writeln!(
             out,
-            "  {:<16}{:>8}{:>10}{:>10}{:>11}  fit",
+            "  {:<16}{:>8}{:>11}{:>11}{:>11}  fit",
             "cost", "samples", "p50", "p99", "max"
         );
         for f in &self.fitted {
             let q = |of: usize| us(f.quantile(of));
             let fit = families::name(&f.fit.dist);
             let far = f.fit.distance;
-            let (name, n) = (f.class.name(), f.measured.len());
+            let (name, n) = (f.class.name(), f.samples);
             let _ = writeln!(
                 out,
-                "  {name:<16}{n:>8}{:>10}{:>10}{:>11}  {fit} ({far:.3})",
+                "  {name:<16}{n:>8}{:>11}{:>11}{:>11}  {fit} ({far:.3})",
                 q(500),
                 q(990),
                 q(1000)
             );
+        }
+        if self.fitted.iter().any(|f| f.weighted) {
+            out.push_str("  irq_entry is weighted: drawn by itself, it leads to the lateness of the fitted half\n");
         }
         if self.idle_is_part() {
             out.push_str(
@@ -51,21 +55,7 @@ impl Calibration {
             );
         }
         let _ = writeln!(out, "  not in the recordings, kept: {}", self.kept().join(", "));
-        for c in &self.checks {
-            let word = if c.ok() { "ok" } else { "NOT GOOD" };
-            let _ = writeln!(
-                out,
-                "check: {}: simulated against recorded lateness, {} samples in {} rounds, largest distance {:.3} (KS; limit {:.3}) {word}",
-                c.file, c.samples, c.independent, c.ks, c.limit
-            );
-            if c.halves > c.limit.min(0.05) {
-                let _ = writeln!(
-                    out,
-                    "note: {}: the two halves of the recording are {:.3} apart themselves",
-                    c.file, c.halves
-                );
-            }
-        }
+        self.checks.iter().for_each(|c| c.tell(&mut out));
         for r in recordings {
             for (n, why) in &r.left_out {
                 let _ = writeln!(out, "warning: {}: {n} {why}; left out", r.name);
@@ -81,23 +71,13 @@ impl Calibration {
             .iter()
             .map(|f| {
                 json!({
-                    "cost": f.class.name(), "samples": f.measured.len(),
+                    "cost": f.class.name(), "samples": f.samples, "weighted": f.weighted,
                     "fit": families::name(&f.fit.dist), "fit_ks_ppm": ppm(f.fit.distance),
                     "p50_ns": f.quantile(500), "p99_ns": f.quantile(990), "max_ns": f.quantile(1000),
                 })
             })
             .collect();
-        let checks: Vec<Value> = self
-            .checks
-            .iter()
-            .map(|c| {
-                json!({
-                    "file": c.file, "samples": c.samples, "ok": c.ok(),
-                    "ks_ppm": ppm(c.ks), "limit_ppm": ppm(c.limit), "halves_ks_ppm": ppm(c.halves),
-                    "rounds": c.independent,
-                })
-            })
-            .collect();
+        let checks: Vec<Value> = self.checks.iter().map(Checked::json).collect();
         let files: Vec<Value> = recordings
             .iter()
             .map(|r| {
@@ -109,6 +89,52 @@ impl Calibration {
         json!({
             "schema": 1, "costs": self.costs.name, "calibrated": self.costs.calibrated,
             "fitted": fitted, "kept": self.kept(), "checks": checks, "recordings": files,
+        })
+    }
+}
+
+impl Checked {
+    fn tell(&self, out: &mut String) {
+        let _ = writeln!(
+            out,
+            "check: {}: simulated against recorded lateness, largest distance (KS)",
+            self.file
+        );
+        let mut line = |d: &Distance, of: String| {
+            let word = if d.ok() { "ok" } else { "NOT GOOD" };
+            let (ks, limit, halves) = (d.ks, d.limit, d.halves);
+            let apart = match halves > GOOD {
+                true => format!("; the recording's own halves are {halves:.3} apart"),
+                false => String::new(),
+            };
+            let _ = writeln!(out, "  {ks:.3} (limit {limit:.3}) {word}: {of}{apart}");
+        };
+        let (s, r) = (&self.samples, &self.rounds);
+        if self.timers == 1 {
+            line(s, format!("{} samples that were not fitted", s.samples));
+            return;
+        }
+        let rounds = |n: usize| if n == 1 { "1 round".to_string() } else { format!("{n} rounds") };
+        line(s, format!("{} samples that were not fitted, of {}", s.samples, rounds(s.rounds)));
+        let not = if r.rounds == 1 { "was not" } else { "were not" };
+        line(r, format!("{} that {not} fitted, {} samples", rounds(r.rounds), r.samples));
+        out.push_str(
+            "  The timers of a round share its delay: only the second distance, of costs that were fitted to the\n  \
+               other rounds, says how new rounds come out. The first says that the shape is right.\n",
+        );
+    }
+
+    /// The distance by rounds stands at the top, that by samples in an object of its own.
+    fn json(&self) -> Value {
+        let (s, r) = (&self.samples, &self.rounds);
+        json!({
+            "file": self.file, "samples": r.samples, "ok": self.ok(),
+            "ks_ppm": ppm(r.ks), "limit_ppm": ppm(r.limit), "halves_ks_ppm": ppm(r.halves),
+            "rounds": r.rounds,
+            "same_rounds": {
+                "samples": s.samples, "rounds": s.rounds, "ok": s.ok(),
+                "ks_ppm": ppm(s.ks), "limit_ppm": ppm(s.limit), "halves_ks_ppm": ppm(s.halves),
+            },
         })
     }
 }
