@@ -62,7 +62,7 @@ impl Kernel {
                 .writes(new.queue.obj())
                 .writes(t.base().obj())
                 .run(move |m| {
-                    let index = m.dense(t.0);
+                    let index = t.0.number();
                     let entry = m.queue(old.queue).get(index).map(|e| (e.expires, e.soft));
                     let Some((hard, soft)) = entry else { return };
                     m.with_queue(old.queue, |q| q.remove(index));

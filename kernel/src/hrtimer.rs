@@ -233,7 +233,7 @@ pub(crate) fn dequeue(m: &mut Mem, b: ClockBase, t: Timer) -> bool {
         m.store(t.parked(), false);
         return true;
     }
-    let index = m.dense(t.0);
+    let index = t.0.number();
     m.with_queue(b.queue, |q| q.remove(index))
 }
 
@@ -247,7 +247,7 @@ pub(crate) fn enqueue(m: &mut Mem, b: ClockBase, t: Timer, e: Expiry, now: i64, 
         m.store(t.parked(), true);
         return;
     }
-    let index = m.dense(t.0);
+    let index = t.0.number();
     // Only a freed timer that is still queued can be queued again; its place in the queue moves.
     m.with_queue(b.queue, |q| q.insert(t.0.to_word(), index, hard, soft));
 }

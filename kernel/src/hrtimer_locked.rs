@@ -68,7 +68,7 @@ impl Kernel {
             if running {
                 return RUNNING;
             }
-            let index = m.dense(t.0);
+            let index = t.0.number();
             if m.load(t.parked()) || m.queue(b.queue).contains(index) {
                 return QUEUED;
             }
@@ -168,7 +168,7 @@ impl Kernel {
         step.reads(b.queue.obj())
             .reads(t.parked().obj())
             .run(move |m| {
-                let index = m.dense(t.0);
+                let index = t.0.number();
                 m.load(t.parked()) || m.queue(b.queue).contains(index)
             })
             .await

@@ -2,7 +2,7 @@
 
 use crate::attach::Point;
 use crate::kernel::Kernel;
-use crate::objects::{ClockBase, Timer};
+use crate::objects::{ClockBase, TIMER_FIELDS, Timer};
 use crate::trace;
 use timerace_core::mem::Mem;
 use timerace_core::step::{Gate, Rel};
@@ -209,8 +209,21 @@ fn pop_due(m: &mut Mem, bases: &[ClockBase], now: i64) -> Option<Ptr> {
             let t = Ptr::from_word(e.timer);
             m.store(b.running, Some(t));
             m.count_expiry();
+            touch_next(m, *b);
             return Some(t);
         }
     }
     None
+}
+
+/// The timer that comes next and its element are read now, while this one is at work.
+fn touch_next(m: &mut Mem, b: ClockBase) {
+    if let Some(next) = m.peek_queue(b.queue).first() {
+        let t = Timer(Ptr::from_word(next.timer));
+        m.touch(t.0, TIMER_FIELDS.len());
+        let value = Option::<Ptr>::from_word(m.peek(t.value().obj()));
+        if let Some(value) = value {
+            m.touch(value, 4);
+        }
+    }
 }

@@ -29,17 +29,15 @@ pub struct Decl<'m> {
     pub(crate) slot: RefMut<'m, Slot>,
     /// Goes into the slot if the step must wait for its turn.
     pub(crate) step: Declared,
-    /// A timed run asks a footprint only for what is written.
-    writes_only: bool,
+    /// A timed run asks for no footprint: it sees what is written ([`Mem::wrote`]).
+    footprint: bool,
 }
 
 impl<'m> Decl<'m> {
     #[inline(always)]
     fn access(mut self, a: Access) -> Self {
-        if !self.writes_only {
+        if self.footprint {
             self.cx.machine.access_of_search(&mut self.slot.fp, a);
-        } else if a.is_write() {
-            self.slot.fp.push(a);
         }
         self
     }
@@ -87,10 +85,10 @@ impl<'m> Decl<'m> {
     /// A condition between two terms; objects in it are read.
     #[inline(always)]
     pub fn when_cmp(mut self, cmp: Cmp) -> Self {
-        if self.writes_only {
-            self.slot.guard.cmps.push(cmp);
-        } else {
+        if self.footprint {
             self.cx.guard_of_search(&mut self.slot, cmp);
+        } else {
+            self.slot.guard.cmps.push(cmp);
         }
         self
     }
@@ -109,9 +107,11 @@ impl<'m> Decl<'m> {
         slot.guard.cpu = rule;
         if let Some(own) = slot.own {
             (self.step.masks, self.step.opens) = (true, true);
-            match slot.fp.first_mut() {
-                Some(a) if a.obj() == own => *a = Access::write(own),
-                _ => slot.fp.insert(0, Access::write(own)),
+            if self.footprint {
+                match slot.fp.first_mut() {
+                    Some(a) if a.obj() == own => *a = Access::write(own),
+                    _ => slot.fp.insert(0, Access::write(own)),
+                }
             }
         }
         self
@@ -191,10 +191,10 @@ impl<'m> Decl<'m> {
         act: F,
     ) -> StepFut<'m, F, R> {
         // In parts, so that they stay in registers where the step happens at once.
-        let Decl { cx, mut slot, step, writes_only } = self;
+        let Decl { cx, mut slot, step, footprint } = self;
         let (machine, ctx) = (cx.machine, cx.id);
         if machine.tso {
-            return Decl { cx, slot, step, writes_only }.ordered().declared(act);
+            return Decl { cx, slot, step, footprint }.ordered().declared(act);
         }
         if machine.timed.get() {
             let mem = &mut *machine.mem.borrow_mut();
@@ -202,7 +202,7 @@ impl<'m> Decl<'m> {
                 return StepFut { machine, ctx, stage: Stage::Over(act(mem)) };
             }
         }
-        Decl { cx, slot, step, writes_only }.declared(act)
+        Decl { cx, slot, step, footprint }.declared(act)
     }
 
     /// The step waits for its turn.
@@ -217,10 +217,9 @@ impl Machine {
     /// A search asks a footprint for reads too, and for the life of what is touched.
     #[inline(never)]
     fn access_of_search(&self, fp: &mut Vec<Access>, a: Access) {
-        let life = self.mem.borrow().life[a.obj().index()];
         fp.push(a);
-        if let Some(base) = life.checked_sub(1) {
-            fp.push(Access::read(Obj(base)));
+        if let Some(life) = self.mem.borrow().life_of(a.obj()) {
+            fp.push(Access::read(life));
         }
     }
 }
@@ -347,21 +346,23 @@ impl<'m> Cx<'m> {
     /// Declares a step. Contexts on a CPU step under [`CpuRule::Run`] unless said otherwise.
     #[inline]
     pub fn step(self, label: impl Into<Label>) -> Decl<'m> {
-        let writes_only = self.machine.writes_only.get();
+        let footprint = self.machine.footprints.get();
         let mut slot = self.slot();
         let label = label.into();
         slot.guard.empty.clear();
-        slot.fp.clear();
+        if footprint {
+            slot.fp.clear();
+        }
         slot.guard.cmps.clear();
         slot.guard.any = false;
         slot.guard.cpu = CpuRule::None;
         if let Some(own) = slot.own {
             slot.guard.cpu = CpuRule::Run;
-            if !writes_only {
+            if footprint {
                 slot.fp.push(Access::read(own));
             }
         }
-        Decl { cx: self, slot, step: Declared::new(label), writes_only }
+        Decl { cx: self, slot, step: Declared::new(label), footprint }
     }
 
     // Variables.

@@ -206,7 +206,11 @@ impl Setup {
     }
 
     /// A struct type. Its index is stable: types are registered in one order.
+    ///
+    /// # Panics
+    /// With more than 255 fields; callers check the size of a scenario first.
     pub fn struct_type(&mut self, name: &str, fields: &[&str]) -> TypeId {
+        assert!(fields.len() <= usize::from(u8::MAX), "too many fields");
         let fields = fields.iter().map(ToString::to_string).collect();
         self.mem.types.push(TypeInfo { name: name.to_string(), fields });
         TypeId(self.mem.types.len() as u32 - 1)
@@ -337,7 +341,7 @@ impl Setup {
             learning: Cell::new(false),
             timed: Cell::new(false),
             traced: Cell::new(false),
-            writes_only: Cell::new(false),
+            footprints: Cell::new(true),
             homebound: self.homebound,
             between_expiries: self.between_expiries,
         }
@@ -370,8 +374,8 @@ pub struct Machine {
     pub(crate) timed: Cell<bool>,
     /// The timed run is traced.
     pub(crate) traced: Cell<bool>,
-    /// Steps declare only what they write.
-    pub(crate) writes_only: Cell<bool>,
+    /// Steps declare what they touch.
+    pub(crate) footprints: Cell<bool>,
     pub(crate) homebound: Vec<CtxId>,
     pub(crate) between_expiries: Vec<CostClass>,
     /// Contexts have store buffers.
@@ -387,10 +391,10 @@ fn add_alloc(mem: &mut Mem, ty: TypeId, owner: CtxId, seq: u32) -> Ptr {
     mem.values.push(NEVER);
     mem.meta.push(Meta { alloc, kind: Kind::Plain, holder: Holder::LastWriter });
     mem.life.push(0);
-    for _ in 0..mem.types[ty.0 as usize].fields.len() {
+    for before in 1..=mem.types[ty.0 as usize].fields.len() {
         mem.values.push(POISON);
         mem.meta.push(Meta { alloc, kind: Kind::Plain, holder: Holder::LastWriter });
-        mem.life.push(base.0 + 1);
+        mem.life.push(before as u8);
     }
     Ptr(base.0)
 }

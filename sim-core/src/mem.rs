@@ -71,6 +71,11 @@ impl Ptr {
     pub fn alive(self) -> Obj {
         Obj(self.0)
     }
+
+    /// A number that no other allocation has, usable as an index.
+    pub fn number(self) -> u32 {
+        self.0
+    }
 }
 
 // Words of pointers lie where no count or key of a scenario does, so that a digest can tell them apart.
@@ -306,9 +311,9 @@ pub struct Mark {
 pub struct Mem {
     pub(crate) values: Vec<u64>,
     pub(crate) meta: Vec<Meta>,
-    /// By object: the one that says whether its allocation is alive, plus one; 0: static. Apart from [`Meta`], because
-    /// every access asks for it.
-    pub(crate) life: Vec<u32>,
+    /// By object: how far before it the one lies that says whether its allocation is alive; 0: static. Apart from [`Meta`]
+    /// and small, because every access asks for it.
+    pub(crate) life: Vec<u8>,
     pub(crate) lists: Vec<List>,
     pub(crate) queues: Vec<TimerQueue>,
     pub(crate) allocs: Vec<Alloc>,
@@ -410,8 +415,7 @@ impl Mem {
     #[inline]
     pub fn load<T: Word>(&mut self, var: Var<T>) -> T {
         let v = self.values[var.obj.index()];
-        let life = self.life[var.obj.index()];
-        let alive = life == 0 || self.values[life as usize - 1] == ALIVE;
+        let alive = self.life_of(var.obj).is_none_or(|life| self.values[life.index()] == ALIVE);
         if alive && v != POISON && self.buffers.is_none() && !cfg!(debug_assertions) {
             return T::from_word(v);
         }
@@ -428,10 +432,19 @@ impl Mem {
     }
 
     /// Writes a variable. A write to freed memory is a finding, and is performed.
-    #[inline]
+    #[inline(always)]
     pub fn store<T: Word>(&mut self, var: Var<T>, v: T) {
         self.check(var.obj, true);
         self.values[var.obj.index()] = v.to_word();
+        self.wrote(var.obj);
+    }
+
+    /// An object was written: in a timed run, whoever waits for that looks again.
+    #[inline(always)]
+    pub(crate) fn wrote(&mut self, obj: Obj) {
+        if self.clock.watchers.is_watched(obj) {
+            self.clock.wake_for(obj);
+        }
     }
 
     /// Reads the variable, then writes what `f` makes of the value; returns the old value.
@@ -530,10 +543,18 @@ impl Mem {
     /// Reports a use of an object whose allocation is not alive.
     #[inline]
     pub(crate) fn check_alive(&mut self, obj: Obj) {
-        let life = self.life[obj.index()];
-        if life != 0 && self.values[life as usize - 1] != ALIVE {
-            self.report(Class::UseAfterFree, Some(Obj(life - 1)));
+        if let Some(life) = self.life_of(obj)
+            && self.values[life.index()] != ALIVE
+        {
+            self.report(Class::UseAfterFree, Some(life));
         }
+    }
+
+    /// The object that says whether the allocation of a field is alive; `None` for others.
+    #[inline]
+    pub(crate) fn life_of(&self, obj: Obj) -> Option<Obj> {
+        let before = self.life[obj.index()];
+        (before != 0).then(|| Obj(obj.0 - u32::from(before)))
     }
 
     /// Reports a finding at this step. `obj` is the object that it is about.
@@ -581,6 +602,7 @@ impl Mem {
         let place = self.place();
         let a = self.meta[p.alive().index()].alloc as usize - 1;
         self.values[p.0 as usize] = ALIVE;
+        self.wrote(p.alive());
         self.allocs[a].born = Some(place);
         self.allocs[a].died = None;
     }
@@ -593,6 +615,7 @@ impl Mem {
             return;
         }
         self.values[p.0 as usize] = FREED;
+        self.wrote(p.alive());
         let a = self.meta[p.alive().index()].alloc as usize - 1;
         self.allocs[a].died = Some(place);
         let size = self.types[self.allocs[a].ty.0 as usize].fields.len();
@@ -635,15 +658,24 @@ impl Mem {
         all.iter().map(|a| Ptr(a.base.0)).collect()
     }
 
-    /// A small dense number of the allocation, usable as an index. Stable while it lives.
-    pub fn dense(&self, p: Ptr) -> u32 {
-        self.meta[p.alive().index()].alloc
+    /// Reads the allocation with its first `fields` fields for nothing but the caches of the machine that simulates: what is
+    /// read together is waited for together. A timed run of a million timers waits for memory most of the time.
+    #[inline]
+    pub fn touch(&self, p: Ptr, fields: usize) {
+        let end = p.0 as usize + fields;
+        for o in (p.0 as usize..end).step_by(8).chain([end]) {
+            std::hint::black_box(self.values.get(o).copied());
+        }
+        for o in [p.0 as usize, end] {
+            std::hint::black_box(self.life.get(o).copied());
+        }
     }
 
     // Lists.
 
     fn list_changed(&mut self, l: ListVar) {
         self.values[l.0.index()] = self.lists[l.1 as usize].word();
+        self.wrote(l.0);
     }
 
     /// Appends to a list.
@@ -733,6 +765,7 @@ impl Mem {
         let queue = &mut self.queues[q.1 as usize];
         let r = f(queue);
         self.values[q.0.index()] = queue.word();
+        self.wrote(q.0);
         r
     }
 

@@ -161,6 +161,7 @@ impl Mem {
 
     fn buffer(&mut self, p: Pending) {
         self.values[p.slot.index()] = roll(mix(u64::from(p.target.0)), p.value) | 1;
+        self.wrote(p.slot);
         let Some(b) = &mut self.buffers else { return };
         if b.content.len() <= p.slot.index() {
             b.content.resize(p.slot.index() + 1, (Obj(0), 0));
@@ -262,9 +263,9 @@ impl Cx<'_> {
             let step = if plain { step.plain(target, true) } else { step.writes(target) };
             return step.run(move |m| m.store(raw, value)).await;
         };
-        let life = self.machine.mem.borrow().life[target.index()];
-        let step = match life.checked_sub(1) {
-            Some(alive) => step.reads(Obj(alive)),
+        let life = self.machine.mem.borrow().life_of(target);
+        let step = match life {
+            Some(alive) => step.reads(alive),
             None => step,
         };
         step.writes(slot)
@@ -297,5 +298,7 @@ impl Mem {
     fn flush(&mut self, slot: Obj, target: Obj, value: u64) {
         self.values[slot.index()] = 0;
         self.values[target.index()] = value;
+        self.wrote(slot);
+        self.wrote(target);
     }
 }

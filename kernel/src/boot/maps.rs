@@ -230,7 +230,7 @@ fn initial_timer(s: &mut Setup, k: &Kernel, map: usize, e: Elem, state: &ElemIni
     s.init(t.expires(), at);
     s.fill(|mem| {
         mem.update(refcnt, |n: i64| n + 1);
-        let index = mem.dense(t.0);
+        let index = t.0.number();
         mem.with_queue(queue, |q| q.insert(t.0.to_word(), index, at, at));
     });
 }

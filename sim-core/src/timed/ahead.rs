@@ -55,6 +55,12 @@ impl Ahead {
         self.stale |= !self.homebound[c.index()];
     }
 
+    /// Whether the context keeps to its CPU.
+    #[inline]
+    pub fn is_homebound(&self, c: CtxId) -> bool {
+        self.homebound.get(c.index()).is_some_and(|h| *h)
+    }
+
     /// Until when a step of `c` at `now`, which no other CPU's comes before, may be followed by others of it, whatever
     /// the other CPUs do. Also finds [`Ahead::unlimited`].
     #[inline]

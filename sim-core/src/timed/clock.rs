@@ -2,7 +2,9 @@
 //!
 //! The driver picks the lane whose next step comes first. Three kinds of steps need not come back to it: the result is
 //! the same when they follow the step before them at once, as long as nothing comes in between on their own CPU. This
-//! saves the way out of and back into the context's nested functions. Tests compare the digests with and without it.
+//! saves the way out of and back into the context's nested functions. For the same reasons the driver stays with a lane,
+//! whose data then is at hand, as long as the next step there is one of the third kind. Tests compare the digests with and
+//! without it.
 //!
 //! 1. Steps that nobody else can see until their context has gone on: they mask interrupts, say, or read what the lock
 //!    that the context holds protects ([`crate::ctx::Decl::exclusive`]).
@@ -17,7 +19,7 @@ use super::{Costs, Dist, NEVER, TimedOptions};
 use crate::ids::{CtxId, Obj};
 use crate::machine::Machine;
 use crate::mem::Mem;
-use crate::step::{Access, COST_CLASSES, Cost, CostClass, Declared, Gate, Slot, Status};
+use crate::step::{COST_CLASSES, Cost, CostClass, Declared, Gate, Slot, Status};
 use sha2::{Digest, Sha256};
 
 /// The clock of a timed run; one without lanes when there is none.
@@ -33,6 +35,8 @@ pub(crate) struct Clock {
     homes: Vec<(usize, bool)>,
     /// The lane that steps.
     lane: usize,
+    /// Nobody else can see yet what its step does.
+    hidden: bool,
     /// Its last step: when it began, and what it costs.
     pub at: u64,
     pub cost: u64,
@@ -103,13 +107,17 @@ impl Clock {
     /// limits, those that nobody else can see and any, may follow right away if they come before `irq_at`.
     pub(super) fn begin(
         &mut self,
+        lane: usize,
         at: u64,
         ctx: CtxId,
         slot: &Slot,
         irq_at: u64,
         limits: (u64, u64),
     ) -> u8 {
+        self.lane = lane;
+        self.woken.clear();
         self.limits = limits;
+        self.hidden = false;
         self.masks = slot.step.masks;
         self.unmasked = slot.step.opens;
         self.nobody_before(irq_at);
@@ -117,30 +125,24 @@ impl Clock {
         self.alternative(slot.step.alts)
     }
 
-    /// A step of a lane begins: see [`Clock::wake`].
-    pub(super) fn wakes(&mut self, lane: usize, slot: &Slot) -> bool {
-        self.lane = lane;
-        self.woken.clear();
-        self.wake(&slot.fp)
-    }
-
-    /// Collects who waits for what the step writes. Whether all of them are daemons of the CPU: then they matter only in
-    /// that one may enter it.
-    #[inline(always)]
-    fn wake(&mut self, fp: &[Access]) -> bool {
-        let mut at_home = true;
-        for a in fp.iter().filter(|a| a.is_write()) {
-            if self.watchers.is_watched(a.obj()) {
-                at_home &= self.wake_for(a.obj());
+    /// Collects who waits for what the step has written. Daemons of its CPU matter only in that one may enter it. Anybody
+    /// else is woken by the driver, before another step of the lane; but of a step that nobody else can see there is
+    /// nothing yet that could wake them.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn wake_for(&mut self, obj: Obj) {
+        for i in 0..self.watchers.of(obj).len() {
+            let c = self.watchers.of(obj)[i];
+            let at_home = self.homes[c.index()] == (self.lane, true);
+            if self.hidden && !at_home || self.woken.contains(&c) {
+                continue;
+            }
+            self.woken.push(c);
+            if !at_home {
+                self.limits = (0, 0);
+                self.stop();
             }
         }
-        at_home
-    }
-
-    fn wake_for(&mut self, obj: Obj) -> bool {
-        let who = self.watchers.of(obj);
-        self.woken.extend_from_slice(who);
-        who.iter().all(|c| self.homes[c.index()] == (self.lane, true))
     }
 
     #[inline]
@@ -167,6 +169,11 @@ impl Clock {
     /// When the work of the last step is done.
     pub(crate) fn done_at(&self) -> crate::ids::Nanos {
         crate::ids::Nanos(self.at.saturating_add(self.cost))
+    }
+
+    /// What comes on the CPU of the last step before this may follow it, whatever else there is.
+    pub(super) fn until(&self) -> u64 {
+        self.limits.1
     }
 
     /// No step follows right away any more.
@@ -266,14 +273,10 @@ impl Machine {
         if !looked && !self.nobody_enters(ctx, step.exclusive, mem, at) {
             return false;
         }
-        // Whoever is on another CPU is woken by the driver.
         let clock = &mut mem.clock;
-        if !clock.wake(&slot.fp) {
-            clock.woken.clear();
-            return false;
-        }
+        clock.hidden = step.exclusive;
         clock.unmasked = step.opens;
-        clock.masks |= step.masks || !clock.woken.is_empty();
+        clock.masks |= step.masks;
         clock.note(at, ctx, step.cost);
         let alt = clock.alternative(step.alts);
         mem.now = crate::ids::Nanos(at);

@@ -240,18 +240,22 @@ pub fn run_timed<'m, M: Model, W: Watch>(
     watch: &mut W,
 ) -> (TimedRun, Exec<'m, M>) {
     machine.timed.set(true);
-    {
+    let marking = {
         let mut mem = machine.mem.borrow_mut();
         mem.clock = Clock::default();
         mem.quarantine = Some(Vec::new());
         mem.samples.clear();
         mem.seed = options.seed;
-        machine.writes_only.set(!cfg!(debug_assertions) && !mem.marking);
-    }
+        mem.marking
+    };
+    // Marks are in the order of time, so steps must be too.
+    let goes_on = options.goes_on && !marking && !watch.wants_steps();
+    // Whoever looks at each step sees what it touches; store buffers ask for it too.
+    machine.footprints.set(cfg!(debug_assertions) || !goes_on || machine.tso);
     let mut exec = Exec::new(machine, model);
     machine.mem.borrow_mut().queues.iter_mut().for_each(|q| q.set_plain());
     let run = {
-        let mut d = Driver::new(&mut exec, options, watch);
+        let mut d = Driver::new(&mut exec, options, goes_on, watch);
         d.start();
         d.run()
     };
@@ -259,7 +263,12 @@ pub fn run_timed<'m, M: Model, W: Watch>(
 }
 
 impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
-    fn new(exec: &'e mut Exec<'m, M>, options: &'e TimedOptions, watch: &'e mut W) -> Self {
+    fn new(
+        exec: &'e mut Exec<'m, M>,
+        options: &'e TimedOptions,
+        goes_on: bool,
+        watch: &'e mut W,
+    ) -> Self {
         let machine = exec.machine();
         let mut lanes: Vec<Lane> = machine.own.iter().map(|o| Lane::new(Some(*o))).collect();
         let mut lane_of = Vec::new();
@@ -290,16 +299,11 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         let is_task: Vec<bool> = (0..n).map(is_task).collect();
         let homes = lane_of.iter().zip(&is_task).map(|(l, task)| (*l, !task)).collect();
         let causes = watch.wants_causes();
-        let marking = {
-            let mem = &mut *machine.mem.borrow_mut();
-            mem.clock = Clock::new(options, &lanes, homes);
-            mem.marking
-        };
+        machine.mem.borrow_mut().clock = Clock::new(options, &lanes, homes);
         Driver {
             is_task,
             matches: Matches::new(lanes.len()),
-            // Marks are in the order of time, so steps must be too.
-            goes_on: options.goes_on && !marking && !watch.wants_steps(),
+            goes_on,
             ahead: Ahead::new(machine, options, lanes.len()),
             samples: Samples::default(),
             history: vec![History::default(); if causes { machine.own.len() } else { 0 }],
@@ -321,6 +325,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         for l in 0..self.lanes.len() {
             self.refresh(l);
             self.plan(l);
+            self.matches.play(l, self.lanes[l].next);
         }
     }
 
@@ -337,6 +342,10 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
                 break TimedEnd::Time;
             }
             self.step(l, at);
+            while self.stays(l) {
+                self.step(l, self.lanes[l].next);
+            }
+            self.matches.play(l, self.lanes[l].next);
             last = last.max(self.lanes[l].t);
             if !self.watch.go_on() {
                 break TimedEnd::Stopped;
@@ -344,6 +353,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             let mut mem = self.machine.mem.borrow_mut();
             if !mem.clock.woken.is_empty() {
                 std::mem::swap(&mut self.woken, &mut mem.clock.woken);
+                let at = mem.clock.at;
                 drop(mem);
                 self.wake_others(at);
                 mem = self.machine.mem.borrow_mut();
@@ -437,6 +447,17 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         }
     }
 
+    /// Whether the next step of the lane may come before those of others, though it is later: as what follows a step at once
+    /// may ([`Clock`]).
+    fn stays(&self, lane: usize) -> bool {
+        let l = &self.lanes[lane];
+        let mem = self.machine.mem.borrow();
+        self.ahead.is_homebound(l.who)
+            && l.next < mem.clock.until()
+            && mem.clock.woken.is_empty()
+            && !mem.clock.is_over(mem.expiries_over)
+    }
+
     /// Whether an interrupt or softirq has left its CPU with the last step.
     fn went_home(&self, lane: usize, c: CtxId) -> bool {
         let is_daemon = self.lanes[lane].own.is_some() && !self.is_task[c.index()];
@@ -461,10 +482,9 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         }
         mem.now = Nanos(at);
         mem.clock.watchers.forget(c);
-        let at_home = mem.clock.wakes(lane, &slot);
         let mut limits = (0, 0);
         // What a task does while it goes on is noted step by step.
-        if self.goes_on && at_home && (self.history.is_empty() || !is_task) {
+        if self.goes_on && (self.history.is_empty() || !is_task) {
             let alone = self.ahead.until(self.machine, mem, c, at);
             let l = &self.lanes[lane];
             let slice = if l.tasks.len() > 1 { self.slice_end(lane) } else { NEVER };
@@ -472,7 +492,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             let unseen = slice.min(until).min(self.ahead.unlimited);
             limits = (unseen, unseen.min(alone.max(self.matches.others(lane))));
         }
-        Some(mem.clock.begin(at, c, &slot, self.lanes[lane].irq_at, limits))
+        Some(mem.clock.begin(lane, at, c, &slot, self.lanes[lane].irq_at, limits))
     }
 
     /// The common case: the context that has the CPU to itself can go on.
@@ -491,7 +511,6 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         }
         let at = later(l.t, self.left[c.index()]);
         (l.next, l.who) = if at < l.irq_at { (at, c) } else { (l.irq_at, l.irq) };
-        self.matches.play(lane, l.next);
         true
     }
 
@@ -618,6 +637,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             let idle = self.lanes[l].idle && self.lanes[l].idle_from <= at;
             self.refresh(l);
             self.plan(l);
+            self.matches.play(l, self.lanes[l].next);
             self.lanes[l].idle |= idle;
             self.note(l, at);
         }
@@ -664,7 +684,6 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         l.idle_from = busy;
         l.next = next;
         l.who = who;
-        self.matches.play(lane, next);
     }
 
     /// Whether the context that has the CPU goes on, or spins there: on top of the stack it always does.
