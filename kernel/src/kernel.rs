@@ -169,6 +169,14 @@ impl Model for Kernel {
         self.names.number(name)
     }
 
+    fn awaited(&self, mem: &Mem, over: Obj) -> u64 {
+        self.awaited_arg(mem, over).word()
+    }
+
+    fn render_awaited(&self, over: Obj, kind: &str, what: u64) -> Option<String> {
+        self.awaited_text(over, kind, what)
+    }
+
     fn line(&self, ctx: CtxId) -> Option<u32> {
         let at = self.lines.get(ctx.index())?.get();
         self.world.lines.get(at.index()).map(|at| at.line)

@@ -11,6 +11,7 @@
 
 pub mod arg;
 mod attach;
+mod awaited;
 mod boot;
 mod bpf_async;
 mod bpf_timer;

@@ -7,7 +7,7 @@
 use crate::kernel::Kernel;
 use crate::objects::{BpfWork, Elem, Timer};
 use timerace_core::rcu::GracePeriods;
-use timerace_core::step::{Gate, Learn, Rel, Site};
+use timerace_core::step::{CostClass, Gate, Learn, Rel, Site};
 use timerace_core::{CtxKind, Cx, Label, Nanos, Ptr, Word, site};
 
 /// In words of callbacks: the pointer is an element of a hash map (`htab_elem_free_rcu`).
@@ -122,20 +122,30 @@ impl Kernel {
                 Batch(batch, m.now())
             });
             let batch = take.await;
-            let gate = self.grace_period_gate(batch.1);
-            grace.end(cx, site!("grace period ends", GracePeriod), gate).await;
+            let gate = self.grace_period_gate(cx, batch.1);
+            // The helper is on no CPU: nobody wakes up.
+            let ends = match self.timed {
+                true => site!("grace period ends", Free),
+                false => site!("grace period ends", GracePeriod),
+            };
+            grace.end(cx, ends, gate).await;
             for item in batch.0 {
                 self.rcu_callback(cx, cpu, item, trace).await;
             }
         }
     }
 
-    /// When a grace period that started now may end in a timed run.
-    pub(crate) fn grace_period_gate(&self, start: Nanos) -> Gate {
-        match self.world.machine.grace_period {
-            Some(d) if self.timed => Gate::At(start.plus(d.min)),
-            _ => Gate::Open,
+    /// When a grace period that started at this time may end in a timed run: after the machine's length, else one from the
+    /// costs. Who waits for it sleeps meanwhile.
+    fn grace_period_gate(&self, cx: Cx<'_>, start: Nanos) -> Gate {
+        if !self.timed {
+            return Gate::Open;
         }
+        let ns = match self.world.machine.grace_period {
+            Some(d) => crate::time::draw(cx, d),
+            None => cx.draw(CostClass::GracePeriod),
+        };
+        Gate::At(start.plus(ns))
     }
 
     async fn rcu_callback(&self, cx: Cx<'_>, cpu: usize, item: u64, trace: bool) {
@@ -223,8 +233,13 @@ impl Kernel {
             GracePeriods::begin(&words, m);
             m.now().0
         });
-        let gate = self.grace_period_gate(Nanos(begin.await));
-        grace.end(cx, site!("grace period ends", GracePeriod), gate).await;
+        let start = Nanos(begin.await);
+        let gate = self.grace_period_gate(cx, start);
+        let ends = match self.timed {
+            true => site!("grace period ends", Wakeup),
+            false => site!("grace period ends", GracePeriod),
+        };
+        grace.end(cx, ends, gate).await;
     }
 }
 

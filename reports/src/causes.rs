@@ -9,13 +9,18 @@ use timerace_core::result::Expiry;
 use timerace_core::timed::Cause;
 use timerace_core::{CtxId, CtxKind, Machine};
 
+/// What a function or body is called.
+pub(crate) fn func(f: FrameName, machine: &Machine) -> &str {
+    match f {
+        FrameName::Fn(f) => f,
+        FrameName::Body(b) => machine.names().get(b as usize).map_or("?", String::as_str),
+    }
+}
+
 /// What a cause is called.
 pub fn words(cause: Cause, machine: &Machine) -> String {
     let name = |x: CtxId| machine.contexts()[x.index()].name.as_str();
-    let func = |f: FrameName| match f {
-        FrameName::Fn(f) => f,
-        FrameName::Body(b) => machine.names().get(b as usize).map_or("?", String::as_str),
-    };
+    let func = |f: FrameName| func(f, machine);
     match cause {
         Cause::ArmedLate => "armed after its expiry".to_string(),
         Cause::Older => "further back than is kept".to_string(),
@@ -42,35 +47,6 @@ pub struct Causes {
     parts: Vec<(Cause, Histogram)>,
     worst: Option<Worst>,
     expiries: u64,
-}
-
-/// How long contexts spun, by the function that waited: cancel, delete and close that wait for a callback, locks.
-/// Interrupts that come in between are part of the wait.
-#[derive(Clone, Debug, Default)]
-pub struct Waits {
-    by_function: BTreeMap<FrameName, Histogram>,
-    /// Who spins: where, and since when.
-    spinning: BTreeMap<CtxId, (FrameName, u64)>,
-}
-
-impl Waits {
-    /// From `at` on a CPU does this, and `ctx` has it ([`timerace_core::timed::Watch::doing`]).
-    pub fn doing(&mut self, at: u64, ctx: Option<CtxId>, cause: Cause) {
-        if let Cause::Spin(x, f) = cause {
-            self.spinning.entry(x).or_insert((f, at));
-        } else if let Some((f, since)) = ctx.and_then(|x| self.spinning.remove(&x)) {
-            self.by_function.entry(f).or_default().record(at.saturating_sub(since));
-        }
-    }
-
-    /// The waits by function, in words, the longest sum first.
-    pub fn by_words(&self, machine: &Machine) -> Vec<(String, Histogram)> {
-        let named = |f: &FrameName| words(Cause::Spin(CtxId(0), *f), machine);
-        let mut all: Vec<(String, Histogram)> =
-            self.by_function.iter().map(|(f, h)| (named(f), h.clone())).collect();
-        all.sort_by(|a, b| b.1.sum_ns().cmp(&a.1.sum_ns()).then_with(|| a.0.cmp(&b.0)));
-        all
-    }
 }
 
 /// The expiry that was the latest.
@@ -127,30 +103,36 @@ impl Causes {
         };
         let (n, e) = (worst.number, worst.expiry);
         let late = e.late_ns();
-        let mut out = format!(
-            "  worst: expiry {n} at {}.{:03} ms on CPU{}, {} us late\n",
-            e.programmed.0 / 1_000_000,
-            e.programmed.0 / 1_000 % 1_000,
-            e.cpu.0,
-            us(late)
-        );
-        let mut lines: Vec<(String, u64)> = Vec::new();
-        for (cause, ns) in &worst.parts {
-            let text = words(*cause, machine);
-            match lines.iter_mut().find(|l| l.0 == text) {
-                Some(l) => l.1 += ns,
-                None => lines.push((text, *ns)),
-            }
-        }
-        lines.push(("total".to_string(), late));
-        let width = lines.iter().map(|l| l.0.chars().count()).max().unwrap_or(0).max(36);
-        for (text, ns) in lines {
-            let permille = (u128::from(ns) * 1000 + u128::from(late) / 2) / u128::from(late);
-            let share = format!("{}.{} %", permille / 10, permille % 10);
-            let _ = writeln!(out, "    {text:<width$} {:>9} us  {share:>7}", us(ns));
-        }
-        out
+        let (at, cpu) = (ms(e.programmed.0), e.cpu.0);
+        let parts = worst.parts.iter().map(|(cause, ns)| (words(*cause, machine), *ns));
+        format!("  worst: expiry {n} at {at} ms on CPU{cpu}, {} us late\n", us(late))
+            + &shares(parts, late)
     }
+}
+
+/// Milliseconds with three decimals.
+pub(crate) fn ms(ns: u64) -> String {
+    format!("{}.{:03}", ns / 1_000_000, ns / 1_000 % 1_000)
+}
+
+/// Parts of a whole, one a line with its share, and the whole.
+pub(crate) fn shares(parts: impl Iterator<Item = (String, u64)>, whole: u64) -> String {
+    let mut lines: Vec<(String, u64)> = Vec::new();
+    for (text, ns) in parts {
+        match lines.iter_mut().find(|l| l.0 == text) {
+            Some(l) => l.1 += ns,
+            None => lines.push((text, ns)),
+        }
+    }
+    lines.push(("total".to_string(), whole));
+    let width = lines.iter().map(|l| l.0.chars().count()).max().unwrap_or(0).max(36);
+    let mut out = String::new();
+    for (text, ns) in lines {
+        let permille = (u128::from(ns) * 1000 + u128::from(whole) / 2) / u128::from(whole.max(1));
+        let share = format!("{}.{} %", permille / 10, permille % 10);
+        let _ = writeln!(out, "    {text:<width$} {:>9} us  {share:>7}", us(ns));
+    }
+    out
 }
 
 /// The cause of most of the delay.

@@ -214,7 +214,7 @@ pub fn run(r: &RunResult) -> Value {
         r.latency.iter().map(|(timer, s)| (timer.clone(), summary(s))).collect();
     let causes: Map<String, Value> =
         r.causes.iter().map(|(cause, ns)| (cause.clone(), json!(ns))).collect();
-    let [cpus, by_cause, waits] = r.tables.json();
+    let [cpus, by_cause, waits, waits_by_cause] = r.tables.json();
     let mut out = json!({
         "schema": SCHEMA,
         "scenario": r.scenario,
@@ -230,6 +230,8 @@ pub fn run(r: &RunResult) -> Value {
         "latency_by_cpu": cpus,
         "latency_by_cause": by_cause,
         "waits": waits,
+        "waits_by_cause": waits_by_cause,
+        "longest_wait": r.tables.longest_wait,
         "causes_ns": causes,
         "digest": r.digest,
     });

@@ -69,4 +69,5 @@ pub mod table;
 pub mod theme;
 pub mod timehist;
 pub mod timeline_svg;
+pub mod waits;
 mod why;

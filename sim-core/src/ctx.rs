@@ -11,7 +11,8 @@ use crate::machine::{CtxKind, Machine};
 use crate::mem::{FrameName, Mem, Ptr, TypeId, Var, Word};
 use crate::site;
 use crate::step::{
-    Access, Cmp, Cost, Declared, Gate, Label, Learn, Rel, Slot, Stage, StepFut, Term, Waiting,
+    Access, Cmp, Cost, CostClass, Declared, Gate, Label, Learn, Rel, Slot, Stage, StepFut, Term,
+    Waiting,
 };
 use std::cell::RefMut;
 
@@ -303,6 +304,11 @@ impl<'m> Cx<'m> {
             return crate::Nanos(0);
         }
         self.machine.mem.borrow().clock.done_at()
+    }
+
+    /// In a timed run: a length of time in nanoseconds from the distribution of a class.
+    pub fn draw(self, class: CostClass) -> u64 {
+        self.machine.mem.borrow_mut().clock.draw_here(class)
     }
 
     /// The seed of the timed run.

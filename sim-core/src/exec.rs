@@ -377,19 +377,26 @@ impl<'m, M: Model> Exec<'m, M> {
         let mut blame = Vec::new();
         let slot = self.machine.slots[c.index()].borrow();
         slot.guard.blame(c, self.machine.own_of(c), &value, &mut blame);
-        let holder = |o: &Obj| match mem.meta[o.index()].holder {
-            Holder::Value => Some(CtxId(value(*o).checked_sub(1)? as u16)),
-            Holder::Cpu => cpu::top(value(*o)),
-            Holder::Ctx(h) => Some(h),
-            Holder::LastWriter => self.last_writer(*o),
-        };
-        blame.iter().filter_map(|o| Some((holder(o)?, *o))).collect()
+        blame.iter().filter_map(|o| Some((self.holder(&mem, *o)?, *o))).collect()
     }
 
-    // Of an object that no rule gives a holder, whoever wrote it last is the one to ask.
-    fn last_writer(&self, obj: Obj) -> Option<CtxId> {
-        let mem = self.machine.mem.borrow();
-        mem.last_writer.iter().rev().find(|(o, _)| *o == obj).map(|(_, c)| *c)
+    /// Who is to change an object that somebody waits for. Of one that no rule gives a holder, whoever wrote it last is the
+    /// one to ask, where that was taken down.
+    pub(crate) fn holder(&self, mem: &crate::Mem, obj: Obj) -> Option<CtxId> {
+        let value = mem.values[obj.index()];
+        let named = || {
+            let holder = CtxId(u16::try_from(value.checked_sub(1)?).ok()?);
+            (holder.index() < self.bodies.len()).then_some(holder)
+        };
+        let last_writer = || mem.last_writer.iter().rev().find(|(o, _)| *o == obj).map(|(_, c)| *c);
+        match mem.meta[obj.index()].holder {
+            Holder::Value => named(),
+            Holder::Cpu => cpu::top(value),
+            Holder::Ctx(h) => Some(h),
+            // A lock that was never initialised names nobody.
+            Holder::LastWriter if mem.is_lock(obj) => named().or_else(last_writer),
+            Holder::LastWriter => last_writer(),
+        }
     }
 
     fn report_stuck(&mut self, stuck: &[CtxId]) {

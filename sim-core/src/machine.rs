@@ -45,6 +45,19 @@ pub trait Model {
         name as u32
     }
 
+    /// A word for what a context waits for that waits for a change of this object: a timer whose callback runs, say. It goes
+    /// with the wait ([`crate::timed::Awaited::Held`]).
+    fn awaited(&self, mem: &Mem, over: Obj) -> u64 {
+        let _ = (mem, over);
+        0
+    }
+
+    /// The same as people write it; `kind`: [`Machine::kind_name`] of the object. `None`: its name says it.
+    fn render_awaited(&self, over: Obj, kind: &str, what: u64) -> Option<String> {
+        let _ = (over, kind, what);
+        None
+    }
+
     /// The line of the scenario file that the context is at, if it is at one.
     fn line(&self, ctx: crate::CtxId) -> Option<u32> {
         let _ = ctx;

@@ -671,6 +671,13 @@ impl Mem {
         }
     }
 
+    /// The allocation that an object is a field of, and its type; `None`: it is a variable of its own.
+    pub fn allocation(&self, field: Obj) -> Option<(Ptr, TypeId)> {
+        let alloc = self.meta[field.index()].alloc.checked_sub(1)?;
+        let a = &self.allocs[alloc as usize];
+        Some((Ptr(a.base.0), a.ty))
+    }
+
     // Lists.
 
     fn list_changed(&mut self, l: ListVar) {

@@ -1,8 +1,11 @@
 //! Timed runs of the library: a step that happens right after the one before it changes nothing but the time it takes.
 
-use timerace_core::Nanos;
+use std::collections::BTreeMap;
 use timerace_core::result::Expiry;
-use timerace_core::timed::{Cause, Costs, TimedOptions, TimedRun, Unwatched, Watch, run_timed};
+use timerace_core::timed::{
+    Awaited, Cause, Costs, TimedOptions, TimedRun, Unwatched, Wait, Watch, run_timed,
+};
+use timerace_core::{CtxId, Nanos};
 use timerace_kernel::{KernelVersion, World, boot};
 use timerace_scenarios::library::LIBRARY;
 use timerace_scenarios::{load, lower};
@@ -51,6 +54,10 @@ struct AddUp {
     path: &'static str,
     expiries: u64,
     late: u64,
+    /// Waits that spin and that sleep, and their nanoseconds.
+    waits: [(u64, u64); 2],
+    /// When the last wait of each context was over.
+    waited: BTreeMap<CtxId, Nanos>,
 }
 
 impl Watch for AddUp {
@@ -64,24 +71,47 @@ impl Watch for AddUp {
         self.expiries += 1;
         self.late += e.late_ns();
     }
+
+    fn wait(&mut self, wait: &Wait, parts: &[(Awaited, u64)]) {
+        let sum: u64 = parts.iter().map(|p| p.1).sum();
+        assert!(wait.from < wait.to, "{}: {wait:?}", self.path);
+        assert_eq!(sum, wait.to.0 - wait.from.0, "{}: {wait:?} {parts:?}", self.path);
+        let before = self.waited.insert(wait.ctx, wait.to);
+        assert!(before <= Some(wait.from), "{}: {wait:?} began before {before:?}", self.path);
+        let (n, ns) = &mut self.waits[usize::from(wait.sleeps)];
+        (*n, *ns) = (*n + 1, *ns + sum);
+    }
 }
 
 #[test]
-fn the_causes_of_lateness_add_up_to_it() {
+fn the_causes_of_lateness_and_of_waits_add_up_to_them() {
     let mut all = (0, 0);
+    let mut waits = [(0, 0); 2];
     for (path, world) in worlds() {
         for seed in 1..=5 {
-            let mut w = AddUp { path, expiries: 0, late: 0 };
+            let mut w = AddUp {
+                path,
+                expiries: 0,
+                late: 0,
+                waits: Default::default(),
+                waited: BTreeMap::new(),
+            };
             let run = watched(&world, seed, true, &mut w);
             assert_eq!(run.digest, watched(&world, seed, true, &mut Unwatched).digest);
             all = (all.0 + w.expiries, all.1 + w.late);
+            for (sum, one) in waits.iter_mut().zip(w.waits) {
+                *sum = (sum.0 + one.0, sum.1 + one.1);
+            }
         }
     }
     assert!(all.0 > 1_000 && all.1 > 1_000_000, "{all:?}");
+    let [spinning, sleeping] = waits;
+    assert!(spinning.0 > 50 && spinning.1 > 1_000_000, "{spinning:?} spinning waits");
+    assert!(sleeping.0 > 10 && sleeping.1 > 100_000, "{sleeping:?} sleeping waits");
 }
 
-/// All that a watcher is told of expiries, in its order.
-struct Everything(bool, Vec<(Expiry, Vec<(Cause, u64)>)>);
+/// All that a watcher is told of expiries, in its order, and of waits.
+struct Everything(bool, Vec<(Expiry, Vec<(Cause, u64)>)>, Vec<(Wait, Vec<(Awaited, u64)>)>);
 
 impl Watch for Everything {
     fn wants_causes(&self) -> bool {
@@ -90,6 +120,10 @@ impl Watch for Everything {
 
     fn expiry(&mut self, e: &Expiry, causes: &[(Cause, u64)]) {
         self.1.push((*e, causes.to_vec()));
+    }
+
+    fn wait(&mut self, wait: &Wait, parts: &[(Awaited, u64)]) {
+        self.2.push((*wait, parts.to_vec()));
     }
 }
 
@@ -100,9 +134,11 @@ fn steps_that_nobody_can_see_between_may_happen_at_once() {
         for (seed, limit, max_steps) in [(1, None, 200_000), (2, Some(40), 200_000), (3, None, 777)]
         {
             let run = |goes_on, causes| {
-                let mut w = Everything(causes, Vec::new());
+                let mut w = Everything(causes, Vec::new(), Vec::new());
                 let r = limited(&world, seed, goes_on, limit, max_steps, &mut w);
-                (r, w.1)
+                // Those of different CPUs come in any order.
+                w.2.sort();
+                (r, w.1, w.2)
             };
             for causes in [false, true] {
                 let (at_once, one_by_one) = (run(true, causes), run(false, causes));

@@ -11,6 +11,7 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::BufWriter;
+use timerace_core::Nanos;
 use timerace_core::dpor::{Observer, View};
 use timerace_core::exec::Exec;
 use timerace_core::machine::Model;
@@ -19,10 +20,11 @@ use timerace_core::record::record_timed;
 use timerace_core::result::{Expiry, Verdict};
 use timerace_core::schedule::Pick;
 use timerace_core::timed::trace::Tracer;
-use timerace_core::timed::{Cause, Holds, TimedEnd, TimedOptions, TimedRun, Watch, run_timed};
-use timerace_core::{CpuId, CtxId, Nanos};
+use timerace_core::timed::{
+    Awaited, Cause, Holds, TimedEnd, TimedOptions, TimedRun, Wait, Watch, run_timed,
+};
 use timerace_kernel::world::Stop;
-use timerace_reports::causes::{Causes, Waits};
+use timerace_reports::causes::Causes;
 use timerace_reports::estimate::{Rate, span};
 use timerace_reports::ftrace::FtraceText;
 use timerace_reports::hdr_log::hdr_log;
@@ -39,6 +41,7 @@ use timerace_reports::race_marks::around_race;
 use timerace_reports::rows::{Rows, Sink};
 use timerace_reports::theme::Theme;
 use timerace_reports::timeline_svg::{TimelinePlot, timeline_svg};
+use timerace_reports::waits::{Waits, Words};
 use timerace_scenarios::judge::{self, Judge, Judged, Measured};
 
 /// A run without an end of its own stops here; that is a bound, never a pass.
@@ -72,8 +75,8 @@ pub struct Timed {
     cut_off: bool,
     /// Limits on latencies, for the picture.
     limits: Vec<Limit>,
-    /// Why they were late, in words: the worst expiry, and nanoseconds by cause.
-    worst: String,
+    /// Why they were late, in words: the worst expiry and the longest wait, and nanoseconds by cause.
+    worst: [String; 2],
     causes: Vec<(String, u64)>,
     /// The expiry that was the latest.
     latest: Option<Expiry>,
@@ -108,8 +111,8 @@ impl Watch for Collect<'_> {
         self.rows.expiry(e, causes);
     }
 
-    fn doing(&mut self, _: CpuId, at: u64, ctx: Option<CtxId>, cause: Cause) {
-        self.waits.doing(at, ctx, cause);
+    fn wait(&mut self, wait: &Wait, parts: &[(Awaited, u64)]) {
+        self.waits.record(wait, parts);
     }
 
     fn before<M: Model>(&mut self, exec: &Exec<'_, M>, _: Pick) {
@@ -192,7 +195,9 @@ fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
     let limits = limits.map(|l| Limit { of: l.of, share: l.share, ns: l.ns }).collect();
     let names = model.timer_names();
     let reasons = (&watch.causes, &watch.waits);
-    let tables = Tables::new(&latencies, &names, reasons, &machine);
+    let say = |over, kind: &str, what| model.render_awaited(over, kind, what);
+    let words = Words { machine: &machine, model: &say };
+    let tables = Tables::new(&latencies, &names, reasons, &words);
     let found = machine.with_mem(|m| m.findings(machine.names()));
     let findings = distinct(&found, &s.kernel_name());
     let judged = judge.timed_results(&Late { of: &latencies, names: &names, holds: &watch.holds });
@@ -208,7 +213,7 @@ fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
         expectations,
         cut_off: !own_end,
         limits,
-        worst: watch.causes.worst(&machine),
+        worst: [watch.causes.worst(&machine), watch.waits.longest(&words)],
         causes: watch.causes.totals(&machine),
         latest: watch.causes.latest().copied(),
         tables,
@@ -361,9 +366,9 @@ fn human(common: &Common, s: &Session, seed: u64, t: &Timed) -> String {
     if t.latencies.overall().count() > 0 {
         out.push_str(&t.latencies.overall().terminal());
     }
-    if !t.worst.is_empty() {
+    for block in t.worst.iter().filter(|b| !b.is_empty()) {
         out.push('\n');
-        out.push_str(&t.worst);
+        out.push_str(block);
     }
     if common.verbose {
         out.push_str(&t.tables.text());

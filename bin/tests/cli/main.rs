@@ -25,4 +25,5 @@ mod support;
 mod sweep;
 mod timing;
 mod trace;
+mod waits;
 mod words;

@@ -57,12 +57,13 @@ impl Builder<'_> {
 
     /// The context just added can be a preemptible reader.
     fn reader(&mut self, name: &str, raw: bool, trace: bool) {
+        let me = timerace_core::CtxId(self.k.roles.len() as u16 - 1);
         if raw || self.k.preemptible {
-            let v = self.s.var(&format!("{name}.rcu"), false);
+            let v = self.s.var_of(&format!("{name}.rcu"), false, me);
             *self.k.rcu_words.last_mut().expect("a context was added") = Some(v);
         }
         if trace && self.trace {
-            let v = self.s.var(&format!("{name}.rcu_trace"), false);
+            let v = self.s.var_of(&format!("{name}.rcu_trace"), false, me);
             *self.k.trace_words.last_mut().expect("a context was added") = Some(v);
         }
     }
@@ -280,7 +281,11 @@ impl Builder<'_> {
         if needs.work {
             for (second, token) in [(false, "kworker"), (true, "kworker2")] {
                 let name = format!("kworker/u{cpu}:{}", u8::from(second));
+                let id = timerace_core::CtxId(self.k.roles.len() as u16);
                 self.add(Role::Worker { cpu, second }, &name, token, Some(cpu), CtxKind::Kworker);
+                if let Some(current) = self.k.cpus[cpu].current_work {
+                    self.s.held_by(current[usize::from(second)].obj(), id);
+                }
                 // A callback of a bpf_wq is in a read section of RCU-tasks-trace.
                 self.reader(&format!("{token}.{cpu}"), false, needs.wq);
             }

@@ -133,6 +133,8 @@ fn results_for_scripts() {
             cpus: vec![("CPU0".to_string(), summary)],
             causes: vec![("idle exit".to_string(), Summary { count: 2, ..summary })],
             waits: Vec::new(),
+            awaited: Vec::new(),
+            longest_wait: None,
         },
         digest: "00ff".to_string(),
     });

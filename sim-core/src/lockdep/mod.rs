@@ -255,6 +255,18 @@ impl Mem {
         class
     }
 
+    /// Whether the object is a lock: its word names who holds it. Locks in allocations were declared with
+    /// [`Setup::lock_field`].
+    pub(crate) fn is_lock(&self, obj: Obj) -> bool {
+        if self.meta[obj.index()].holder == crate::mem::Holder::Value {
+            return true;
+        }
+        self.allocation(obj).is_some_and(|(base, ty)| {
+            let field = obj.0.checked_sub(base.alive().0 + 1);
+            field.is_some_and(|f| self.lockdep.fields.contains_key(&(ty.0, f)))
+        })
+    }
+
     /// A name of an object that is the same on every machine and in every run.
     fn lasting_name(&self, obj: Obj) -> u64 {
         match self.meta[obj.index()].alloc.checked_sub(1) {

@@ -33,6 +33,8 @@ pub(crate) struct Clock {
     pub woken: Vec<CtxId>,
     /// By context: its lane, and whether it is a daemon of a CPU.
     homes: Vec<(usize, bool)>,
+    /// Who waits in the middle of something, where that is wanted: each change of what is waited for counts.
+    pub waiting: Vec<CtxId>,
     /// The lane that steps.
     lane: usize,
     /// Nobody else can see yet what its step does.
@@ -125,15 +127,16 @@ impl Clock {
         self.alternative(slot.step.alts)
     }
 
-    /// Collects who waits for what the step has written. Daemons of its CPU matter only in that one may enter it. Anybody
-    /// else is woken by the driver, before another step of the lane; but of a step that nobody else can see there is
+    /// Collects who waits for what the step has written. Daemons of its CPU that wait for new work matter only in that one may
+    /// enter it. Anybody else is woken by the driver, before another step of the lane; but of a step that nobody else can see there is
     /// nothing yet that could wake them.
     #[cold]
     #[inline(never)]
     pub(crate) fn wake_for(&mut self, obj: Obj) {
         for i in 0..self.watchers.of(obj).len() {
             let c = self.watchers.of(obj)[i];
-            let at_home = self.homes[c.index()] == (self.lane, true);
+            let at_home =
+                self.homes[c.index()] == (self.lane, true) && !self.waiting.contains(&c);
             if self.hidden && !at_home || self.woken.contains(&c) {
                 continue;
             }
@@ -164,6 +167,11 @@ impl Clock {
     /// A draw of a cost that comes on top of a step's own.
     pub(super) fn draw(&mut self, lane: usize, class: CostClass) -> u64 {
         self.costs.get(class).draw(&mut self.lanes[lane].draws)
+    }
+
+    /// The same for the lane that steps.
+    pub(crate) fn draw_here(&mut self, class: CostClass) -> u64 {
+        self.draw(self.lane, class)
     }
 
     /// When the work of the last step is done.

@@ -14,6 +14,7 @@ mod holds;
 mod matches;
 mod samples;
 pub mod trace;
+mod waits;
 mod watchers;
 
 pub use causes::Cause;
@@ -21,6 +22,7 @@ use causes::{Doing, History};
 pub(crate) use clock::Clock;
 pub use costs::{Costs, Dist};
 pub use holds::Holds;
+pub use waits::{Awaited, Wait};
 
 use crate::exec::Exec;
 use crate::ids::{CpuId, CtxId, Nanos, Obj};
@@ -33,6 +35,7 @@ use ahead::Ahead;
 use matches::Matches;
 pub(crate) use samples::Sample;
 use samples::Samples;
+use waits::Waits;
 
 /// How a timed run is made, and when it stops.
 #[derive(Clone, Debug)]
@@ -98,6 +101,12 @@ pub trait Watch {
     /// nanoseconds, which add up to it; empty unless wanted. Expiries come as the run goes on; it keeps few of them.
     fn expiry(&mut self, expiry: &Expiry, causes: &[(Cause, u64)]);
 
+    /// A wait, as it ends, if causes are wanted; those that do not end come at the end of the run. `parts`: nanoseconds by
+    /// what was waited for, which add up to it.
+    fn wait(&mut self, wait: &Wait, parts: &[(Awaited, u64)]) {
+        let _ = (wait, parts);
+    }
+
     /// From `at` on a CPU does this, if causes are wanted; `ctx` has it. The same may be said again.
     fn doing(&mut self, cpu: CpuId, at: u64, ctx: Option<CtxId>, cause: Cause) {
         let _ = (cpu, at, ctx, cause);
@@ -137,6 +146,11 @@ impl<A: Watch, B: Watch> Watch for (A, B) {
     fn expiry(&mut self, expiry: &Expiry, causes: &[(Cause, u64)]) {
         self.0.expiry(expiry, causes);
         self.1.expiry(expiry, causes);
+    }
+
+    fn wait(&mut self, wait: &Wait, parts: &[(Awaited, u64)]) {
+        self.0.wait(wait, parts);
+        self.1.wait(wait, parts);
     }
 
     fn doing(&mut self, cpu: CpuId, at: u64, ctx: Option<CtxId>, cause: Cause) {
@@ -228,6 +242,8 @@ struct Driver<'e, 'm, M, W> {
     samples: Samples,
     /// What each CPU did lately, where causes are wanted.
     history: Vec<History>,
+    /// What contexts wait for, where causes are wanted.
+    waits: Waits,
     woken: Vec<CtxId>,
     matches: Matches,
 }
@@ -307,6 +323,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             ahead: Ahead::new(machine, options, lanes.len()),
             samples: Samples::default(),
             history: vec![History::default(); if causes { machine.own.len() } else { 0 }],
+            waits: Waits::new(if causes { n } else { 0 }),
             exec,
             machine,
             options,
@@ -368,6 +385,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             }
         };
         self.samples.hand_on(NEVER, self.exec.model(), self.watch);
+        self.end_waits(last);
         if ended == TimedEnd::Idle {
             self.exec.end();
         }
@@ -412,9 +430,14 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
                 begins += exit;
             }
         }
-        // All of what follows at once is its work, up to where it may wait.
-        if self.goes_on && !self.history.is_empty() && !self.is_task[c.index()] {
-            self.note_doing(lane, begins, Some(c));
+        if !self.history.is_empty() {
+            // All of what follows at once is its work, up to where it may wait.
+            if self.goes_on && !self.is_task[c.index()] {
+                self.note_doing(lane, begins, Some(c));
+            }
+            if self.waits.is_open(c) {
+                self.wait_is_over(c, at);
+            }
         }
         self.watch.before(self.exec, Pick { ctx: c, alt });
         self.exec.step(c, alt);
@@ -478,6 +501,9 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         let is_task = self.is_task[c.index()];
         let l = &mut self.lanes[lane];
         if is_task && l.cur != Some(c) {
+            if let Some(x) = l.cur.filter(|x| self.waits.open > 0 && self.left[x.index()] == 0) {
+                self.waits.done(x, at);
+            }
             (l.cur, l.since) = (Some(c), at);
         }
         mem.now = Nanos(at);
@@ -575,7 +601,14 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             && let Some(x) = l.top.or(l.cur)
         {
             let left = &mut self.left[x.index()];
-            *left = left.saturating_sub(passed);
+            if *left >= passed {
+                *left -= passed;
+            } else {
+                let done = l.t + std::mem::take(left);
+                if self.waits.open > 0 {
+                    self.waits.done(x, done);
+                }
+            }
         }
     }
 
@@ -585,6 +618,9 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         if !mem.clock.watchers.is_blocked(c) {
             let slot = self.machine.slots[c.index()].borrow();
             mem.clock.watchers.update(c, &slot, &mem.values);
+            if self.waits.are_wanted() && slot.status == Status::Waiting {
+                self.look(mem, c, self.lanes[self.lane_of[c.index()]].t);
+            }
         }
     }
 
@@ -601,6 +637,10 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             }
             let slot = self.machine.slots[c.index()].borrow();
             mem.clock.watchers.update(*c, &slot, &mem.values);
+            if self.waits.is_open(*c) {
+                let at = mem.clock.at;
+                self.look(mem, *c, at);
+            }
             self.ahead.stepped(*c);
             false
         });
@@ -622,16 +662,24 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             self.ahead.stepped(c);
             let at = now.max(self.lanes[l].t);
             // Whoever comes only later finds the new value there.
-            let spun = self.spins(c) && later(self.lanes[l].t, self.left[c.index()]) <= now;
+            let done = later(self.lanes[l].t, self.left[c.index()]);
+            let spun = self.spins(c) && done <= now;
             self.note_idle(l, at);
             if self.lanes[l].next > at {
                 // What is seen from now on happens from now on.
                 self.burn(l, at);
                 self.lanes[l].t = at;
             }
+            if self.waits.is_open(c) {
+                self.look(&mut self.machine.mem.borrow_mut(), c, at);
+            }
             if spun && !blocked {
-                let mut mem = self.machine.mem.borrow_mut();
-                self.left[c.index()] += mem.clock.draw(l, CostClass::Handover);
+                let handover = {
+                    let mut mem = self.machine.mem.borrow_mut();
+                    mem.clock.draw(l, CostClass::Handover)
+                };
+                self.left[c.index()] += handover;
+                self.look_at_handover(c, (done, at), handover);
             }
             // What another CPU does to an idle one finds it idle.
             let idle = self.lanes[l].idle && self.lanes[l].idle_from <= at;
@@ -669,6 +717,9 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
                 at = at.max(self.slice_end(lane));
             } else if at != NEVER && !self.exec.enabled(task) {
                 // It gets the CPU and spins: no step, but others must wait for the end of its slice.
+                if let Some(x) = holder.filter(|_| self.waits.open > 0) {
+                    self.waits.done(x, busy);
+                }
                 self.lanes[lane].cur = Some(task);
                 self.lanes[lane].since = at;
                 return self.plan(lane);

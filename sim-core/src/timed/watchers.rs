@@ -41,6 +41,11 @@ impl Watchers {
         self.kept[c.index()]
     }
 
+    /// The objects that keep the context from its step.
+    pub fn watched_by(&self, c: CtxId) -> &[Obj] {
+        &self.watching[c.index()]
+    }
+
     /// Whether the context watches something.
     #[inline]
     pub fn is_blocked(&self, c: CtxId) -> bool {
@@ -53,12 +58,12 @@ impl Watchers {
     pub fn update(&mut self, c: CtxId, slot: &Slot, values: &[u64]) {
         let mut blamed = std::mem::take(&mut self.blamed);
         blamed.clear();
-        self.kept[c.index()] = false;
+        let mut kept = false;
         if !slot.guard.cmps.is_empty() && matches!(slot.status, Status::Idle | Status::Waiting) {
             // The CPU's own word is not waited for: whoever changes it plans the CPU again.
             slot.guard.blame(c, None, &|o: Obj| values[o.index()], &mut blamed);
-            self.kept[c.index()] = !blamed.is_empty();
-            if blamed.is_empty() && matches!(slot.step.gate, Gate::Queues(..)) {
+            kept = !blamed.is_empty();
+            if !kept && matches!(slot.step.gate, Gate::Queues(..)) {
                 slot.guard.cmps.iter().for_each(|g| g.add_objs(&mut blamed));
             }
         }
@@ -68,6 +73,7 @@ impl Watchers {
                 self.add(c, *o);
             }
         }
+        self.kept[c.index()] = kept;
         self.blamed = blamed;
     }
 
