@@ -1,11 +1,11 @@
-//! What contexts of a timed run wait for, in words: the callback of a timer, the work of a kworker.
+//! What contexts of a timed run wait for, in words: the callback of a timer, the work of a kworker; and timers that wait.
 
 use crate::arg::Arg;
 use crate::kernel::Kernel;
 use crate::objects::{BpfWork, Elem, Timer};
 use crate::rcu::{TAG_WQ_DELETE, TAG_WQ_WORK, pointer};
 use timerace_core::mem::{Mem, POISON, Ptr, Word};
-use timerace_core::{Obj, Var};
+use timerace_core::{CpuId, Obj, Var};
 
 impl Kernel {
     /// The argument that names what the object says is running: the element of the timer or of the work.
@@ -42,6 +42,15 @@ impl Kernel {
         let key = m.peek(Elem(p).key().obj());
         let map = self.ty.elems.iter().position(|t| *t == ty).filter(|_| key != POISON);
         map.map_or(Arg::None, |map| Arg::Elem { map, key })
+    }
+
+    /// The element of a timer that is queued, and the CPU of its base.
+    pub(crate) fn queued_text(&self, m: &Mem, queue: u32, timer: u64) -> (String, Option<CpuId>) {
+        let t = Timer(Ptr::from_word(timer));
+        let name = self.arg_text(self.owner(m, t.map(), t.value()).word());
+        let name = if name.is_empty() { "a timer".to_string() } else { name };
+        let base = self.bases.iter().find(|b| b.queue.index() == queue);
+        (name, base.map(|b| CpuId(b.cpu as u16)))
     }
 
     /// `base->running`

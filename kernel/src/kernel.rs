@@ -19,7 +19,7 @@ use std::sync::Arc;
 use timerace_core::machine::{Body, Model};
 use timerace_core::mem::{FrameName, Mem, Ptr};
 use timerace_core::rcu::GracePeriods;
-use timerace_core::{CtxId, Cx, Label, Obj, Var, Word};
+use timerace_core::{CpuId, CtxId, Cx, Label, Obj, Var, Word};
 
 /// A booted kernel: the code of all contexts of a machine. Made by [`crate::boot`].
 #[derive(Debug)]
@@ -175,6 +175,10 @@ impl Model for Kernel {
 
     fn render_awaited(&self, over: Obj, kind: &str, what: u64) -> Option<String> {
         self.awaited_text(over, kind, what)
+    }
+
+    fn render_queued(&self, mem: &Mem, queue: u32, timer: u64) -> (String, Option<CpuId>) {
+        self.queued_text(mem, queue, timer)
     }
 
     fn line(&self, ctx: CtxId) -> Option<u32> {

@@ -38,6 +38,7 @@ fn run(
         until: None,
         expiries: Some(expiries),
         max_steps: 10_000_000,
+        patience: None,
         goes_on,
     };
     let mut watch = Samples(causes, Vec::new());

@@ -34,6 +34,7 @@ fn lates(due: &[u64], length: u64) -> Vec<u64> {
         until: None,
         expiries: None,
         max_steps: u64::MAX,
+        patience: None,
         goes_on: true,
     };
     let mut late = Lates::default();

@@ -30,6 +30,7 @@ fn timed(w: &World) -> Logged {
         until: Some(Nanos(1_000 * MS)),
         expiries: None,
         max_steps: 1_000_000,
+        patience: None,
         goes_on: true,
     };
     let (run, exec) = run_timed(&machine, &kernel, &options, &mut Unwatched);
@@ -366,6 +367,7 @@ fn equal_worlds_make_equal_runs() {
             until: None,
             expiries: Some(1_000),
             max_steps: 1_000_000,
+            patience: None,
             goes_on: true,
         };
         let (run, _) = run_timed(&machine, &kernel, &options, &mut Unwatched);

@@ -46,6 +46,7 @@ fn timed(w: &World) -> (Logged, BTreeSet<String>) {
         until: Some(Nanos(1_000_000_000)),
         expiries: None,
         max_steps: 1_000_000,
+        patience: None,
         goes_on: true,
     };
     run_timed(&machine, &kernel, &options, &mut Unwatched);

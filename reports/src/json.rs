@@ -7,6 +7,7 @@ use crate::latency_table::Tables;
 use crate::order::{missing, waiting};
 use crate::origin::Origin;
 use crate::passing::passing_json;
+use crate::starved::Starving;
 use crate::steps::changes;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -144,8 +145,10 @@ pub struct RunResult {
     pub tables: Tables,
     /// SHA-256 of the full step record, in hexadecimal digits.
     pub digest: String,
-    /// The user ended the run before its own end.
+    /// The run was ended before its own end: by the user, or because it got nowhere.
     pub partial: bool,
+    /// A timer or task that its CPU did not get to.
+    pub starved: Option<Starving>,
 }
 
 /// The result of `explore`.
@@ -237,6 +240,9 @@ pub fn run(r: &RunResult) -> Value {
     });
     if r.partial {
         out["partial"] = json!(true);
+    }
+    if let Some(starved) = &r.starved {
+        out["starved"] = starved.json();
     }
     out
 }

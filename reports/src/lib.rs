@@ -58,6 +58,7 @@ pub mod shiviz;
 pub mod shrunk;
 pub mod slices;
 pub mod splat;
+pub mod starved;
 pub mod states;
 pub mod steps;
 pub mod suite;

@@ -392,6 +392,7 @@ fn timed_runs_judge_limits_and_what_was_found() {
         until: None,
         expiries: None,
         max_steps: 1000,
+        patience: None,
         goes_on: true,
     };
     let (_run, exec) = run_timed(&machine, &toy, &options, &mut Unwatched);

@@ -58,6 +58,12 @@ pub trait Model {
         None
     }
 
+    /// A timer (its word) in one of the machine's timer queues as people write it, and the CPU that is to expire it.
+    fn render_queued(&self, mem: &Mem, queue: u32, timer: u64) -> (String, Option<CpuId>) {
+        let _ = (mem, queue);
+        (format!("timer {timer}"), None)
+    }
+
     /// The line of the scenario file that the context is at, if it is at one.
     fn line(&self, ctx: crate::CtxId) -> Option<u32> {
         let _ = ctx;

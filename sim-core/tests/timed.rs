@@ -182,6 +182,7 @@ fn limited(
         until: Some(Nanos(1_000_000_000)),
         expiries: limits.0,
         max_steps: limits.1,
+        patience: None,
         goes_on,
     };
     let (r, _) = run_timed(&machine, &model, &options, &mut Unwatched);
@@ -277,6 +278,7 @@ fn ends_in_a_deadlock(cpus: u16, tasks: &[(u16, Vec<Do>)]) {
         until: None,
         expiries: None,
         max_steps: 1_000,
+        patience: None,
         goes_on: true,
     };
     let (r, _) = run_timed(&machine, &model, &options, &mut Unwatched);
@@ -394,6 +396,7 @@ fn watched(tasks: &[(u16, Vec<Do>)], steps: u32) -> (TimedRun, [Option<u64>; 2])
         until: None,
         expiries: None,
         max_steps: 100_000,
+        patience: None,
         goes_on: false,
     };
     let mut watch = Watching(Holds::new(["lock", "other"].map(str::to_string)), steps);

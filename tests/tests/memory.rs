@@ -48,6 +48,7 @@ fn peak(world: &World, expiries: u64) -> u64 {
         until: None,
         expiries: Some(expiries),
         max_steps: u64::MAX,
+        patience: None,
         goes_on: true,
     };
     let info = allocation_counter::measure(|| {

@@ -29,6 +29,7 @@ fn limited(
         until: Some(Nanos(20_000_000)),
         expiries,
         max_steps,
+        patience: None,
         goes_on,
     };
     run_timed(&machine, &kernel, &options, watch).0

@@ -39,6 +39,7 @@ use timerace_reports::page::{Page, TimedParts, report_html};
 use timerace_reports::pftrace::pftrace;
 use timerace_reports::race_marks::around_race;
 use timerace_reports::rows::{Rows, Sink};
+use timerace_reports::starved::Starving;
 use timerace_reports::theme::Theme;
 use timerace_reports::timeline_svg::{TimelinePlot, timeline_svg};
 use timerace_reports::waits::{Waits, Words};
@@ -46,6 +47,10 @@ use timerace_scenarios::judge::{self, Judge, Judged, Measured};
 
 /// A run without an end of its own stops here; that is a bound, never a pass.
 pub const MAX_STEPS: u64 = 100_000_000;
+
+/// So many steps in which no timer's function returns, and one that is due does not get its CPU, are enough. A scenario
+/// that gives a time or its own bound on steps has said how long it goes on.
+const PATIENCE: u64 = 1_000_000;
 
 /// Most of a run that `timeline.svg` shows before an expiry, in nanoseconds.
 const TIMELINE_NS: u64 = 200_000;
@@ -82,6 +87,8 @@ pub struct Timed {
     latest: Option<Expiry>,
     /// Percentiles per timer, CPU and cause.
     tables: Tables,
+    /// A timer or task that its CPU did not get to.
+    starved: Option<Starving>,
 }
 
 /// Where a run writes to as it goes.
@@ -138,6 +145,7 @@ fn options(s: &Session, seed: u64) -> TimedOptions {
         until,
         expiries: [expiries, limits.expiries].into_iter().flatten().min(),
         max_steps: limits.steps.unwrap_or(MAX_STEPS),
+        patience: (limits.steps.is_none() && until.is_none()).then_some(PATIENCE),
         goes_on: true,
     }
 }
@@ -202,7 +210,9 @@ fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
     let findings = distinct(&found, &s.kernel_name());
     let judged = judge.timed_results(&Late { of: &latencies, names: &names, holds: &watch.holds });
     let expectations = expectation_results(&judged);
+    let starved = run.starved.as_ref().map(|s| Starving::new(s, run.virtual_ns, &machine));
     Ok(Timed {
+        starved,
         verdict: judge::verdict(!findings.is_empty(), &judged, !own_end),
         exit_code: judge::exit_code(&judged, !own_end),
         run,
@@ -351,7 +361,8 @@ fn result(s: &Session, seed: u64, t: &Timed) -> RunResult {
         causes: t.causes.clone(),
         tables: t.tables.clone(),
         digest: t.run.digest.iter().map(|b| format!("{b:02x}")).collect(),
-        partial: t.run.ended == TimedEnd::Stopped,
+        partial: matches!(t.run.ended, TimedEnd::Stopped | TimedEnd::Starved),
+        starved: t.starved.clone(),
     }
 }
 
@@ -370,6 +381,10 @@ fn human(common: &Common, s: &Session, seed: u64, t: &Timed) -> String {
         out.push('\n');
         out.push_str(block);
     }
+    if let Some(starved) = &t.starved {
+        out.push('\n');
+        out.push_str(&starved.text());
+    }
     if common.verbose {
         out.push_str(&t.tables.text());
     }
@@ -380,6 +395,12 @@ fn human(common: &Common, s: &Session, seed: u64, t: &Timed) -> String {
     out.push_str(&expectations(s, &t.judged, &|_| Some(command(s, seed))));
     if t.run.ended == TimedEnd::Stopped {
         out.push_str("\nINCONCLUSIVE: the run was interrupted; the result is partial\n");
+    } else if t.run.ended == TimedEnd::Starved {
+        let steps = grouped(PATIENCE);
+        let _ = writeln!(
+            out,
+            "\nINCONCLUSIVE: the run was ended early, the result is partial: no timer's function has returned for {steps} steps\nHint: `stop: time(..)` or `limits: (steps: ..)` lets such a load go on"
+        );
     } else if t.cut_off {
         out.push_str("\nINCONCLUSIVE: the run was cut off by a limit of steps or expiries\n");
     }
@@ -550,6 +571,9 @@ struct Merged {
     findings: BTreeMap<String, (u64, u64)>,
     codes: BTreeSet<u8>,
     first_failing: Option<u64>,
+    /// Runs that were ended because they got nowhere, and the first seed.
+    starved: u64,
+    first_starved: Option<u64>,
     watched_ns: u64,
 }
 
@@ -564,6 +588,10 @@ impl Merged {
         }
         if t.exit_code == code::FAILED {
             self.first_failing.get_or_insert(seed);
+        }
+        if t.run.ended == TimedEnd::Starved {
+            self.starved += 1;
+            self.first_starved.get_or_insert(seed);
         }
         self.codes.insert(t.exit_code);
     }
@@ -598,7 +626,17 @@ pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8,
     if all.runs == 0 {
         return Ok(code::INTERRUPTED);
     }
-    let Merged { late, by_timer, findings, codes, first_failing, watched_ns, runs } = all;
+    let Merged {
+        late,
+        by_timer,
+        findings,
+        codes,
+        first_failing,
+        starved,
+        first_starved,
+        watched_ns,
+        runs,
+    } = all;
     let rate = |hits| Rate { hits, watched_ns };
     let list: Vec<_> = findings
         .iter()
@@ -615,6 +653,9 @@ pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8,
     });
     if partial {
         value["partial"] = json!(true);
+    }
+    if let Some(seed) = first_starved {
+        value["starved"] = json!({ "runs": starved, "first_seed": seed });
     }
     if let Some(dir) = &common.out {
         let mut files = saved::files(common, s, value.clone(), words_of_seeds(s, (from, to)));
@@ -648,6 +689,13 @@ pub fn seeds(common: &Common, s: &Session, (from, to): (u64, u64)) -> Result<u8,
         }
         if let Some(seed) = first_failing {
             let _ = writeln!(out, "\nrepeat: {}", command(s, seed));
+        }
+        if let Some(seed) = first_starved {
+            let _ = writeln!(
+                out,
+                "\nINCONCLUSIVE: {starved} of {n} runs were ended early, their CPUs did not get to a timer or task; see: {}",
+                command(s, seed)
+            );
         }
         output::print(&out);
     }

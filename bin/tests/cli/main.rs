@@ -20,6 +20,7 @@ mod seeds;
 mod selftests;
 mod sessions;
 mod shrink;
+mod starved;
 mod suite;
 mod support;
 mod sweep;

@@ -117,6 +117,7 @@ pub fn model(w: &World, expiries: u64) -> (u64, Lateness) {
         until: None,
         expiries: Some(expiries),
         max_steps: u64::MAX,
+        patience: None,
         goes_on: true,
     };
     let mut late = Lateness([0; 64]);

@@ -175,6 +175,7 @@ pub fn data_of_line_7(w: &World) -> Vec<i64> {
         until: None,
         expiries: None,
         max_steps: 100_000,
+        patience: None,
         goes_on: true,
     };
     kernel.log().begin();

@@ -117,6 +117,7 @@ fn results_for_scripts() {
     let summary = Summary { count: 3, min_ns: 1, p50_ns: 2, p99_ns: 3, p999_ns: 3, max_ns: 3 };
     let run = json::run(&RunResult {
         partial: false,
+        starved: None,
         scenario: "periodic".to_string(),
         kernel: "v6.12".to_string(),
         seed: 1,

@@ -145,6 +145,7 @@ fn options(costs: &Costs, seed: u64) -> TimedOptions {
         until: None,
         expiries: None,
         max_steps: MAX_STEPS,
+        patience: None,
         goes_on: true,
     }
 }

@@ -118,6 +118,7 @@ pub fn play(case: &Case, options: &Options) -> Result<Run, Unsupported> {
         until: Some(Nanos(bound_ns(case))),
         expiries: None,
         max_steps: options.max_steps,
+        patience: None,
         goes_on: true,
     };
     kernel.log().begin();

@@ -46,6 +46,7 @@ fn what_a_timed_run_does_is_possible() {
             until: None,
             expiries: None,
             max_steps: 10_000,
+            patience: None,
             goes_on: false,
         };
         let mut order = Order::default();

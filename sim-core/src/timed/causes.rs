@@ -70,6 +70,21 @@ impl History {
         self.stretches.push_back((at, doing));
     }
 
+    /// What the CPU did from one time to another, as far back as is kept: nanoseconds by cause.
+    pub fn lately(&self, from: u64, to: u64) -> Vec<(Cause, u64)> {
+        let mut parts: Vec<(Cause, u64)> = Vec::new();
+        for (i, (begin, doing)) in self.stretches.iter().enumerate() {
+            let until = self.stretches.get(i + 1).map_or(to, |next| next.0.min(to));
+            let ns = until.saturating_sub(from.max(*begin));
+            match parts.iter_mut().find(|p| p.0 == doing.cause) {
+                _ if ns == 0 => {}
+                Some(p) => p.1 += ns,
+                None => parts.push((doing.cause, ns)),
+            }
+        }
+        parts
+    }
+
     /// Appends the causes of an expiry's lateness, in the order of their first stretch. `own`: the context that ran the
     /// callback.
     pub fn causes(&self, e: &Expiry, own: CtxId, parts: &mut Vec<(Cause, u64)>) {

@@ -13,6 +13,7 @@ mod draws;
 mod holds;
 mod matches;
 mod samples;
+mod starved;
 pub mod trace;
 mod waits;
 mod watchers;
@@ -22,6 +23,7 @@ use causes::{Doing, History};
 pub(crate) use clock::Clock;
 pub use costs::{Costs, Dist};
 pub use holds::Holds;
+pub use starved::{Starved, Victim};
 pub use waits::{Awaited, Wait};
 
 use crate::exec::Exec;
@@ -35,6 +37,7 @@ use ahead::Ahead;
 use matches::Matches;
 pub(crate) use samples::Sample;
 use samples::Samples;
+use starved::Progress;
 use waits::Waits;
 
 /// How a timed run is made, and when it stops.
@@ -50,6 +53,9 @@ pub struct TimedOptions {
     pub expiries: Option<u64>,
     /// Bound on steps; reaching it is never a pass.
     pub max_steps: u64,
+    /// Bound on steps in which no timer's function returns while one that is due, or a task that could go on, never gets its
+    /// CPU; reaching it is never a pass.
+    pub patience: Option<u64>,
     /// Steps that make no difference to other CPUs happen right after the one before them (the result is the same, only
     /// sooner).
     pub goes_on: bool,
@@ -66,6 +72,8 @@ pub enum TimedEnd {
     Expiries,
     /// The bound on steps was reached.
     StepLimit,
+    /// The run got nowhere any more: see [`TimedRun::starved`].
+    Starved,
     /// The watcher wanted no more.
     Stopped,
 }
@@ -81,6 +89,8 @@ pub struct TimedRun {
     pub expiries: u64,
     /// Why it ended.
     pub ended: TimedEnd,
+    /// Whom its CPU never got to, as things were at the end.
+    pub starved: Option<Starved>,
     /// A digest of every step (who, when), lane by lane: equal digests mean equal runs.
     pub digest: [u8; 32],
 }
@@ -239,6 +249,9 @@ struct Driver<'e, 'm, M, W> {
     /// Steps may happen right away, see [`Clock`].
     goes_on: bool,
     ahead: Ahead,
+    /// No step after this is taken before the run was looked at, see [`Driver::next_look`].
+    look: u64,
+    progress: Progress,
     samples: Samples,
     /// What each CPU did lately, where causes are wanted.
     history: Vec<History>,
@@ -321,6 +334,8 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             matches: Matches::new(lanes.len()),
             goes_on,
             ahead: Ahead::new(machine, options, lanes.len()),
+            look: 0,
+            progress: Progress::default(),
             samples: Samples::default(),
             history: vec![History::default(); if causes { machine.own.len() } else { 0 }],
             waits: Waits::new(if causes { n } else { 0 }),
@@ -349,14 +364,22 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
     fn run(&mut self) -> TimedRun {
         let until = self.options.until.map_or(END_OF_TIME - 1, |n| n.0);
         let mut last = 0;
+        self.look = self.next_look(0);
         let ended = loop {
             let (at, l) = self.matches.first();
             if at == NEVER {
                 break TimedEnd::Idle;
             }
-            if at > until {
-                last = until;
-                break TimedEnd::Time;
+            if at > self.look {
+                if at > until {
+                    last = until;
+                    break TimedEnd::Time;
+                }
+                if self.is_stuck(self.look) {
+                    last = self.look;
+                    break TimedEnd::Starved;
+                }
+                self.look = self.next_look(at);
             }
             self.step(l, at);
             while self.stays(l) {
@@ -386,6 +409,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         };
         self.samples.hand_on(NEVER, self.exec.model(), self.watch);
         self.end_waits(last);
+        let starved = self.starved(last, ended == TimedEnd::Starved);
         if ended == TimedEnd::Idle {
             self.exec.end();
         }
@@ -395,6 +419,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             steps: mem.clock.steps,
             expiries: mem.expiries_over,
             ended,
+            starved,
             digest: mem.clock.digest(),
         }
     }
@@ -514,8 +539,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             let alone = self.ahead.until(self.machine, mem, c, at);
             let l = &self.lanes[lane];
             let slice = if l.tasks.len() > 1 { self.slice_end(lane) } else { NEVER };
-            let until = self.options.until.map_or(END_OF_TIME, |n| n.0.saturating_add(1));
-            let unseen = slice.min(until).min(self.ahead.unlimited);
+            let unseen = slice.min(self.look.saturating_add(1)).min(self.ahead.unlimited);
             limits = (unseen, unseen.min(alone.max(self.matches.others(lane))));
         }
         Some(mem.clock.begin(lane, at, c, &slot, self.lanes[lane].irq_at, limits))
