@@ -15,6 +15,7 @@ pub const FUNCTIONS: &[&str] = &[
     "bpf_fd_htab_map_update_elem",
     "bpf_for_each_map_elem",
     "bpf_iter_create",
+    "bpf_ktime_get_ns",
     "bpf_link_create",
     "bpf_link_free",
     "bpf_lru_pop_free",

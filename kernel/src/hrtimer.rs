@@ -248,6 +248,9 @@ pub(crate) fn enqueue(m: &mut Mem, b: ClockBase, t: Timer, e: Expiry, now: i64, 
         return;
     }
     let index = t.0.number();
+    if e.abs && !timed {
+        m.queued_for_a_time(b.queue, index);
+    }
     // Only a freed timer that is still queued can be queued again; its place in the queue moves.
     m.with_queue(b.queue, |q| q.insert(t.0.to_word(), index, hard, soft));
 }

@@ -194,6 +194,7 @@ impl Kernel {
                 let callback = Callback { prog: act.prog, func: func.index() };
                 Done::code(self.bpf_for_each_map_elem(cx, map, callback).await)
             }
+            Call::KtimeGetNs => Done::code(self.bpf_ktime_get_ns(cx).await),
             Call::CopyFromUser => {
                 let f = cx.enter("bpf_copy_from_user");
                 self.helper_sleeps(cx).await;
@@ -246,7 +247,7 @@ impl Kernel {
                 (h, self.bpf_timer_set_callback(cx, e, map, callback).await)
             }
             Call::TimerStart(_, nsecs, flags) => {
-                let nsecs = self.nsecs(cx, *nsecs);
+                let nsecs = self.nsecs(cx, act, *nsecs);
                 let h = probe(Helper::Start, nsecs, *flags);
                 (h, self.bpf_timer_start(cx, e, map, nsecs, *flags).await)
             }
@@ -323,8 +324,11 @@ impl Kernel {
     }
 
     /// The expiry that a start is given. Explored runs take the shortest of a range; timed runs draw.
-    fn nsecs(&self, cx: Cx<'_>, nsecs: Nsecs) -> u64 {
+    fn nsecs(&self, cx: Cx<'_>, act: &Act, nsecs: Nsecs) -> u64 {
         match nsecs {
+            Nsecs::Local { base, plus } => {
+                act.locals[local(base)].wrapping_add(crate::time::draw(cx, plus))
+            }
             Nsecs::Of(ns) => crate::time::draw(cx, ns),
             // A time before the start of the run is as good as its start: both are over.
             Nsecs::NowOf { clock, plus } => self.clock_now(cx, clock).saturating_add_signed(plus),
@@ -345,7 +349,10 @@ pub(crate) fn allowed(call: &Call, returns: &Returns, ret: i64) -> bool {
         Returns::OneOf(codes) => codes.contains(&ret),
         Returns::Success => match call {
             Call::TimerCancel(_) | Call::TimerCancelAsync(_) => ret == 0 || ret == 1,
-            Call::MapLookup(_) | Call::ProgExistsById(_) | Call::MapExistsById(_) => true,
+            Call::MapLookup(_)
+            | Call::KtimeGetNs
+            | Call::ProgExistsById(_)
+            | Call::MapExistsById(_) => true,
             Call::MapCreate(_)
             | Call::ProgLoad(_)
             | Call::LinkCreate(_)

@@ -3,7 +3,7 @@
 use crate::kernel::Kernel;
 use crate::world::Ns;
 use timerace_core::mix::mix;
-use timerace_core::{Cx, Nanos};
+use timerace_core::{Cx, Mem, Nanos, site};
 
 /// Bits that follow from the seed, who asks, and when.
 fn word(cx: Cx<'_>) -> u64 {
@@ -27,6 +27,18 @@ pub(crate) fn draw(cx: Cx<'_>, ns: Ns) -> u64 {
 pub(crate) const REALTIME_START_NS: u64 = 1_700_000_000_000_000_000;
 
 impl Kernel {
+    /// `bpf_ktime_get_ns()`: one step. Explored runs have the time of this CPU, from which relative starts count: that of its
+    /// last expiry.
+    pub(crate) async fn bpf_ktime_get_ns(&self, cx: Cx<'_>) -> i64 {
+        let f = cx.enter("bpf_ktime_get_ns");
+        let step = cx.step(site!("ktime_get_mono_fast_ns()", Memory));
+        if self.timed {
+            return f.ret(step.run(|m: &mut Mem| m.now().0 as i64).await);
+        }
+        let now = self.cpu(cx).now;
+        f.ret(step.reads(now.obj()).run(move |m: &mut Mem| m.load(now)).await)
+    }
+
     /// The time of a clock of UAPI; in explored runs that of this CPU's last expiry.
     pub(crate) fn clock_now(&self, cx: Cx<'_>, clock: u32) -> u64 {
         let Nanos(now) = cx.now();

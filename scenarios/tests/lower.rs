@@ -201,6 +201,11 @@ fn every_step_has_a_form() {
     );
     let member = ObjRef { field: Some(FieldIx(1)), ..timer(v) };
     found(Call::TimerStart(member, Nsecs::Of(Ns::fixed(1_500_000)), 0));
+    let now = all.body.locals.iter().position(|l| l == "now").map(|at| LocalId(at as u32)).unwrap();
+    let since = |ns| Nsecs::Local { base: now, plus: Ns::fixed(ns) };
+    found(Call::KtimeGetNs);
+    found(Call::TimerStart(timer(elem(timers, 7)), since(1_000_000), 1));
+    found(Call::TimerStart(timer(elem(timers, 7)), since(0), 1));
     found(Call::TimerCancel(timer(v)));
     found(Call::TimerCancel(ObjRef { byte: Some(8), ..timer(elem(timers, 7)) }));
     // In a program an inner map is whatever is in the slot ..

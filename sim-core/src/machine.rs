@@ -542,6 +542,7 @@ impl Machine {
     fn reset_run(&self, mem: &mut Mem) {
         mem.findings.clear();
         mem.last_writer.clear();
+        mem.absolute.clear();
         mem.own_writes = 0;
         mem.marks.clear();
         mem.returned = None;

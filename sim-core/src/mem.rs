@@ -346,6 +346,8 @@ pub struct Mem {
     pub(crate) last_writer: Vec<(Obj, CtxId)>,
     /// Where in it the present step begins.
     pub(crate) own_writes: usize,
+    /// Timers that the last steps have queued for absolute times: queue, index. For who respects durations.
+    pub(crate) absolute: Vec<(u32, u32)>,
     /// Counters for the model (expiries, samples); not shared state, never read by a step.
     pub(crate) expiries: u64,
     /// Of those, how many timers' functions have returned.
@@ -392,6 +394,7 @@ impl Mem {
             traced: None,
             calls: 0,
             last_writer: Vec::new(),
+            absolute: Vec::new(),
             own_writes: 0,
             expiries: 0,
             expiries_over: 0,
@@ -676,6 +679,12 @@ impl Mem {
         let alloc = self.meta[field.index()].alloc.checked_sub(1)?;
         let a = &self.allocs[alloc as usize];
         Some((Ptr(a.base.0), a.ty))
+    }
+
+    /// The timer with this index was put into the queue for a time of the clock, not for one after the step: a search that
+    /// respects durations must not count from the step. Timed runs have no use for it.
+    pub fn queued_for_a_time(&mut self, queue: QueueVar, index: u32) {
+        self.absolute.push((queue.index(), index));
     }
 
     // Lists.

@@ -225,10 +225,11 @@ fn no_later(
     (!waits && !left.spins_beside(machine, ctx)).then_some((e, from, -weight(allowed)))
 }
 
-/// When timers were armed: by queue and timer, the step and how much later it expires at least.
+/// When timers were armed: by queue and timer, the step (`None`: for a time of the clock, which counts from the start) and
+/// how much later it expires at least.
 #[derive(Default)]
 struct Timers {
-    armed: BTreeMap<(u32, u32), (i64, usize, u64)>,
+    armed: BTreeMap<(u32, u32), (i64, Option<usize>, u64)>,
     /// The greatest expiry so far: the time of the run is no earlier.
     now: u64,
 }
@@ -243,26 +244,31 @@ impl Timers {
             queue.first().map(|e| (queue.due(e.soft.min(e.expires)), q, e.index))
         };
         let (due, q, index) = (from..=to).filter_map(first).min()?;
-        let known = self.armed.get(&(q, index)).map(|a| (Some(a.1), a.2));
+        let known = self.armed.get(&(q, index)).map(|a| (a.1, a.2));
         self.now = self.now.max(due);
         Some(known.unwrap_or((None, due)))
     }
 
     /// Looks at the queues that a step has written.
     fn after(&mut self, machine: &Machine, e: usize, fp: &[crate::step::Access]) {
-        let mem = machine.mem.borrow();
+        let mem = &mut *machine.mem.borrow_mut();
         for a in fp.iter().filter(|a| a.is_write()) {
             let Kind::Queue(q) = mem.meta[a.obj().index()].kind else { continue };
             let queue = &mem.queues[q as usize];
             for entry in queue.in_order() {
                 let due = queue.due(entry.soft.min(entry.expires));
-                let later = due.saturating_sub(self.now);
+                let absolute = mem.absolute.contains(&(q, entry.index));
+                let (from, later) = match absolute {
+                    true => (None, due),
+                    false => (Some(e), due.saturating_sub(self.now)),
+                };
                 let known = self.armed.get(&(q, entry.index));
                 if known.is_none_or(|k| k.0 != entry.expires) {
-                    self.armed.insert((q, entry.index), (entry.expires, e, later));
+                    self.armed.insert((q, entry.index), (entry.expires, from, later));
                 }
             }
             self.armed.retain(|k, _| k.0 != q || queue.contains(k.1));
         }
+        mem.absolute.clear();
     }
 }

@@ -1,6 +1,7 @@
 //! The program from end to end.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod absolute;
 mod bad_input;
 mod calibrate;
 mod certificate;

@@ -225,7 +225,7 @@ fn call_problem(call: &Call, who: Who) -> bool {
             who == Who::Source || in_task(&e.map)
         }
         Call::ProgRun(_) => who == Who::Program,
-        Call::CopyFromUser | Call::ForEachElem(..) => who != Who::Program,
+        Call::CopyFromUser | Call::KtimeGetNs | Call::ForEachElem(..) => who != Who::Program,
         Call::Pin(inner, _) => who != Who::Task || call_problem(inner, who),
         _ => who != Who::Task,
     }

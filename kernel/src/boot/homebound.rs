@@ -74,7 +74,8 @@ fn starts_itself(w: &World, p: &ProgDef, own: &[ValueRef]) -> bool {
     super::need::each_op(&p.body.ops, &mut |op: &Op| {
         only &= match &op.kind {
             OpKind::Call { call: Call::TimerStart(timer, ..), .. } => is_own(w, timer.value, own),
-            OpKind::If { .. }
+            OpKind::Call { call: Call::KtimeGetNs, .. }
+            | OpKind::If { .. }
             | OpKind::Repeat { .. }
             | OpKind::Assert(_)
             | OpKind::Work(_)

@@ -234,6 +234,8 @@ pub enum Call {
     MapKeys(MapRef),
     /// `bpf_for_each_map_elem(map, callback)`: in programs.
     ForEachElem(MapRef, ProgId),
+    /// `bpf_ktime_get_ns`: in programs.
+    KtimeGetNs,
     /// `bpf_copy_from_user`, which stands for every helper that may sleep: in programs.
     CopyFromUser,
     /// `BPF_PROG_TEST_RUN`, or a hit of the attach point.
@@ -332,6 +334,13 @@ pub enum Nsecs {
         clock: u32,
         /// Added to it; may be negative.
         plus: i64,
+    },
+    /// What a local holds plus so many nanoseconds.
+    Local {
+        /// A time that was read from a clock, say.
+        base: LocalId,
+        /// Added to it.
+        plus: Ns,
     },
 }
 

@@ -158,10 +158,12 @@ pub enum Call {
         /// A `TIMER_CB` program.
         callback: Sp<String>,
     },
-    /// `bpf_timer_start(E, D, [flag])`
+    /// `bpf_timer_start(E, D, [flag])`, `bpf_timer_start(E, "t + D", [flag])`
     TimerStart {
         /// Element or its timer.
         timer: Sp<ObjExpr>,
+        /// A local that `after` is added to: a time that was read from a clock.
+        since: Option<Sp<String>>,
         /// `nsecs`.
         after: Sp<Duration>,
         /// Flags; may be empty.
@@ -225,6 +227,8 @@ pub enum Call {
         /// A `FOR_EACH_CB` program.
         callback: Sp<String>,
     },
+    /// `bpf_ktime_get_ns()`
+    KtimeGetNs,
     /// `bpf_copy_from_user()`: stands for every helper that may sleep.
     CopyFromUser,
     /// `prog_run("prog")`: `BPF_PROG_TEST_RUN`, or a hit of the attach point.

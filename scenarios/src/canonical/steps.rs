@@ -100,12 +100,16 @@ fn call_text(call: &Call) -> String {
         Call::TimerSetCallback { timer, callback } => {
             format!("bpf_timer_set_callback(\"{}\", {})", timer.node, text(callback))
         }
-        Call::TimerStart { timer, after, flags } => {
+        Call::TimerStart { timer, since, after, flags } => {
             let flags = match flags[..] {
                 [] => String::new(),
                 _ => format!(", [{}]", sorted(flags.iter().map(|flag| flag.node.to_string()))),
             };
-            format!("bpf_timer_start(\"{}\", \"{}\"{flags})", timer.node, after.node)
+            let expiry = match since {
+                Some(since) => format!("{} + {}", since.node, after.node),
+                None => after.node.to_string(),
+            };
+            format!("bpf_timer_start(\"{}\", \"{expiry}\"{flags})", timer.node)
         }
         Call::TimerCancel { timer } => one("bpf_timer_cancel", timer),
         Call::TimerCancelAsync { timer } => one("bpf_timer_cancel_async", timer),
@@ -125,6 +129,7 @@ fn call_text(call: &Call) -> String {
         Call::ForEachMapElem { map, callback } => {
             format!("bpf_for_each_map_elem(\"{}\", {})", map.node, text(callback))
         }
+        Call::KtimeGetNs => "bpf_ktime_get_ns()".to_string(),
         Call::CopyFromUser => "bpf_copy_from_user()".to_string(),
         Call::ProgRun { prog } => format!("prog_run({})", text(prog)),
         Call::MapCreate { map } => one("bpf_map_create", map),

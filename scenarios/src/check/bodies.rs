@@ -211,18 +211,31 @@ impl<'w> Resolver<'w> {
     }
 
     fn freed(&mut self, local: &Sp<String>) {
+        if !matches!(self.locals.get(&local.node), Some(Ty::Object(_) | Ty::Unknown)) {
+            self.wrong_local(local, "only what `alloc` and `new` made is freed", "no object");
+        }
+    }
+
+    /// A local that holds a time.
+    fn number(&mut self, local: &Sp<String>) {
+        if !matches!(self.locals.get(&local.node), Some(Ty::Int | Ty::Unknown)) {
+            self.wrong_local(local, "a time is a number, as bpf_ktime_get_ns gives it", "no time");
+        }
+    }
+
+    fn wrong_local(&mut self, local: &Sp<String>, wanted: &str, label: &str) {
         let message = match self.locals.get(&local.node) {
-            Some(Ty::Object(_) | Ty::Unknown) => return,
             None => format!("local `{}` is not set before this", quote(local)),
             Some(ty) => {
                 let what = Target::Local(ty.clone()).describe();
-                format!("`{}` is {what}; only what `alloc` and `new` made is freed", quote(local))
+                format!("`{}` is {what}; {wanted}", quote(local))
             }
         };
         let code = if self.locals.contains_key(&local.node) { "E0315" } else { "E0205" };
-        let names: Vec<String> = self.locals.keys().cloned().collect();
+        let others = self.locals.keys().filter(|name| **name != local.node);
+        let names: Vec<String> = others.cloned().collect();
         let help = crate::diag::did_you_mean(local, names.iter().map(String::as_str));
-        self.diag(Diagnostic::error(code, local.span, message).label("no object").maybe_help(help));
+        self.diag(Diagnostic::error(code, local.span, message).label(label).maybe_help(help));
     }
 
     fn invoke(&mut self, invoke: &mut Invoke) {
@@ -235,8 +248,14 @@ impl<'w> Resolver<'w> {
     /// The type of the result.
     fn call(&mut self, call: &mut Sp<Call>) -> Ty {
         match &mut call.node {
+            Call::TimerStart { timer, since, .. } => {
+                self.special(timer, PlainKind::BpfTimer);
+                if let Some(since) = since {
+                    self.number(since);
+                }
+                Ty::Int
+            }
             Call::TimerInit { timer, .. }
-            | Call::TimerStart { timer, .. }
             | Call::TimerCancel { timer }
             | Call::TimerCancelAsync { timer } => {
                 self.special(timer, PlainKind::BpfTimer);

@@ -63,6 +63,7 @@ fn needs(step: &StepKind) -> Needs {
             | Call::WqSetCallback { .. }
             | Call::WqStart { .. }
             | Call::ForEachMapElem { .. }
+            | Call::KtimeGetNs
             | Call::CopyFromUser => Needs::Program,
             Call::MapLookup { .. }
             | Call::MapUpdate { .. }

@@ -119,7 +119,7 @@ fn units(scenario: &Scenario, diags: &mut Vec<Diagnostic>) {
     let mut longest: Option<Sp<Duration>> = None;
     for_each_step_of(scenario, &mut |step| {
         if let StepKind::Invoke(invoke) = &step.node
-            && let Call::TimerStart { after, flags, .. } = &invoke.call.node
+            && let Call::TimerStart { since: None, after, flags, .. } = &invoke.call.node
             && flags.is_empty()
         {
             longest = longest.filter(|old| old.max_ns >= after.max_ns).or(Some(*after));

@@ -66,6 +66,7 @@ impl Lowering<'_> {
                 let prog = self.prog_named(callback);
                 Some(Call::ForEachElem(self.walked(scope, map)?, prog?))
             }
+            ast::Call::KtimeGetNs => Some(Call::KtimeGetNs),
             ast::Call::CopyFromUser => Some(Call::CopyFromUser),
             ast::Call::TimerInit { .. }
             | ast::Call::TimerSetCallback { .. }
@@ -88,14 +89,18 @@ impl Lowering<'_> {
                 let prog = self.callback(scope, timer, callback)?;
                 Call::TimerSetCallback(self.special(scope, timer)?, prog)
             }
-            ast::Call::TimerStart { timer, after, flags } => {
+            ast::Call::TimerStart { timer, since, after, flags } => {
                 let bits = flags.iter().fold(0, |bits, flag| {
                     bits | match flag.node {
                         TimerFlag::Abs => BPF_F_TIMER_ABS,
                         TimerFlag::CpuPin => BPF_F_TIMER_CPU_PIN,
                     }
                 });
-                Call::TimerStart(self.special(scope, timer)?, Nsecs::Of(ns(after)), bits)
+                let expiry = match since {
+                    Some(since) => Nsecs::Local { base: scope.body.local(since), plus: ns(after) },
+                    None => Nsecs::Of(ns(after)),
+                };
+                Call::TimerStart(self.special(scope, timer)?, expiry, bits)
             }
             ast::Call::TimerCancel { timer } => Call::TimerCancel(self.special(scope, timer)?),
             ast::Call::TimerCancelAsync { timer } => {

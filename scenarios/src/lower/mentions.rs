@@ -87,6 +87,7 @@ fn call(call: &Call, f: &mut Look<'_>) {
         Call::MapCreate { map } | Call::MapGetFdById { map } | Call::IterCreate { map } => map,
         Call::ObjPin { fd, .. } | Call::Dup { fd } | Call::Close { fd } => fd,
         Call::CopyFromUser
+        | Call::KtimeGetNs
         | Call::ProgRun { .. }
         | Call::ProgLoad { .. }
         | Call::LinkCreate { .. }

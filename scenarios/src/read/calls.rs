@@ -23,6 +23,7 @@ pub(super) const CALLS: &[&str] = &[
     "bpf_map_delete_elem",
     "bpf_map_lookup_and_delete_elem",
     "bpf_for_each_map_elem",
+    "bpf_ktime_get_ns",
     "bpf_copy_from_user",
     "prog_run",
     "bpf_map_create",
@@ -76,6 +77,7 @@ impl Reader {
                 let callback = self.name(&args[1], "a callback");
                 Some(Call::ForEachMapElem { map: map?, callback: callback? })
             }
+            "bpf_ktime_get_ns" => Some(Call::KtimeGetNs),
             "bpf_copy_from_user" => Some(Call::CopyFromUser),
             _ => self.process_call(form, args),
         };
@@ -94,7 +96,7 @@ impl Reader {
                 Call::TimerSetCallback { timer: timer?, callback: callback? }
             }
             "bpf_timer_start" => {
-                let after = self.duration(&args[1], "the time to the expiry");
+                let (since, after) = self.expiry(&args[1]).unzip();
                 let flags = match args.get(2) {
                     Some(Node { kind: Kind::Int(_), span, .. }) => {
                         let message = "timer flags are a list of names, not a number";
@@ -107,7 +109,7 @@ impl Reader {
                     Some(node) => self.word_list(node, "timer flag"),
                     None => Vec::new(),
                 };
-                Call::TimerStart { timer: timer?, after: after?, flags }
+                Call::TimerStart { timer: timer?, since: since?, after: after?, flags }
             }
             "bpf_timer_cancel" => Call::TimerCancel { timer: timer? },
             _ => Call::TimerCancelAsync { timer: timer? },

@@ -36,6 +36,7 @@ pub(super) const STEPS: &[Form] = &[
     args("at", 2, 2, "at(\"5us\", step)"),
     args("clock_step", 2, 2, "clock_step(CLOCK_REALTIME, \"1s\")"),
     args("suspend", 1, 1, "suspend(\"1s\")"),
+    args("bpf_ktime_get_ns", 0, 0, "bpf_ktime_get_ns()"),
     args("bpf_copy_from_user", 0, 0, "bpf_copy_from_user()"),
     args("prog_run", 1, 1, "prog_run(\"prog\")"),
     args("bpf_map_create", 1, 1, "bpf_map_create(\"map\")"),

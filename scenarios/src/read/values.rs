@@ -260,9 +260,41 @@ impl Reader {
         unique
     }
 
+    /// The expiry of a timer: a length of time, or a local with a time to which one is added: `"t + 1ms"`, `"t"`.
+    pub(super) fn expiry(&mut self, node: &Node) -> Option<(Option<Sp<String>>, Sp<Duration>)> {
+        let what = "the time to the expiry";
+        let Kind::Text(text) = &node.kind else {
+            return self.duration(node, what).map(|after| (None, after));
+        };
+        let Some((name, rest)) = duration::after_a_name(&text.value) else {
+            return self.duration(node, what).map(|after| (None, after));
+        };
+        let mut words = self.raw_words(node, what)?;
+        let since = Sp::new(
+            words.value[name.clone()].to_string(),
+            words.part(Span::new(name.start, name.end)),
+        );
+        let Some(rest) = rest else {
+            return Some((Some(since), Sp::new(Duration::fixed(0), node.span)));
+        };
+        // Places of mistakes stay where they are.
+        words.value = " ".repeat(rest) + &words.value[rest..];
+        let ns = self.ns_of(words)?;
+        Some((Some(since), self.not_negative(node, what, ns)?))
+    }
+
     /// A length of time.
     pub(super) fn duration(&mut self, node: &Node, what: &str) -> Option<Sp<Duration>> {
-        let (ns, words) = self.ns(node, what)?;
+        let ns = self.ns(node, what)?;
+        self.not_negative(node, what, ns)
+    }
+
+    fn not_negative(
+        &mut self,
+        node: &Node,
+        what: &str,
+        (ns, words): (duration::Ns, Words),
+    ) -> Option<Sp<Duration>> {
         match (u64::try_from(ns.min), u64::try_from(ns.max)) {
             (Ok(min_ns), Ok(max_ns)) => Some(Sp::new(Duration { min_ns, max_ns }, node.span)),
             _ => {
@@ -326,6 +358,10 @@ impl Reader {
             return None;
         }
         let words = self.raw_words(node, what)?;
+        self.ns_of(words)
+    }
+
+    fn ns_of(&mut self, words: Words) -> Option<(duration::Ns, Words)> {
         let mut used = Vec::new();
         let mut broken = false;
         let result = {

@@ -42,6 +42,22 @@ pub(crate) fn parse(text: &str, params: &mut Lookup<'_>) -> Result<Ns, TextError
     })
 }
 
+/// Whether a text begins with the name of a local instead of a duration, `t + 1ms` or only `t`: where the name is, and where
+/// what is added to it begins.
+pub(crate) fn after_a_name(text: &str) -> Option<(std::ops::Range<usize>, Option<usize>)> {
+    let begin = text.len() - text.trim_start().len();
+    let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let length = text[begin..].find(|c| !in_name(c)).unwrap_or(text.len() - begin);
+    let name = begin..begin + length;
+    text[name.clone()].chars().next().filter(|c| !c.is_ascii_digit())?;
+    let rest = text[name.end..].trim_start();
+    let added = rest.strip_prefix('+').or(rest.starts_with('-').then_some(rest));
+    match added {
+        Some(added) => Some((name, Some(text.len() - added.len()))),
+        None => rest.is_empty().then_some((name, None)),
+    }
+}
+
 /// Reads one length of time in nanoseconds, as a command line gives it: `1s`, `1ms 500us`.
 ///
 /// # Errors

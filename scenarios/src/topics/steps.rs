@@ -23,8 +23,8 @@ pub(super) const TOPICS: &[Topic] = &[
     ),
     helper(
         "bpf_timer_start",
-        "Arms the timer: relative to now, or with BPF_F_TIMER_ABS at that time of its clock. BPF_F_TIMER_CPU_PIN keeps it on \
-         this CPU. Both flags need a kernel that has them (`explain timer-abs`). 0; EINVAL if there is no timer or no \
+        "Arms the timer: relative to now, or with BPF_F_TIMER_ABS at that time of its clock, which begins with the run. A local \
+         that got its value from bpf_ktime_get_ns can be the base: \"t + 1ms\". BPF_F_TIMER_CPU_PIN keeps it on this CPU. Both flags need a kernel that has them (`explain timer-abs`). 0; EINVAL if there is no timer or no \
          callback; ENOENT from v7.0 on if its element is being deleted. In programs only.",
     ),
     helper(
@@ -73,6 +73,13 @@ pub(super) const TOPICS: &[Topic] = &[
     helper(
         "bpf_map_lookup_and_delete_elem",
         "Looks up and deletes under one lock of the bucket. The bpf(2) command; in programs it does not exist.",
+    ),
+    helper(
+        "bpf_ktime_get_ns",
+        "The time of the monotonic clock in nanoseconds: `let(\"t\", bpf_ktime_get_ns())`, then \
+         `bpf_timer_start(E, \"t + 1ms\", [BPF_F_TIMER_ABS])` expires 1 ms after it was read, whatever comes in between. The \
+         machine never suspends, so CLOCK_BOOTTIME says the same. A search has no clock: there it is the time of the last \
+         expiry on this CPU, from which relative starts count too. In programs only.",
     ),
     helper(
         "bpf_copy_from_user",
