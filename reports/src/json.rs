@@ -217,7 +217,7 @@ pub fn run(r: &RunResult) -> Value {
         r.latency.iter().map(|(timer, s)| (timer.clone(), summary(s))).collect();
     let causes: Map<String, Value> =
         r.causes.iter().map(|(cause, ns)| (cause.clone(), json!(ns))).collect();
-    let [cpus, by_cause, waits, waits_by_cause] = r.tables.json();
+    let [cpus, by_cause, waits, waits_by_cause, holds, holds_by_cause] = r.tables.json();
     let mut out = json!({
         "schema": SCHEMA,
         "scenario": r.scenario,
@@ -235,6 +235,9 @@ pub fn run(r: &RunResult) -> Value {
         "waits": waits,
         "waits_by_cause": waits_by_cause,
         "longest_wait": r.tables.longest_wait,
+        "holds": holds,
+        "holds_by_cause": holds_by_cause,
+        "longest_hold": r.tables.longest_hold,
         "causes_ns": causes,
         "digest": r.digest,
     });

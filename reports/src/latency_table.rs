@@ -1,11 +1,13 @@
 //! Percentiles of lateness as tables: per timer, per CPU and per cause; and of waits.
 
 use crate::causes::Causes;
+use crate::holds::LockHolds;
 use crate::latency::{Histogram, Latencies, Summary};
 use crate::num::{grouped, us};
 use crate::waits::{Waits, Words};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
+use timerace_core::timed::Holds;
 
 /// So many timers are shown; all are in the JSON.
 const SHOWN: usize = 20;
@@ -25,6 +27,12 @@ pub struct Tables {
     pub awaited: Vec<((String, String), Summary)>,
     /// The longest wait with its parts.
     pub longest_wait: Option<Value>,
+    /// Per kind of lock that was looked at: how long it was held.
+    pub holds: Vec<(String, Summary)>,
+    /// Of each of them, what its holder's CPU did: how long in those holds that had it.
+    pub held_for: Vec<((String, String), Summary)>,
+    /// The longest hold with its parts.
+    pub longest_hold: Option<Value>,
 }
 
 impl Tables {
@@ -32,7 +40,7 @@ impl Tables {
     pub fn new(
         latencies: &Latencies,
         names: &[String],
-        (causes, waits): (&Causes, &Waits),
+        (causes, waits, locks, holds): (&Causes, &Waits, &LockHolds, &Holds),
         words: &Words<'_>,
     ) -> Tables {
         let name = |t: u32| names.get(t as usize).cloned().unwrap_or_else(|| format!("timer {t}"));
@@ -46,17 +54,22 @@ impl Tables {
             waits: summed(waits.by_function(words)),
             awaited: summed(waits.by_cause(words)),
             longest_wait: waits.longest_json(words),
+            holds: summed(locks.by_lock(holds)),
+            held_for: summed(locks.by_cause(holds, words.machine)),
+            longest_hold: locks.longest_json(words),
         }
     }
 
     /// As text, in microseconds.
     pub fn text(&self) -> String {
-        let waits = self.waits_with_parts();
+        let waits = with_parts(&self.waits, &self.awaited);
+        let holds = with_parts(&self.holds, &self.held_for);
         let groups = [
             ("timer", &self.timers),
             ("CPU", &self.cpus),
             ("cause", &self.causes),
             ("wait", &waits),
+            ("hold", &holds),
         ];
         let all = groups.iter().flat_map(|g| g.1.iter().take(SHOWN));
         let width = all.map(|r| r.0.chars().count()).max().unwrap_or(0).max(12);
@@ -86,30 +99,41 @@ impl Tables {
         out
     }
 
-    /// Below each function what it waited for.
-    fn waits_with_parts(&self) -> Vec<(String, Summary)> {
-        let parts = |of: &str| {
-            let of = of.to_string();
-            let mine = self.awaited.iter().filter(move |p| p.0.0 == of);
-            mine.map(|(name, s)| (format!("  {}", name.1), *s))
-        };
-        let with_parts =
-            |(name, s): &(String, Summary)| std::iter::once((name.clone(), *s)).chain(parts(name));
-        self.waits.iter().flat_map(with_parts).collect()
-    }
-
-    /// For scripts: per CPU, per cause, per wait; and what was waited for.
-    pub fn json(&self) -> [Value; 4] {
+    /// For scripts: per CPU and per cause; per wait, and what was waited for; per lock, and what it was held for.
+    pub fn json(&self) -> [Value; 6] {
         let of = |rows: &[(String, Summary)]| -> Value {
             let all: Map<String, Value> =
                 rows.iter().map(|(n, s)| (n.clone(), crate::json::summary(s))).collect();
             Value::Object(all)
         };
-        let mut awaited: Map<String, Value> = Map::new();
-        for ((function, what), s) in &self.awaited {
-            awaited.entry(function.clone()).or_insert_with(|| json!({}))[what] =
-                crate::json::summary(s);
-        }
-        [of(&self.cpus), of(&self.causes), of(&self.waits), Value::Object(awaited)]
+        let parts = |rows: &[((String, String), Summary)]| -> Value {
+            let mut all: Map<String, Value> = Map::new();
+            for ((whole, part), s) in rows {
+                all.entry(whole.clone()).or_insert_with(|| json!({}))[part] =
+                    crate::json::summary(s);
+            }
+            Value::Object(all)
+        };
+        [
+            of(&self.cpus),
+            of(&self.causes),
+            of(&self.waits),
+            parts(&self.awaited),
+            of(&self.holds),
+            parts(&self.held_for),
+        ]
     }
+}
+
+/// Below each row its parts.
+fn with_parts(
+    rows: &[(String, Summary)],
+    parts: &[((String, String), Summary)],
+) -> Vec<(String, Summary)> {
+    let of = |row: &(String, Summary)| {
+        let mine = parts.iter().filter(|p| p.0.0 == row.0);
+        let mine = mine.map(|(name, s)| (format!("  {}", name.1), *s));
+        std::iter::once((row.0.clone(), row.1)).chain(mine).collect::<Vec<_>>()
+    };
+    rows.iter().flat_map(of).collect()
 }

@@ -25,6 +25,7 @@ pub mod graphs;
 mod gutter;
 pub mod happens_before_svg;
 pub mod hdr_log;
+pub mod holds;
 pub mod interleaving;
 pub mod json;
 pub mod junit;

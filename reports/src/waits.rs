@@ -47,12 +47,13 @@ impl Words<'_> {
         cpu.map_or_else(String::new, |c| format!(" on CPU{}", c.0))
     }
 
-    fn who(&self, x: CtxId) -> String {
+    /// A context with its CPU.
+    pub(crate) fn who(&self, x: CtxId) -> String {
         format!("{}{}", self.machine.contexts()[x.index()].name, self.cpu(x))
     }
 
     /// What the model says of an object, else its name; which of the two.
-    fn object(&self, o: Obj, what: u64, which: bool) -> (String, bool) {
+    pub(crate) fn object(&self, o: Obj, what: u64, which: bool) -> (String, bool) {
         let kind = self.machine.kind_name(o);
         match (self.model)(o, &kind, what) {
             Some(text) => (text, true),
@@ -155,7 +156,7 @@ impl Waits {
 }
 
 /// Histograms of equal names together, the greatest sum first.
-fn sorted<'h, K: Ord + Clone>(
+pub(crate) fn sorted<'h, K: Ord + Clone>(
     all: impl Iterator<Item = (K, &'h Histogram)>,
 ) -> Vec<(K, Histogram)> {
     let mut by_name: BTreeMap<K, Histogram> = BTreeMap::new();

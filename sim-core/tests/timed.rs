@@ -378,8 +378,16 @@ struct Watching(Holds, u32);
 impl Watch for Watching {
     fn expiry(&mut self, _: &timerace_core::result::Expiry, _: &[(Cause, u64)]) {}
 
-    fn before<M: Model>(&mut self, exec: &Exec<'_, M>, _: Pick) {
-        self.0.before(exec);
+    fn wants_causes(&self) -> bool {
+        true
+    }
+
+    fn doing(&mut self, cpu: CpuId, at: u64, ctx: Option<CtxId>, cause: Cause) {
+        self.0.doing(cpu, at, ctx, cause);
+    }
+
+    fn before<M: Model>(&mut self, exec: &Exec<'_, M>, pick: Pick) {
+        self.0.before(exec, pick);
     }
 
     fn go_on(&mut self) -> bool {
@@ -399,9 +407,13 @@ fn watched(tasks: &[(u16, Vec<Do>)], steps: u32) -> (TimedRun, [Option<u64>; 2])
         patience: None,
         goes_on: false,
     };
-    let mut watch = Watching(Holds::new(["lock", "other"].map(str::to_string)), steps);
+    let mut watch = Watching(Holds::new(["lock", "other"].map(str::to_string), false), steps);
     let (run, _) = run_timed(&machine, &model, &options, &mut watch);
     watch.0.end(&machine, run.virtual_ns);
+    for (hold, parts) in watch.0.take() {
+        assert_eq!(parts.iter().map(|p| p.1).sum::<u64>(), hold.ns(), "{hold:?} {parts:?}");
+        assert!(parts.iter().all(|p| p.0 != Cause::Older), "{hold:?} {parts:?}");
+    }
     (run, ["lock", "other"].map(|n| watch.0.longest_ns(n)))
 }
 

@@ -1,11 +1,14 @@
 //! Timed runs of the library: a step that happens right after the one before it changes nothing but the time it takes.
 
 use std::collections::BTreeMap;
+use timerace_core::exec::Exec;
+use timerace_core::machine::Model;
 use timerace_core::result::Expiry;
+use timerace_core::schedule::Pick;
 use timerace_core::timed::{
-    Awaited, Cause, Costs, TimedOptions, TimedRun, Unwatched, Wait, Watch, run_timed,
+    Awaited, Cause, Costs, Holds, TimedOptions, TimedRun, Unwatched, Wait, Watch, run_timed,
 };
-use timerace_core::{CtxId, Nanos};
+use timerace_core::{CpuId, CtxId, Nanos};
 use timerace_kernel::{KernelVersion, World, boot};
 use timerace_scenarios::library::LIBRARY;
 use timerace_scenarios::{load, lower};
@@ -23,7 +26,12 @@ fn limited(
     watch: &mut impl Watch,
 ) -> TimedRun {
     let (machine, kernel) = boot(world, true).expect("the library boots");
-    let options = TimedOptions {
+    let options = options(seed, goes_on, expiries, max_steps);
+    run_timed(&machine, &kernel, &options, watch).0
+}
+
+fn options(seed: u64, goes_on: bool, expiries: Option<u64>, max_steps: u64) -> TimedOptions {
+    TimedOptions {
         seed,
         costs: Costs::default(),
         until: Some(Nanos(20_000_000)),
@@ -31,8 +39,7 @@ fn limited(
         max_steps,
         patience: None,
         goes_on,
-    };
-    run_timed(&machine, &kernel, &options, watch).0
+    }
 }
 
 /// The scenarios of the library that a kernel can run.
@@ -109,6 +116,46 @@ fn the_causes_of_lateness_and_of_waits_add_up_to_them() {
     let [spinning, sleeping] = waits;
     assert!(spinning.0 > 50 && spinning.1 > 1_000_000, "{spinning:?} spinning waits");
     assert!(sleeping.0 > 10 && sleeping.1 > 100_000, "{sleeping:?} sleeping waits");
+}
+
+/// All locks of a run; each step is seen.
+struct Locks(Holds);
+
+impl Watch for Locks {
+    fn wants_causes(&self) -> bool {
+        true
+    }
+
+    fn expiry(&mut self, _: &Expiry, _: &[(Cause, u64)]) {}
+
+    fn doing(&mut self, cpu: CpuId, at: u64, ctx: Option<CtxId>, cause: Cause) {
+        self.0.doing(cpu, at, ctx, cause);
+    }
+
+    fn before<M: Model>(&mut self, exec: &Exec<'_, M>, pick: Pick) {
+        self.0.before(exec, pick);
+    }
+}
+
+#[test]
+fn what_locks_are_held_for_adds_up_to_the_time() {
+    let (mut holds, mut ns) = (0, 0);
+    for (path, world) in worlds() {
+        for seed in 1..=2 {
+            let (machine, kernel) = boot(&world, true).expect("the library boots");
+            let mut w = Locks(Holds::new([], true));
+            let options = options(seed, false, None, 50_000);
+            let (run, _) = run_timed(&machine, &kernel, &options, &mut w);
+            w.0.end(&machine, run.virtual_ns);
+            for (hold, parts) in w.0.take() {
+                let sum: u64 = parts.iter().map(|p| p.1).sum();
+                assert_eq!(sum, hold.to.0 - hold.from.0, "{path}: {hold:?} {parts:?}");
+                assert!(parts.iter().all(|p| p.0 != Cause::Older), "{path}: {hold:?} {parts:?}");
+                (holds, ns) = (holds + 1, ns + sum);
+            }
+        }
+    }
+    assert!(holds > 1_000 && ns > 100_000, "{holds} holds of {ns} ns show nothing");
 }
 
 /// All that a watcher is told of expiries, in its order, and of waits.

@@ -11,7 +11,6 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::BufWriter;
-use timerace_core::Nanos;
 use timerace_core::dpor::{Observer, View};
 use timerace_core::exec::Exec;
 use timerace_core::machine::Model;
@@ -23,11 +22,13 @@ use timerace_core::timed::trace::Tracer;
 use timerace_core::timed::{
     Awaited, Cause, Holds, TimedEnd, TimedOptions, TimedRun, Wait, Watch, run_timed,
 };
+use timerace_core::{CpuId, CtxId, Nanos};
 use timerace_kernel::world::Stop;
 use timerace_reports::causes::Causes;
 use timerace_reports::estimate::{Rate, span};
 use timerace_reports::ftrace::FtraceText;
 use timerace_reports::hdr_log::hdr_log;
+use timerace_reports::holds::LockHolds;
 use timerace_reports::json::{self, ExpectationResult, FindingLine, RunResult};
 use timerace_reports::latency::{Histogram, Latencies, LatencyRecorder};
 use timerace_reports::latency_svg::{LatencyPlot, Limit, Series, latency_svg};
@@ -80,8 +81,8 @@ pub struct Timed {
     cut_off: bool,
     /// Limits on latencies, for the picture.
     limits: Vec<Limit>,
-    /// Why they were late, in words: the worst expiry and the longest wait, and nanoseconds by cause.
-    worst: [String; 2],
+    /// Why they were late, in words: the worst expiry, the longest wait and hold, and nanoseconds by cause.
+    worst: [String; 3],
     causes: Vec<(String, u64)>,
     /// The expiry that was the latest.
     latest: Option<Expiry>,
@@ -97,6 +98,8 @@ pub struct Streams {
     csv: Option<Sink>,
     timehist: Option<Sink>,
     trace: Option<Sink>,
+    /// All locks are looked at, not only those with a limit.
+    all_locks: bool,
 }
 
 struct Collect<'m> {
@@ -104,6 +107,7 @@ struct Collect<'m> {
     causes: Causes,
     rows: Rows<'m>,
     holds: Holds,
+    lock_holds: LockHolds,
     waits: Waits,
 }
 
@@ -122,12 +126,27 @@ impl Watch for Collect<'_> {
         self.waits.record(wait, parts);
     }
 
-    fn before<M: Model>(&mut self, exec: &Exec<'_, M>, _: Pick) {
-        self.holds.before(exec);
+    fn doing(&mut self, cpu: CpuId, at: u64, ctx: Option<CtxId>, cause: Cause) {
+        self.holds.doing(cpu, at, ctx, cause);
+    }
+
+    fn before<M: Model>(&mut self, exec: &Exec<'_, M>, pick: Pick) {
+        if !self.holds.is_empty() {
+            self.holds.before(exec, pick);
+            self.record_holds();
+        }
     }
 
     fn go_on(&mut self) -> bool {
         !interrupt::asked()
+    }
+}
+
+impl Collect<'_> {
+    fn record_holds(&mut self) {
+        for (hold, parts) in self.holds.take() {
+            self.lock_holds.record(&hold, &parts);
+        }
     }
 }
 
@@ -170,7 +189,8 @@ fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
         latencies: LatencyRecorder::default(),
         causes: Causes::default(),
         rows,
-        holds: Holds::new(judge.locks()),
+        holds: Holds::new(judge.locks(), to.all_locks),
+        lock_holds: LockHolds::default(),
         waits: Waits::default(),
     };
     machine.set_marking(judge.needs_marks());
@@ -189,6 +209,7 @@ fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
         }
     };
     watch.holds.end(&machine, run.virtual_ns);
+    watch.record_holds();
     let own_end = match s.world.stop {
         Stop::Idle => run.ended == TimedEnd::Idle,
         Stop::Time(_) => matches!(run.ended, TimedEnd::Idle | TimedEnd::Time),
@@ -202,7 +223,7 @@ fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
     let limits = judge.latency_limits().into_iter();
     let limits = limits.map(|l| Limit { of: l.of, share: l.share, ns: l.ns }).collect();
     let names = model.timer_names();
-    let reasons = (&watch.causes, &watch.waits);
+    let reasons = (&watch.causes, &watch.waits, &watch.lock_holds, &watch.holds);
     let say = |over, kind: &str, what| model.render_awaited(over, kind, what);
     let words = Words { machine: &machine, model: &say };
     let tables = Tables::new(&latencies, &names, reasons, &words);
@@ -223,7 +244,11 @@ fn once_into(s: &Session, seed: u64, to: Streams) -> Result<Timed, Fail> {
         expectations,
         cut_off: !own_end,
         limits,
-        worst: [watch.causes.worst(&machine), watch.waits.longest(&words)],
+        worst: [
+            watch.causes.worst(&machine),
+            watch.waits.longest(&words),
+            watch.lock_holds.longest(&words),
+        ],
         causes: watch.causes.totals(&machine),
         latest: watch.causes.latest().copied(),
         tables,
@@ -321,7 +346,7 @@ pub fn run(common: &Common, s: &Session, seed: u64, trace: bool) -> Result<u8, F
         ));
     }
     let stdout = || -> Sink { Box::new(BufWriter::new(output::Stdout)) };
-    let mut to = Streams::default();
+    let mut to = Streams { all_locks: common.verbose, ..Streams::default() };
     if let Some(out) = &mut out {
         to.csv = Some(Box::new(out.file("latency.csv").map_err(|e| cannot(&e))?));
         if trace {

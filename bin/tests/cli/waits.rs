@@ -179,3 +179,39 @@ fn a_wait_that_does_not_end_is_told_up_to_the_end_of_the_run() {
     let out = run(&dir, &text, "v6.12", &[]).out;
     assert!(out.contains(", not over at the end of the run\n"), "{out}");
 }
+
+#[test]
+fn the_longest_hold_of_a_lock_is_explained() {
+    let dir = Dir::new("waits-hold");
+    let limit = r#"expect: [ hold(lock: "timers.bucket.lock", max: "20us") ],"#;
+    let text = CANCEL
+        .replace(r#"ARRAY(max_entries: 1)"#, r#"HASH(max_entries: 1, init: { 0: present })"#)
+        .replace(r#"prog_run("cancel")"#, r#"bpf_map_delete_elem("timers[0]")"#)
+        .replace("stop: idle,", &format!("stop: idle, {limit}"));
+    // Up to v6.12 an element is freed, and its callback waited for, under the lock of its bucket.
+    let r = run(&dir, &text, "v6.12", &["--format", "json"]);
+    let v = r.json();
+    assert_eq!(r.code, 1, "{v:#}");
+    let hold = &v["longest_hold"];
+    let parts = hold["parts_ns"].as_object().unwrap();
+    let ns = |of: &str| parts.get(of).map_or(0, |n| n.as_u64().unwrap());
+    assert_eq!(parts.values().map(|n| n.as_u64().unwrap()).sum::<u64>(), hold["ns"], "{hold:#}");
+    let spins = ns("spinning in bpf_timer_cancel_and_free");
+    assert!((30_000..32_500).contains(&spins), "{hold:#}");
+    assert!((10..1_000).contains(&ns("work in bpf_timer_cancel_and_free")), "{hold:#}");
+    assert_eq!((&hold["lock"], &hold["context"]), (&"timers.bucket[0].lock".into(), &"b".into()));
+    let by_cause = &v["holds_by_cause"]["timers.bucket.lock"];
+    assert_eq!(by_cause["spinning in bpf_timer_cancel_and_free"]["max_ns"], spins);
+    assert_eq!(v["holds"]["timers.bucket.lock"]["max_ns"], hold["ns"]);
+    // Others only where they are asked for.
+    assert_eq!(v["holds"].as_object().unwrap().len(), 1, "{v:#}");
+    let all = run(&dir, &text, "v6.12", &["--format", "json", "-v"]).json();
+    assert!(all["holds"].get("timers.timer.lock").is_some(), "{all:#}");
+    assert_eq!(all["digest"], v["digest"]);
+
+    let out = run(&dir, &text, "v6.12", &[]).out;
+    assert!(out.contains("  longest hold: timers.bucket[0].lock by b on CPU1 at 0.03"), "{out}");
+    // From v6.13 on the lock is free again before that.
+    let v = run(&dir, &text, "v6.13", &["--format", "json"]).json();
+    assert!(v["longest_hold"]["ns"].as_u64().unwrap() < 2_000, "{v:#}");
+}

@@ -136,6 +136,9 @@ fn results_for_scripts() {
             waits: Vec::new(),
             awaited: Vec::new(),
             longest_wait: None,
+            holds: Vec::new(),
+            held_for: Vec::new(),
+            longest_hold: None,
         },
         digest: "00ff".to_string(),
     });

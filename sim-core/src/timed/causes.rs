@@ -73,7 +73,8 @@ impl History {
     /// What the CPU did from one time to another, as far back as is kept: nanoseconds by cause.
     pub fn lately(&self, from: u64, to: u64) -> Vec<(Cause, u64)> {
         let mut parts: Vec<(Cause, u64)> = Vec::new();
-        for (i, (begin, doing)) in self.stretches.iter().enumerate() {
+        let first = self.stretches.iter().rposition(|s| s.0 <= from).unwrap_or(0);
+        for (i, (begin, doing)) in self.stretches.iter().enumerate().skip(first) {
             let until = self.stretches.get(i + 1).map_or(to, |next| next.0.min(to));
             let ns = until.saturating_sub(from.max(*begin));
             match parts.iter_mut().find(|p| p.0 == doing.cause) {

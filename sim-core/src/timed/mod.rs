@@ -22,7 +22,7 @@ pub use causes::Cause;
 use causes::{Doing, History};
 pub(crate) use clock::Clock;
 pub use costs::{Costs, Dist};
-pub use holds::Holds;
+pub use holds::{Hold, Holds};
 pub use starved::{Starved, Victim};
 pub use waits::{Awaited, Wait};
 
