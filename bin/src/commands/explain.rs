@@ -224,6 +224,7 @@ fn limits() -> String {
         ("expiries of one schedule (limits: expiries)", explored.expiries.to_string()),
         ("a table of states (--max-memory)", mib(crate::search::MAX_MEMORY)),
         ("steps of a timed run (limits: steps)", super::run::MAX_STEPS.to_string()),
+        ("... while its CPU does not get to a timer", super::run::PATIENCE.to_string()),
     ];
     let mut out = String::from(
         "Limits of the program; what is larger is refused or cut off, and never called a pass:\n",

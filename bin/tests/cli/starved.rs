@@ -127,3 +127,14 @@ fn of_many_seeds_the_first_that_is_starved_is_named() {
     assert!(r.out.contains("2 of 2 runs were ended early"), "{}", r.out);
     assert!(r.out.contains("--seed 3"), "{}", r.out);
 }
+
+#[test]
+fn a_suite_says_why_a_run_was_cut_off() {
+    let dir = Dir::new("starved-suite");
+    let limit = format!("{STOP} expect: [ latency(of: \"timers[0]\", p50: \"1ms\") ],");
+    let text = scenario(OVERLOAD, STARTER, &limit);
+    let file = dir.file("starved.ron", text.as_bytes()).display().to_string();
+    let r = timerace(&dir, &["test", &file, "--kernel", "v6.12"]);
+    assert_eq!(r.code, 3, "{}{}", r.out, r.err);
+    assert!(r.out.contains("cut off by a starved timer or task"), "{}", r.out);
+}

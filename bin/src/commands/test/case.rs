@@ -14,6 +14,7 @@ use crate::settings;
 use std::time::Instant;
 use timerace_core::record::Record;
 use timerace_core::result::{Bound, Exploration, Verdict};
+use timerace_core::timed::TimedEnd;
 use timerace_kernel::world::Stop;
 use timerace_reports::interleaving::{Detail, interleaving};
 use timerace_reports::json::{ExpectationResult, INTERRUPTED, TestCase};
@@ -189,6 +190,9 @@ fn timed(common: &Common, s: &Session) -> Result<Outcome, Fail> {
     let case =
         Judging { verdict: t.verdict, exit_code: t.exit_code, complete: false, judged: &t.judged };
     let reach = match t.exit_code {
+        code::INCONCLUSIVE if t.run.ended == TimedEnd::Starved => {
+            Reach::Cut("a starved timer or task".to_string())
+        }
         code::INCONCLUSIVE => Reach::Cut("limits of the run".to_string()),
         _ => Reach::OneRun,
     };
