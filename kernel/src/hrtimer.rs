@@ -248,11 +248,11 @@ pub(crate) fn enqueue(m: &mut Mem, b: ClockBase, t: Timer, e: Expiry, now: i64, 
         return;
     }
     let index = t.0.number();
+    // Only a freed timer that is still queued can be queued again; its place in the queue moves.
+    m.with_queue(b.queue, |q| q.insert(t.0.to_word(), index, hard, soft));
     if e.abs && !timed {
         m.queued_for_a_time(b.queue, index);
     }
-    // Only a freed timer that is still queued can be queued again; its place in the queue moves.
-    m.with_queue(b.queue, |q| q.insert(t.0.to_word(), index, hard, soft));
 }
 
 /// Soft and hard expiry. Relative times saturate, also those of 2^63 and more; a negative absolute time keeps its soft

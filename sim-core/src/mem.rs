@@ -600,6 +600,19 @@ impl Mem {
         &self.frames[ctx.index()]
     }
 
+    /// The allocation that an object is a field of, and its type; `None`: it is a variable of its own.
+    pub fn allocation(&self, field: Obj) -> Option<(Ptr, TypeId)> {
+        let alloc = self.meta[field.index()].alloc.checked_sub(1)?;
+        let a = &self.allocs[alloc as usize];
+        Some((Ptr(a.base.0), a.ty))
+    }
+
+    /// The timer with this index was put into the queue for a time of the clock, not for one after the step: a search that
+    /// respects durations must not count from the step. Timed runs have no use for it.
+    pub fn queued_for_a_time(&mut self, queue: QueueVar, index: u32) {
+        self.absolute.push((queue.index(), index));
+    }
+
     /// Marks the allocation as living, its fields as poisoned.
     pub(crate) fn bring_to_life(&mut self, p: Ptr) {
         let place = self.place();
@@ -672,19 +685,6 @@ impl Mem {
         for o in [p.0 as usize, end] {
             std::hint::black_box(self.life.get(o).copied());
         }
-    }
-
-    /// The allocation that an object is a field of, and its type; `None`: it is a variable of its own.
-    pub fn allocation(&self, field: Obj) -> Option<(Ptr, TypeId)> {
-        let alloc = self.meta[field.index()].alloc.checked_sub(1)?;
-        let a = &self.allocs[alloc as usize];
-        Some((Ptr(a.base.0), a.ty))
-    }
-
-    /// The timer with this index was put into the queue for a time of the clock, not for one after the step: a search that
-    /// respects durations must not count from the step. Timed runs have no use for it.
-    pub fn queued_for_a_time(&mut self, queue: QueueVar, index: u32) {
-        self.absolute.push((queue.index(), index));
     }
 
     // Lists.
