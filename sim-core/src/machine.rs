@@ -46,7 +46,7 @@ pub trait Model {
     }
 
     /// A word for what a context waits for that waits for a change of this object: a timer whose callback runs, say. It goes
-    /// with the wait ([`crate::timed::Awaited::Held`]).
+    /// with the wait ([`crate::timed::Awaited`]).
     fn awaited(&self, mem: &Mem, over: Obj) -> u64 {
         let _ = (mem, over);
         0

@@ -1,4 +1,4 @@
-//! `timerace run`: one timed, deterministic execution; [`seeds`] has the same for many seeds.
+//! `timerace run`: one timed, deterministic execution; [`seeds()`] has the same for many seeds.
 
 mod seeds;
 
