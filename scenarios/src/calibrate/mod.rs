@@ -37,7 +37,7 @@
 //!
 //! From each, what the model needs in between (measured by simulating with these costs at 0) is subtracted. Which
 //! distribution is taken: [`families`]. Then, for latency samples, `irq_entry` is weighted so that the simulated lateness
-//! is that of the half that is fitted ([`refine`]): parts that hang together in a recording are drawn one by one here.
+//! is that of the half that is fitted (`refine`): parts that hang together in a recording are drawn one by one here.
 //! In the two recordings of many timers in `tests/recordings` rounds are slow or fast as a whole, interrupts and callbacks
 //! alike; that is most of what is left of their distance.
 
