@@ -135,8 +135,7 @@ impl Clock {
     pub(crate) fn wake_for(&mut self, obj: Obj) {
         for i in 0..self.watchers.of(obj).len() {
             let c = self.watchers.of(obj)[i];
-            let at_home =
-                self.homes[c.index()] == (self.lane, true) && !self.waiting.contains(&c);
+            let at_home = self.homes[c.index()] == (self.lane, true) && !self.waiting.contains(&c);
             if self.hidden && !at_home || self.woken.contains(&c) {
                 continue;
             }
