@@ -62,6 +62,7 @@ impl Kernel {
     fn is_work(&self, o: Obj) -> bool {
         self.cpus.iter().filter_map(|c| c.current_work).flatten().any(|v| v.obj() == o)
     }
+
     /// The element that a timer or work belongs to; nothing if its fields say none any more.
     fn owner(&self, m: &Mem, map: Var<u64>, value: Var<Ptr>) -> Arg {
         let (map, value) = (m.peek(map.obj()) as usize, m.peek(value.obj()));

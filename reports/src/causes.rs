@@ -2,6 +2,7 @@
 
 use crate::latency::Histogram;
 use crate::num::us;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use timerace_core::mem::FrameName;
@@ -87,13 +88,7 @@ impl Causes {
 
     /// What each cause, in words, took of the lateness of the expiries that it delayed; the greatest sum first.
     pub fn by_words(&self, machine: &Machine) -> Vec<(String, Histogram)> {
-        let mut by_words: BTreeMap<String, Histogram> = BTreeMap::new();
-        for (cause, h) in &self.parts {
-            by_words.entry(words(*cause, machine)).or_default().merge(h);
-        }
-        let mut all: Vec<(String, Histogram)> = by_words.into_iter().collect();
-        all.sort_by(|a, b| b.1.sum_ns().cmp(&a.1.sum_ns()).then_with(|| a.0.cmp(&b.0)));
-        all
+        sorted(self.parts.iter().map(|(cause, h)| (words(*cause, machine), h)))
     }
 
     /// The block about the worst expiry; nothing if no callback was late.
@@ -108,6 +103,28 @@ impl Causes {
         format!("  worst: expiry {n} at {at} ms on CPU{cpu}, {} us late\n", us(late))
             + &shares(parts, late)
     }
+}
+
+/// Histograms of equal names together, the greatest sum first.
+pub(crate) fn sorted<'h, K: Ord + Clone>(
+    all: impl Iterator<Item = (K, &'h Histogram)>,
+) -> Vec<(K, Histogram)> {
+    let mut by_name: BTreeMap<K, Histogram> = BTreeMap::new();
+    for (name, h) in all {
+        by_name.entry(name).or_default().merge(h);
+    }
+    let mut all: Vec<(K, Histogram)> = by_name.into_iter().collect();
+    all.sort_by(|a, b| b.1.sum_ns().cmp(&a.1.sum_ns()).then_with(|| a.0.cmp(&b.0)));
+    all
+}
+
+/// Parts of a whole for scripts: nanoseconds by name, those of equal names together.
+pub(crate) fn sums(parts: impl Iterator<Item = (String, u64)>) -> Map<String, Value> {
+    let mut by_name: BTreeMap<String, u64> = BTreeMap::new();
+    for (name, ns) in parts {
+        *by_name.entry(name).or_default() += ns;
+    }
+    by_name.into_iter().map(|(name, ns)| (name, json!(ns))).collect()
 }
 
 /// Milliseconds with three decimals.

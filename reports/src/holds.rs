@@ -1,10 +1,10 @@
 //! How long locks were held, and why.
 
-use crate::causes::{func, ms, shares};
+use crate::causes::{func, ms, shares, sorted, sums};
 use crate::latency::Histogram;
 use crate::num::us;
-use crate::waits::{Words, sorted};
-use serde_json::{Map, Value, json};
+use crate::waits::Words;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use timerace_core::timed::{Cause, Hold, Holds};
 use timerace_core::{CtxId, Machine};
@@ -93,12 +93,7 @@ impl LockHolds {
     /// The longest hold, for scripts; `None` if no lock was looked at.
     pub fn longest_json(&self, w: &Words<'_>) -> Option<Value> {
         let (h, parts) = self.longest.as_ref()?;
-        let mut by_cause: BTreeMap<String, u64> = BTreeMap::new();
-        for (part, ns) in parts {
-            *by_cause.entry(words(*part, w.machine)).or_default() += ns;
-        }
-        let by_cause: Map<String, Value> =
-            by_cause.into_iter().map(|(k, ns)| (k, json!(ns))).collect();
+        let parts = parts.iter().map(|(part, ns)| (words(*part, w.machine), *ns));
         let spec = &w.machine.contexts()[h.ctx.index()];
         Some(json!({
             "lock": w.object(h.lock, h.what, true).0,
@@ -107,7 +102,7 @@ impl LockHolds {
             "at_ns": h.from.0,
             "ns": h.ns(),
             "over": h.over,
-            "parts_ns": by_cause,
+            "parts_ns": sums(parts),
         }))
     }
 }

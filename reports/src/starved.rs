@@ -1,9 +1,8 @@
 //! A timer or task that its CPU never got to, and what the CPU did instead.
 
-use crate::causes::{ms, shares, words};
+use crate::causes::{ms, shares, sums, words};
 use crate::num::us;
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
 use timerace_core::Machine;
 use timerace_core::timed::{Starved, Victim};
 
@@ -57,12 +56,7 @@ impl Starving {
 
     /// The same for scripts.
     pub fn json(&self) -> Value {
-        let mut doing: BTreeMap<&String, u64> = BTreeMap::new();
-        for (what, ns) in &self.doing {
-            *doing.entry(what).or_default() += ns;
-        }
-        let doing: Map<String, Value> =
-            doing.into_iter().map(|(what, ns)| (what.clone(), json!(ns))).collect();
+        let doing = sums(self.doing.iter().cloned());
         let mut out = json!({
             "cpu": self.cpu, "since_ns": self.since_ns, "for_ns": self.for_ns, "doing_ns": doing,
         });

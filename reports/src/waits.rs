@@ -1,9 +1,9 @@
 //! How long contexts waited, where, and for what: locks, running callbacks, grace periods, work.
 
-use crate::causes::{func, ms, shares};
+use crate::causes::{func, ms, shares, sorted, sums};
 use crate::latency::Histogram;
 use crate::num::us;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use timerace_core::mem::FrameName;
 use timerace_core::timed::{Awaited, Wait};
@@ -134,13 +134,8 @@ impl Waits {
     /// The longest wait, for scripts; `None` if nobody waited.
     pub fn longest_json(&self, words: &Words<'_>) -> Option<Value> {
         let (w, parts) = self.longest.as_ref()?;
-        let mut by_cause: BTreeMap<String, u64> = BTreeMap::new();
-        for (what, ns) in parts {
-            *by_cause.entry(words.awaited(*what, true)).or_default() += ns;
-        }
+        let parts = parts.iter().map(|(what, ns)| (words.awaited(*what, true), *ns));
         let spec = &words.machine.contexts()[w.ctx.index()];
-        let by_cause: Map<String, Value> =
-            by_cause.into_iter().map(|(k, ns)| (k, json!(ns))).collect();
         Some(json!({
             "context": spec.name,
             "cpu": spec.cpu.map(|c| c.0),
@@ -150,20 +145,7 @@ impl Waits {
             "call": func(w.call, words.machine),
             "sleeps": w.sleeps,
             "over": w.over,
-            "parts_ns": by_cause,
+            "parts_ns": sums(parts),
         }))
     }
-}
-
-/// Histograms of equal names together, the greatest sum first.
-pub(crate) fn sorted<'h, K: Ord + Clone>(
-    all: impl Iterator<Item = (K, &'h Histogram)>,
-) -> Vec<(K, Histogram)> {
-    let mut by_name: BTreeMap<K, Histogram> = BTreeMap::new();
-    for (name, h) in all {
-        by_name.entry(name).or_default().merge(h);
-    }
-    let mut all: Vec<(K, Histogram)> = by_name.into_iter().collect();
-    all.sort_by(|a, b| b.1.sum_ns().cmp(&a.1.sum_ns()).then_with(|| a.0.cmp(&b.0)));
-    all
 }

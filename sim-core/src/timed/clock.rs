@@ -127,9 +127,9 @@ impl Clock {
         self.alternative(slot.step.alts)
     }
 
-    /// Collects who waits for what the step has written. Daemons of its CPU that wait for new work matter only in that one may
-    /// enter it. Anybody else is woken by the driver, before another step of the lane; but of a step that nobody else can see there is
-    /// nothing yet that could wake them.
+    /// Collects who waits for what the step has written. Daemons of its CPU that wait for new work matter only in that one
+    /// may enter it. Anybody else is woken by the driver, before another step of the lane; but of a step that nobody else
+    /// can see there is nothing yet that could wake them.
     #[cold]
     #[inline(never)]
     pub(crate) fn wake_for(&mut self, obj: Obj) {
