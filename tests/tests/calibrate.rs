@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::OnceLock;
 use timerace_core::step::CostClass;
 use timerace_core::timed::Costs;
 use timerace_kernel::KernelVersion;
@@ -27,9 +28,14 @@ fn fitted(setup: &str, samples: usize) -> Calibration {
     c
 }
 
+/// That of many timers takes long: two tests look at it.
+fn many_rel() -> &'static Calibration {
+    static ONE: OnceLock<Calibration> = OnceLock::new();
+    ONE.get_or_init(|| fitted("many-rel", 5207))
+}
+
 /// Fitted to one half of the samples, the simulation is within 0.05 of the other half.
-fn fits(setup: &str, samples: usize) -> Calibration {
-    let c = fitted(setup, samples);
+fn fits(c: &Calibration, setup: &str, samples: usize) {
     let d = &c.checks[0].samples;
     // Half of them, but for the ends of the blocks.
     assert!((samples / 2).abs_diff(d.samples) <= samples / 100, "{setup}: {d:?}");
@@ -38,12 +44,12 @@ fn fits(setup: &str, samples: usize) -> Calibration {
     // The fit is what makes it so: the generic costs are nowhere near.
     let generic = Costs::default().get(CostClass::IrqEntry).mean();
     assert!(c.costs.get(CostClass::IrqEntry).mean() > 10.0 * generic);
-    c
 }
 
 /// Each is a round of its own: no sample shares anything with one that was fitted.
 fn single_timers_fit(setup: &str) {
-    let c = fits(setup, 3000);
+    let c = fitted(setup, 3000);
+    fits(&c, setup, 3000);
     assert_eq!(c.checks[0].samples.rounds, 1500);
     assert_eq!(c.checks[0].samples, c.checks[0].rounds);
 }
@@ -70,20 +76,20 @@ fn one_timer_under_a_flood_of_packets() {
 
 /// Timers of a round share their delay, and there are few rounds. Whole rounds that were not fitted are further from the
 /// others than 0.05 themselves, so there the simulation can only be asked to be no further than chance allows.
-fn many_timers_fit(setup: &str, samples: usize, all_rounds: usize) -> Calibration {
-    let c = fits(setup, samples);
+fn many_timers_fit(c: &Calibration, setup: &str, samples: usize, all_rounds: usize) {
+    fits(c, setup, samples);
     let check = &c.checks[0];
     assert_eq!(check.samples.rounds, all_rounds, "a half of the samples of every round");
     let d = &check.rounds;
     assert_eq!(d.rounds, all_rounds / 2);
     assert!(d.halves > 0.1 && d.limit > 0.3, "{setup}: {d:?}");
     assert!(d.ok() && d.ks <= 0.3, "{setup}: {d:?}");
-    c
 }
 
 #[test]
 fn many_timers() {
-    let c = many_timers_fit("many-rel", 5207, 41);
+    let c = many_rel();
+    many_timers_fit(c, "many-rel", 5207, 41);
     for class in [CostClass::SoftirqEntry, CostClass::Call, CostClass::Hrtimer] {
         assert!(c.fitted.iter().any(|f| f.class == class), "{} is fitted", class.name());
     }
@@ -93,7 +99,7 @@ fn many_timers() {
 
 #[test]
 fn many_timers_with_one_expiry() {
-    many_timers_fit("many-abspin", 5215, 35);
+    many_timers_fit(&fitted("many-abspin", 5215), "many-abspin", 5215, 35);
 }
 
 /// Halves of samples are even over the places of a round, whatever its length: places differ.
@@ -118,8 +124,7 @@ fn samples_for_the_check_are_not_fitted() {
             }
         }
     }
-    let fit = |r: Recording| calibrate(&[r], kernel(), &Costs::default(), "x");
-    let (a, b) = (fit(r), fit(other));
+    let (a, b) = (many_rel(), calibrate(&[other], kernel(), &Costs::default(), "x"));
     assert_eq!(a.fitted, b.fitted);
     assert!(a.costs.calibrated && !b.costs.calibrated);
     assert!(b.checks[0].samples.ks > 0.4, "{:?}", b.checks);

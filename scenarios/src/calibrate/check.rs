@@ -4,23 +4,24 @@ use super::ftrace::Event;
 use super::measure::{self, Measure};
 use crate::{load, lower};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use timerace_core::ids::Nanos;
 use timerace_core::result::Expiry;
 use timerace_core::step::CostClass;
 use timerace_core::timed::trace::{TraceEvent, Tracer};
-use timerace_core::timed::{Cause, Costs, TimedOptions, Watch, run_timed};
+use timerace_core::timed::{Cause, Costs, TimedEnd, TimedOptions, Watch, run_timed};
 use timerace_kernel::{KernelVersion, World, boot};
 
-/// Simulated expiries that a check looks at, about; and the fewest rounds they come from. So many, because the timers of
-/// a round share its delays.
+/// Simulated expiries that a check looks at, about; and the fewest rounds they come from: so many, because the timers of a
+/// round share its delays.
 const EXPIRIES: usize = 10_000;
-const ROUNDS: usize = 6_000;
+const ROUNDS: usize = 4_000;
 /// The same for passes.
-const PASS_ROUNDS: usize = 3_000;
-const FIRST_PASS_SEED: u64 = 1_000_000;
+const PASS_EXPIRIES: usize = 10_000;
+const PASS_ROUNDS: usize = 2_000;
 /// A round takes some thousand steps; one that does not end is an error of the program.
 const MAX_STEPS: u64 = 10_000_000;
+const LATE_SEED: u64 = 1;
+const PASS_SEED: u64 = 2;
 
 /// The largest distance between the distribution functions of two sets of samples (Kolmogorov, Smirnov), from 0 to 1.
 /// Both must be sorted. Nothing is as far as can be from anything.
@@ -43,10 +44,11 @@ pub fn ks(a: &[u64], b: &[u64]) -> f64 {
     most
 }
 
-/// Rounds of timers on one idle CPU: started one after the other by one run of a program, each with a callback that does
-/// nothing.
+/// Rounds of timers on one idle CPU, one after the other in one run: started by one run of a program, each with a callback
+/// that does nothing.
 pub(super) struct Rounds {
     world: World,
+    /// Of a round.
     timers: usize,
 }
 
@@ -92,34 +94,31 @@ impl Rounds {
         Rounds { world, timers }
     }
 
-    /// The expiries of a round, in the order of the callbacks.
-    pub fn run(&self, costs: &Costs, seed: u64) -> Vec<Expiry> {
-        let (machine, model) = boot(&self.world, true).expect("a round boots");
+    /// The expiries of so many rounds, in the order of the callbacks.
+    pub fn run(&self, costs: &Costs, seed: u64, rounds: usize) -> Vec<Expiry> {
         let mut seen = Collect::default();
-        run_timed(&machine, &model, &options(costs, seed), &mut seen);
-        assert_eq!(seen.0.len(), self.timers, "every timer of a round expires");
+        self.play(costs, seed, rounds, &mut seen);
         seen.0
     }
 
-    /// The passes of the softirq in a number of rounds. Their seeds are other ones than those of [`Rounds::lateness`].
+    /// The passes of the softirq in a number of rounds. Their seed is another one than that of [`Rounds::lateness`].
     pub fn passes(&self, costs: &Costs) -> Vec<Pass> {
-        let rounds = (EXPIRIES / self.timers.max(1)).max(PASS_ROUNDS) as u64;
-        let mut all = Vec::new();
-        for seed in FIRST_PASS_SEED..FIRST_PASS_SEED + rounds {
-            let (machine, model) = boot(&self.world, true).expect("a round boots");
-            let mut seen = Passes::default();
-            run_timed(&machine, &model, &options(costs, seed), &mut seen);
-            all.append(&mut seen.all);
-        }
-        all
+        let mut seen = Passes::default();
+        self.play(costs, PASS_SEED, self.rounds_of(PASS_EXPIRIES, PASS_ROUNDS), &mut seen);
+        seen.all
     }
 
-    /// What a trace of a round tells.
-    pub fn measured(&self, costs: &Costs, seed: u64) -> BTreeMap<CostClass, Vec<Measure>> {
+    /// What a trace of so many rounds tells.
+    pub fn measured(
+        &self,
+        costs: &Costs,
+        seed: u64,
+        rounds: usize,
+    ) -> BTreeMap<CostClass, Vec<Measure>> {
         let (machine, model) = boot(&self.world, true).expect("a round boots");
         let mut said = Vec::new();
         let mut tracer = Tracer::new(&machine, |e| said.push(e.clone()));
-        run_timed(&machine, &model, &options(costs, seed), &mut tracer);
+        run_timed(&machine, &model, &self.options(costs, seed, rounds), &mut tracer);
         tracer.finish();
         let events: Vec<(usize, Event<'_>)> =
             said.iter().enumerate().map(|(i, e)| (i + 1, Event::from(e))).collect();
@@ -128,47 +127,60 @@ impl Rounds {
 
     /// How late callbacks are, sorted.
     pub fn lateness(&self, costs: &Costs) -> Vec<u64> {
-        let rounds = (EXPIRIES / self.timers.max(1)).max(ROUNDS) as u64;
-        let mut late: Vec<u64> = Vec::new();
-        for seed in 1..=rounds {
-            late.extend(self.run(costs, seed).iter().map(Expiry::late_ns));
-        }
+        let all = self.run(costs, LATE_SEED, self.rounds_of(EXPIRIES, ROUNDS));
+        let mut late: Vec<u64> = all.iter().map(Expiry::late_ns).collect();
         late.sort_unstable();
         late
     }
-}
 
-fn options(costs: &Costs, seed: u64) -> TimedOptions {
-    TimedOptions {
-        seed,
-        costs: costs.clone(),
-        until: None,
-        expiries: None,
-        max_steps: MAX_STEPS,
-        patience: None,
-        goes_on: true,
+    fn play(&self, costs: &Costs, seed: u64, rounds: usize, seen: &mut impl Watch) {
+        let (machine, model) = boot(&self.world, true).expect("a round boots");
+        let (run, _) = run_timed(&machine, &model, &self.options(costs, seed, rounds), seen);
+        assert_eq!(run.ended, TimedEnd::Expiries, "every timer of a round expires");
+    }
+
+    /// Rounds that have so many expiries, but not fewer than `least`.
+    fn rounds_of(&self, expiries: usize, least: usize) -> usize {
+        (expiries / self.timers.max(1)).max(least)
+    }
+
+    fn options(&self, costs: &Costs, seed: u64, rounds: usize) -> TimedOptions {
+        TimedOptions {
+            seed,
+            costs: costs.clone(),
+            until: None,
+            expiries: Some((rounds * self.timers) as u64),
+            max_steps: MAX_STEPS.saturating_mul(rounds as u64),
+            patience: None,
+            goes_on: true,
+        }
     }
 }
 
+/// A round begins long after the one before is over; nothing happens meanwhile.
 fn scenario(timers: usize, same_expiry: bool) -> String {
     let lines = |line: &dyn Fn(usize) -> String| -> String { (0..timers).map(line).collect() };
     let init = lines(&|k| {
         let init = format!("bpf_timer_init(\"timers[{k}]\", CLOCK_MONOTONIC)");
         format!("{init},\nbpf_timer_set_callback(\"timers[{k}]\", \"cb\"),\n")
     });
-    let flags = if same_expiry { ", [BPF_F_TIMER_ABS, BPF_F_TIMER_CPU_PIN]" } else { "" };
-    let arm = lines(&|k| format!("bpf_timer_start(\"timers[{k}]\", \"20ms\"{flags}),\n"));
-    let mut text =
-        String::from("Scenario(schema: 1, name: \"round\", machine: (cpus: 1, tick: false),\n");
-    let _ = writeln!(text, "maps: {{ \"timers\": ARRAY(max_entries: {timers}) }},");
-    let _ = writeln!(text, "progs: {{ \"init\": (type: SYSCALL, body: [\n{init}]),");
-    let _ = writeln!(text, "\"arm\": (type: SYSCALL, body: [\n{arm}]),");
-    text.push_str("\"cb\": (type: TIMER_CB, body: []) },\n");
-    text.push_str(
-        "tasks: { \"user\": (cpu: 0, body: [prog_run(\"init\"), prog_run(\"arm\")]) },\n",
-    );
-    text.push_str("stop: idle)\n");
-    text
+    let when = match same_expiry {
+        true => "\"now + 20ms\", [BPF_F_TIMER_ABS, BPF_F_TIMER_CPU_PIN]",
+        false => "\"20ms\"",
+    };
+    let arm = lines(&|k| format!("bpf_timer_start(\"timers[{k}]\", {when}),\n"));
+    let now = if same_expiry { "let(\"now\", bpf_ktime_get_ns()),\n" } else { "" };
+    format!(
+        "Scenario(schema: 1, name: \"round\", machine: (cpus: 1, tick: false),\n\
+         maps: {{ \"timers\": ARRAY(max_entries: {timers}) }},\n\
+         progs: {{\n\
+         \"init\": (type: SYSCALL, body: [\n{init}]),\n\
+         \"arm\": (type: SYSCALL, body: [\n{now}{arm}]),\n\
+         \"cb\": (type: TIMER_CB, body: []) }},\n\
+         tasks: {{ \"user\": (cpu: 0, body: [\n\
+         prog_run(\"init\"), repeat(1_000_000_000, [ prog_run(\"arm\"), sleep(\"2000s\") ]) ]) }},\n\
+         stop: idle)\n"
+    )
 }
 
 impl<'e> From<&'e TraceEvent> for Event<'e> {

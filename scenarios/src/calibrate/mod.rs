@@ -105,6 +105,8 @@ pub struct Recording {
     pub rounds: Vec<Vec<Sample>>,
     /// All timers of a round have the same expiry.
     pub same_expiry: bool,
+    /// How many timers a round has.
+    timers: usize,
     /// What a trace tells: by cost, when it was measured and the length, in nanoseconds.
     pub measured: BTreeMap<CostClass, Vec<(u64, u64)>>,
     /// What could not be used, in words; each with a count.
@@ -133,6 +135,7 @@ impl Recording {
         Recording {
             name: name.to_string(),
             kind,
+            timers: usual_size(&rounds),
             rounds,
             same_expiry,
             measured,
@@ -144,7 +147,7 @@ impl Recording {
     /// share the machine's moods, so blocks of [`BLOCK`] of them alternate.
     pub fn for_fitting(&self, split: Split, round: usize, place: usize) -> bool {
         let block = match split {
-            _ if self.timers() == 1 => round / BLOCK,
+            _ if self.timers == 1 => round / BLOCK,
             Split::Samples => (round * PHASE + place) / BLOCK,
             Split::Rounds => round,
         };
@@ -162,13 +165,17 @@ impl Recording {
         self.rounds.iter().map(Vec::len).sum()
     }
 
-    /// How many timers a round has: the most frequent number, the smaller one of equals.
+    /// How many timers a round had when the file was read: the most frequent number, the smaller one of equals.
     pub fn timers(&self) -> usize {
-        let mut sizes: Vec<usize> = self.rounds.iter().map(Vec::len).collect();
-        sizes.sort_unstable();
-        let runs = sizes.chunk_by(|a, b| a == b);
-        runs.rev().max_by_key(|r| r.len()).map_or(0, |r| r[0])
+        self.timers
     }
+}
+
+fn usual_size(rounds: &[Vec<Sample>]) -> usize {
+    let mut sizes: Vec<usize> = rounds.iter().map(Vec::len).collect();
+    sizes.sort_unstable();
+    let runs = sizes.chunk_by(|a, b| a == b);
+    runs.rev().max_by_key(|r| r.len()).map_or(0, |r| r[0])
 }
 
 /// What is wrong with a file, and where.

@@ -17,7 +17,8 @@ use timerace_kernel::KernelVersion;
 const PASS_TIMES: u64 = 8;
 const PASS_NS: u64 = 2_000;
 /// Rounds that are simulated to see what the model needs between the fitted parts.
-const PILOT_ROUNDS: u64 = 40;
+const PILOT_ROUNDS: usize = 40;
+const PILOT_SEED: u64 = 3;
 
 /// What the half of the recording that is for fitting says, in nanoseconds.
 pub(super) fn told(r: &Recording, split: Split) -> ByClass {
@@ -52,13 +53,8 @@ fn event_for_fitting(r: &Recording, split: Split, class: CostClass, at: u64) -> 
 pub(super) fn needs(r: &Recording, told: &ByClass, kernel: KernelVersion, zero: &Costs) -> ByClass {
     if !r.measured.is_empty() {
         let rounds = Rounds::new(r.timers(), r.same_expiry, kernel);
-        let mut all = ByClass::new();
-        for seed in 1..=PILOT_ROUNDS {
-            for (class, measured) in rounds.measured(zero, seed) {
-                all.entry(class).or_default().extend(measured.iter().map(|m| m.1));
-            }
-        }
-        return all;
+        let all = rounds.measured(zero, PILOT_SEED, PILOT_ROUNDS).into_iter();
+        return all.map(|(class, m)| (class, m.iter().map(|m| m.1).collect())).collect();
     }
     // With one expiry for all, one pass has all callbacks.
     let rounds = Rounds::new(r.timers(), true, kernel);
@@ -66,8 +62,7 @@ pub(super) fn needs(r: &Recording, told: &ByClass, kernel: KernelVersion, zero: 
     let mut add = |class, ns| all.entry(class).or_default().push(ns);
     // The interrupt is not told from the softirq where no pass says when it began.
     let whole = !told.contains_key(&CostClass::SoftirqEntry);
-    for seed in 1..=PILOT_ROUNDS {
-        let expiries = rounds.run(zero, seed);
+    for expiries in rounds.run(zero, PILOT_SEED, PILOT_ROUNDS).chunks(r.timers()) {
         if let Some(e) = expiries.first() {
             let until = if whole { e.callback } else { e.softirq };
             add(CostClass::IrqEntry, until.since(e.programmed));

@@ -17,10 +17,12 @@ const CELLS: usize = 64;
 const BINS: usize = 64;
 /// More turns follow the chance in the samples.
 const TURNS: usize = 30;
-/// So often the passes are simulated with the new lengths.
+/// So often the passes are simulated with the new lengths, at most.
 const ROUNDS: usize = 3;
-/// Nearer than this is near enough.
+/// Nearer than this is near enough,
 const ENOUGH: f64 = 0.015;
+/// and so is what is hardly nearer than before.
+const HARDLY: f64 = 0.95;
 /// Lengths that a new distribution is made from.
 const DRAWS: usize = 4096;
 
@@ -44,10 +46,11 @@ pub(super) fn refined(goals: &[Goal<'_>], costs: &Costs) -> Option<(Costs, Vec<u
         let simulated: Vec<Vec<Pass>> = goals.iter().map(|g| (g.passes)(&now)).collect();
         let apart = goals.iter().zip(&simulated).map(|(g, s)| ks(&lateness(s), &g.late));
         let far = apart.fold(0.0, f64::max);
-        if best.as_ref().is_none_or(|b| far < b.0) {
+        let before = best.as_ref().map_or(f64::INFINITY, |b| b.0);
+        if far < before {
             best = Some((far, now.clone(), std::mem::take(&mut draws)));
         }
-        if far <= ENOUGH || round == ROUNDS {
+        if far <= ENOUGH || far > HARDLY * before || round == ROUNDS {
             break;
         }
         draws = weighted(goals, &simulated, now.get(CostClass::IrqExit).mean() as u64);
