@@ -390,6 +390,13 @@ pub enum Command {
         /// Costs that the recordings do not tell, instead of the generic ones.
         #[arg(long, value_name = "FILE")]
         costs: Option<PathBuf>,
+        /// What the machine did besides: a fragment of background load (it can use others), of this name or built in.
+        /// Costs are those of the machine without it.
+        #[arg(long, value_name = "FILE")]
+        load: Option<PathBuf>,
+        /// Replace a parameter of the load; repeat for more.
+        #[arg(long, value_name = "KEY=VALUE", value_parser = key_value, requires = "load")]
+        set: Vec<(String, String)>,
         /// What the costs are called.
         #[arg(long, default_value = "calibrated")]
         name: String,

@@ -192,7 +192,7 @@ _timerace() {
             return 0
             ;;
         timerace__subcmd__calibrate)
-            opts="-o -j -q -v -h --kernel --with --without --costs --name --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
+            opts="-o -j -q -v -h --kernel --with --without --costs --load --set --name --format --out --jobs --color --theme --png --width --quiet --verbose --timing --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -211,6 +211,14 @@ _timerace() {
                     return 0
                     ;;
                 --costs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --load)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

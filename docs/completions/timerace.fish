@@ -368,6 +368,8 @@ complete -c timerace -n "__fish_timerace_using_subcommand calibrate" -l kernel -
 complete -c timerace -n "__fish_timerace_using_subcommand calibrate" -l with -d 'Add a fix, by its 12-digit commit id or its name; repeat for more' -r
 complete -c timerace -n "__fish_timerace_using_subcommand calibrate" -l without -d 'Remove a fix; repeat for more' -r
 complete -c timerace -n "__fish_timerace_using_subcommand calibrate" -l costs -d 'Costs that the recordings do not tell, instead of the generic ones' -r -F
+complete -c timerace -n "__fish_timerace_using_subcommand calibrate" -l load -d 'What the machine did besides: a fragment of background load (it can use others), of this name or built in. Costs are those of the machine without it' -r -F
+complete -c timerace -n "__fish_timerace_using_subcommand calibrate" -l set -d 'Replace a parameter of the load; repeat for more' -r
 complete -c timerace -n "__fish_timerace_using_subcommand calibrate" -l name -d 'What the costs are called' -r
 complete -c timerace -n "__fish_timerace_using_subcommand calibrate" -l format -d 'What is printed: human, or json (one object, keys sorted); `check` also has short (a line per message, as compilers print them), `run` also rtla (the histogram of `rtla timerlat hist`) and timehist (a line per expiry, in the manner of `perf sched timehist`)' -r -f -a "human\t'Text for people'
 json\t'One JSON object, keys sorted'

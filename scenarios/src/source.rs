@@ -93,6 +93,32 @@ impl Source {
         load_all(name, text.to_string(), At::BuiltIn(name.to_string()), &Shelf::BuiltIn)
     }
 
+    /// A scenario that uses a fragment: its text, for which `text` is given what to say in `use:`, is called `name` and
+    /// taken as if it stood beside the fragment. Where there is no such file, the built-in fragment of this name. Also
+    /// gives what it says in `use:`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such fragment, or it cannot be read.
+    pub fn using(
+        fragment: &Path,
+        name: &str,
+        text: &dyn Fn(&str) -> String,
+    ) -> Result<(Source, String), ReadError> {
+        let built_in = fragment.to_str().filter(|f| library::fragment(f).is_some());
+        if let Some(path) = built_in.filter(|_| !fragment.exists()) {
+            return Ok((Source::of(name, &text(path)), path.to_string()));
+        }
+        load::read_file(fragment)?;
+        let uses = fragment.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let folder = fragment.parent().unwrap_or(Path::new(""));
+        let beside = folder.join(name);
+        let shelf = Shelf::Disk(root_of(folder));
+        let source =
+            load_all(&beside.display().to_string(), text(&uses), At::File(beside.clone()), &shelf);
+        Ok((source, uses))
+    }
+
     /// A text with the texts of its fragments by name, as [`Source::fragments`] gives them.
     #[must_use]
     pub fn with_fragments(name: &str, text: &str, fragments: BTreeMap<String, String>) -> Source {

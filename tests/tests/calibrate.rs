@@ -23,7 +23,7 @@ fn kernel() -> KernelVersion {
 fn fitted(setup: &str, samples: usize) -> Calibration {
     let r = recording(&format!("latency-6.18-host-{setup}.csv"));
     assert_eq!(r.samples(), samples);
-    let c = calibrate(std::slice::from_ref(&r), kernel(), &Costs::default(), setup);
+    let c = calibrate(std::slice::from_ref(&r), kernel(), None, &Costs::default(), setup);
     println!("{setup}: {:?}", c.checks[0]);
     c
 }
@@ -124,7 +124,7 @@ fn samples_for_the_check_are_not_fitted() {
             }
         }
     }
-    let (a, b) = (many_rel(), calibrate(&[other], kernel(), &Costs::default(), "x"));
+    let (a, b) = (many_rel(), calibrate(&[other], kernel(), None, &Costs::default(), "x"));
     assert_eq!(a.fitted, b.fitted);
     assert!(a.costs.calibrated && !b.costs.calibrated);
     assert!(b.checks[0].samples.ks > 0.4, "{:?}", b.checks);
@@ -134,7 +134,7 @@ fn samples_for_the_check_are_not_fitted() {
 fn a_trace() {
     let r = recording("trace-6.12-periodic.txt");
     assert_eq!(r.samples(), 67);
-    let c = calibrate(&[r], kernel(), &Costs::default(), "trace");
+    let c = calibrate(&[r], kernel(), None, &Costs::default(), "trace");
     assert!(c.checks[0].ok(), "{:?}", c.checks);
 }
 
@@ -145,7 +145,7 @@ fn recordings_that_contradict_each_other_are_not_called_calibrated() {
         s.actual += 200_000;
     }
     let both = [recording("latency-6.18-host-idle-abspin.csv"), slow];
-    let c = calibrate(&both, kernel(), &Costs::default(), "both");
+    let c = calibrate(&both, kernel(), None, &Costs::default(), "both");
     assert!(!c.costs.calibrated && c.checks.iter().all(|c| c.samples.ks > 0.4), "{:?}", c.checks);
 }
 

@@ -7,15 +7,17 @@ use std::path::{Path, PathBuf};
 use timerace_core::timed::Costs;
 use timerace_reports::json;
 use timerace_reports::out_dir::write_dir;
-use timerace_scenarios::calibrate::{Recording, calibrate as fit, read};
+use timerace_scenarios::calibrate::{Load, Recording, calibrate as fit, read};
 use timerace_scenarios::costs::{self, digest};
 
-/// Reads the recordings, fits costs to them, and says how good the fit is. Nothing is written unless all could be read.
+/// Reads the recordings, fits costs to them, and says how good the fit is. `load`: a fragment of what the machine did besides,
+/// and its parameters. Nothing is written unless all could be read.
 pub fn calibrate(
     common: &Common,
     files: &[PathBuf],
     kernel: &KernelArgs,
     base: Option<&Path>,
+    load: Option<(&Path, &[(String, String)])>,
     name: &str,
 ) -> Result<u8, Fail> {
     let base = match base {
@@ -38,7 +40,22 @@ pub fn calibrate(
         from.push(format!("{short} (digest {}).", digest(&text)));
         recordings.push(read(&name, &text).map_err(|e| Fail::usage(e.to_string()))?);
     }
-    let calibration = fit(&recordings, version, &base, name);
+    let load = load.map(|(file, set)| Load::read(file, set, version)).transpose();
+    let load = load.map_err(|e| Fail::usage(e.text(output::style(common))))?;
+    if let Some(load) = &load {
+        if let Some(r) = recordings.iter().find(|r| load.has_timers && !r.measured.is_empty()) {
+            return Err(Fail::usage(format!(
+                "error: {}: the load {} has bpf timers of its own, which a trace does not tell from the others; record latency samples",
+                r.name, load.name
+            )));
+        }
+        let set: String = load.set.iter().map(|(k, v)| format!(", {k} = {v}")).collect();
+        from.push(format!(
+            "Costs of the machine without the load that it had: {}{set}.",
+            load.name
+        ));
+    }
+    let calibration = fit(&recordings, version, load.as_ref(), &base, name);
     let text = costs::text_with(&calibration.costs, &from);
     let result = calibration.json(&recordings);
     if let Some(dir) = &common.out {

@@ -93,8 +93,9 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Fail> {
             sweep::sweep(common, &wanted)
         }
         Command::Conform { files, pattern } => conform::conform(common, files, pattern.as_deref()),
-        Command::Calibrate { files, kernel, costs, name } => {
-            calibrate::calibrate(common, files, kernel, costs.as_deref(), name)
+        Command::Calibrate { files, kernel, costs, load, set, name } => {
+            let load = load.as_deref().map(|file| (file, set.as_slice()));
+            calibrate::calibrate(common, files, kernel, costs.as_deref(), load, name)
         }
         Command::Gen { kind, dir } => generate::generate(*kind, dir),
         Command::Compare(args) => compare::compare(common, args),

@@ -6,7 +6,7 @@ use rand_chacha::rand_core::SeedableRng;
 use std::fmt::Write as _;
 use std::path::Path;
 use timerace_core::step::CostClass;
-use timerace_core::timed::Dist;
+use timerace_core::timed::{Costs, Dist};
 use timerace_scenarios::calibrate::ks;
 use timerace_scenarios::costs;
 
@@ -166,6 +166,172 @@ fn the_report_tells_samples_of_the_same_rounds_from_new_rounds() {
         assert!(ks.as_u64().is_some_and(|n| n > 0 && n < 1_000_000), "{check}");
     }
     assert_eq!((&check["ok"], &same["ok"]), (&true.into(), &true.into()), "{check}");
+}
+
+/// The machine's other work: packets that take long, and sections with interrupts off.
+const LOAD: &str = r#"Fragment(schema: 1,
+    params: { "gap": "100us..140us" },
+    tasks: {
+        "irqs": (cpu: 0, body: [
+            repeat(1_000_000_000, [
+                sleep("150us..250us"), local_irq_save(), work("10us..30us"), local_irq_restore() ]),
+        ]),
+    },
+    cpus: { 0: [ every("$gap", softirq(NET_RX, "20us..50us")) ] },
+)"#;
+
+/// One timer under that load, as the recordings are made: a random delay each time.
+fn under_load(dir: &Dir) -> String {
+    let text = ROUND_TRIP
+        .replace("name: \"round-trip\",", "name: \"loaded\", use: [\"noise.ron\"],")
+        .replace("60us..140us", "600us..1400us")
+        .replace("sleep(\"200us\")", "sleep(\"2ms\")")
+        .replace("stop: idle", "stop: expiries(3000)");
+    dir.file("loaded.ron", text.as_bytes()).display().to_string()
+}
+
+/// What a small program on the machine would have recorded of the run.
+fn samples_of(dir: &Dir) -> String {
+    let latency = std::fs::read_to_string(dir.0.join("run/latency.csv")).unwrap();
+    let mut out = format!("{HEADER}\n");
+    for row in latency.lines().skip(1) {
+        let field = |i: usize| row.split(',').nth(i).unwrap().parse::<u64>().unwrap();
+        let (armed, due, ran) = (field(4), field(5), field(8));
+        let _ = writeln!(out, "{},{armed},{due},{ran},{},0,0", due - armed, ran - due);
+    }
+    out
+}
+
+/// Whether the fitted entry of interrupts is the made-up one; the lateness has the load's doings in it.
+fn entry_is_back(dir: &Dir, fit: &str) -> f64 {
+    let was = costs::read(&dir.0.join("c.ron")).unwrap();
+    let is = costs::read(&dir.0.join(fit).join("costs.ron")).unwrap();
+    apart(was.get(CostClass::IrqEntry), is.get(CostClass::IrqEntry))
+}
+
+/// The 99th percentile of the entry of interrupts.
+fn late_draws(costs: &Path) -> f64 {
+    let costs = costs::read(costs).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let entry = costs.get(CostClass::IrqEntry);
+    let mut all: Vec<u64> = (0..20_000).map(|_| entry.draw(&mut rng)).collect();
+    all.sort_unstable();
+    all[all.len() * 99 / 100] as f64
+}
+
+#[test]
+fn what_a_known_load_does_is_not_fitted() {
+    let dir = Dir::new("calibrate-load");
+    dir.file("noise.ron", LOAD.as_bytes());
+    let scenario = under_load(&dir);
+    let mut costs = String::from("(schema: 1, name: \"made-up\", costs: {\n");
+    costs.push_str("\"irq_entry\": Gamma(shift: 2900, shape: 2.1, scale: 1310.0),\n");
+    costs.push_str("\"idle_exit\": Const(0) })");
+    let costs = dir.file("c.ron", costs.as_bytes()).display().to_string();
+    let args = ["run", &scenario, "--kernel", "v6.18", "--costs", &costs, "--trace", "ftrace"];
+    let r = timerace(&dir, &[&args[..], &["-o", "run"]].concat());
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    dir.file("samples.csv", samples_of(&dir).as_bytes());
+
+    let calibrate = |file: &str, load: &[&str], to: &str| {
+        let args = ["calibrate", file, "--kernel", "v6.18", "--costs", &costs, "-o", to];
+        timerace(&dir, &[&args[..], load].concat())
+    };
+    let r = calibrate("samples.csv", &["--load", "noise.ron"], "named");
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    let says = "under the load of noise.ron: costs are those of the machine without it";
+    assert!(r.out.contains(says), "{}", r.out);
+    let far = entry_is_back(&dir, "named");
+    assert!(far <= 0.05, "{far}: {}", r.out);
+    let file = std::fs::read_to_string(dir.0.join("named/costs.ron")).unwrap();
+    assert!(file.contains("// Costs of the machine without the load that it had: noise.ron"));
+
+    // Without its name the load is taken for the machine.
+    let r = calibrate("samples.csv", &[], "unnamed");
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    let far = entry_is_back(&dir, "unnamed");
+    assert!(far > 0.2, "{far}: {}", r.out);
+
+    // A trace has events of softirqs, but none of interrupts that are off: where a load comes between, nothing is measured.
+    let r = calibrate("run/trace.txt", &[], "traced-unnamed");
+    assert_eq!(r.code, 1, "{}{}", r.out, r.err);
+    assert!(r.out.contains("NOT GOOD"), "{}", r.out);
+    let r = calibrate("run/trace.txt", &["--load", "noise.ron"], "traced");
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    let far = entry_is_back(&dir, "traced");
+    assert!(far <= 0.05, "{far}: {}", r.out);
+    let is = costs::read(&dir.0.join("traced/costs.ron")).unwrap();
+    for class in [CostClass::SoftirqExit, CostClass::Call, CostClass::Hrtimer] {
+        let (was, is) = (Costs::default().get(class).mean(), is.get(class).mean());
+        assert!((is / was - 1.0).abs() < 0.05, "{}: {was} {is}", class.name());
+    }
+
+    // How long the longest hundredth takes is known less well, but it is not the load's.
+    let [was, is] = ["c.ron", "named/costs.ron"].map(|f| late_draws(&dir.0.join(f)));
+    assert!((0.6..1.7).contains(&(is / was)), "{was} {is}");
+
+    // A trace does not tell the timers of a load from others.
+    let r = calibrate("run/trace.txt", &["--load", "common/timers.ron"], "timers");
+    assert_eq!(r.code, 2, "{}{}", r.out, r.err);
+    assert!(r.err.contains("common/timers.ron has bpf timers of its own"), "{}", r.err);
+
+    // Another load is not that of the recording.
+    let r = calibrate("samples.csv", &["--load", "noise.ron", "--set", "gap=60us"], "wrong");
+    assert_eq!(r.code, 1, "{}{}", r.out, r.err);
+    assert!(r.out.contains("under the load of noise.ron, gap = 60us"), "{}", r.out);
+    assert!(r.out.contains("NOT GOOD"), "{}", r.out);
+    assert!(r.out.contains("The load is taken as named"), "{}", r.out);
+}
+
+#[test]
+fn what_is_wrong_with_a_load_is_pointed_at() {
+    let dir = Dir::new("calibrate-load-bad");
+    let mut good = format!("{HEADER}\n");
+    for i in 0..30u64 {
+        let (armed, late) = (i * 100_000_000, 30_000 + i * 977);
+        let expected = armed + 20_000_000;
+        let _ = writeln!(good, "20000000,{armed},{expected},{},{late},1,1", expected + late);
+    }
+    dir.file("good.csv", good.as_bytes());
+    let cases = [
+        ("missing.ron", None, "missing.ron: there is no such file"),
+        ("scenario.ron", Some(ROUND_TRIP), "scenario.ron:1:1"),
+        (
+            "cpu.ron",
+            Some("Fragment(schema: 1,\n cpus: { 1: [ every(\"1ms\", irq(\"2us\")) ] })"),
+            "cpu.ron:2:",
+        ),
+        (
+            "words.ron",
+            Some("Fragment(schema: 1,\n cpus: { 0: [ evry(\"1ms\", irq(\"2us\")) ] })"),
+            "cpu.ron:2:",
+        ),
+        (
+            "off.ron",
+            Some(
+                "Fragment(schema: 1, tasks: { \"t\": (cpu: 0, body: [\n local_irq_save(), \
+                 repeat(1_000_000_000, [ work(\"1ms\") ]) ]) })",
+            ),
+            "off.ron: under this load timers do not expire",
+        ),
+    ];
+    for (name, text, says) in cases {
+        if let Some(text) = text {
+            dir.file(name, text.as_bytes());
+        }
+        let says = says.replace("cpu.ron", name);
+        let r = timerace(&dir, &["calibrate", "good.csv", "--load", name, "-o", "out"]);
+        assert_eq!(r.code, 2, "{name}: {}{}", r.out, r.err);
+        assert!(r.err.contains(&says), "{name}: {}", r.err);
+        assert!(!dir.0.join("out").exists(), "{name}: something was written");
+    }
+    let r = timerace(&dir, &["calibrate", "good.csv", "--set", "gap=5us"]);
+    assert_eq!(r.code, 2, "{}{}", r.out, r.err);
+    // Fragments that are built in have names.
+    let built_in = ["calibrate", "good.csv", "--load", "common/interrupts.ron", "--format", "json"];
+    let v = timerace(&dir, &[&built_in[..], &["--set", "irq_gap=2ms"]].concat()).json();
+    assert_eq!(v["load"]["file"], "common/interrupts.ron", "{v}");
+    assert_eq!(v["load"]["set"]["irq_gap"], "2ms", "{v}");
 }
 
 #[test]

@@ -1,15 +1,17 @@
 //! Simulates the rounds of a recording.
 
+use super::Recording;
 use super::ftrace::Event;
 use super::measure::{self, Measure};
+use super::rounds::{Plan, TIMERS, text_of_rounds};
 use crate::{load, lower};
-use std::collections::BTreeMap;
-use timerace_core::ids::Nanos;
+use std::collections::{BTreeMap, VecDeque};
+use timerace_core::ids::{CpuId, CtxId, Nanos};
 use timerace_core::result::Expiry;
 use timerace_core::step::CostClass;
 use timerace_core::timed::trace::{TraceEvent, Tracer};
-use timerace_core::timed::{Cause, Costs, TimedEnd, TimedOptions, Watch, run_timed};
-use timerace_kernel::{KernelVersion, World, boot};
+use timerace_core::timed::{Cause, Costs, TimedOptions, Watch, run_timed};
+use timerace_kernel::{Kernel, KernelVersion, World, boot};
 
 /// Simulated expiries that a check looks at, about; and the fewest rounds they come from: so many, because the timers of a
 /// round share its delays.
@@ -18,10 +20,19 @@ const ROUNDS: usize = 4_000;
 /// The same for passes.
 const PASS_EXPIRIES: usize = 10_000;
 const PASS_ROUNDS: usize = 2_000;
+/// Under a load, which is simulated all the time, fewer if these would take more steps than that, but a quarter at least.
+const LOADED_STEPS: u64 = 3_000_000;
+/// Rounds that take so many times as long as they should are starved by the load.
+const STARVED: u64 = 20;
+/// Rounds from which the steps are known.
+const PILOT_ROUNDS: usize = 64;
 /// A round takes some thousand steps; one that does not end is an error of the program.
 const MAX_STEPS: u64 = 10_000_000;
 const LATE_SEED: u64 = 1;
 const PASS_SEED: u64 = 2;
+const PILOT_SEED: u64 = 4;
+/// What the model calls the context of the clock event's interrupt.
+const HRTIMER_INTERRUPT: &str = "hrtimer interrupt";
 
 /// The largest distance between the distribution functions of two sets of samples (Kolmogorov, Smirnov), from 0 to 1.
 /// Both must be sorted. Nothing is as far as can be from anything.
@@ -44,68 +55,154 @@ pub fn ks(a: &[u64], b: &[u64]) -> f64 {
     most
 }
 
-/// Rounds of timers on one idle CPU, one after the other in one run: started by one run of a program, each with a callback
-/// that does nothing.
+/// Rounds of timers on one CPU, one after the other in one run: started by one run of a program, each with a callback that
+/// does nothing. The CPU is idle but for the load, if there is one.
 pub(super) struct Rounds {
     world: World,
     /// Of a round.
     timers: usize,
+    /// Under a load, which goes on all the time.
+    loaded: Option<Loaded>,
 }
 
-#[derive(Default)]
-struct Collect(Vec<Expiry>);
+/// What a round under a load takes, of virtual time and of ours.
+struct Loaded {
+    round_ns: u64,
+    steps: u64,
+}
 
-impl Watch for Collect {
+/// Sees the expiries of the rounds' own timers: a load can have others.
+struct Seen<'m, F> {
+    model: &'m Kernel,
+    /// Those that have not come.
+    left: usize,
+    /// By the number of a timer; nothing where all are.
+    own: Option<Vec<Option<bool>>>,
+    /// Where they are wanted.
+    interrupts: Option<Interrupts>,
+    each: F,
+}
+
+impl<F: FnMut(&Expiry, u64)> Watch for Seen<'_, F> {
+    fn wants_causes(&self) -> bool {
+        self.interrupts.is_some()
+    }
+
     fn expiry(&mut self, e: &Expiry, _: &[(Cause, u64)]) {
-        self.0.push(*e);
+        let is_own = self.own.as_mut().is_none_or(|own| {
+            let i = e.timer as usize;
+            own.resize(own.len().max(i + 1), None);
+            *own[i].get_or_insert_with(|| self.model.timer_name(e.timer).starts_with(TIMERS))
+        });
+        if !is_own || self.left == 0 {
+            return;
+        }
+        self.left -= 1;
+        let irq = e.irq.map_or(0, |began| match &mut self.interrupts {
+            Some(all) => all.from(began),
+            None => e.softirq.since(began),
+        });
+        (self.each)(e, irq);
+    }
+
+    fn go_on(&mut self) -> bool {
+        self.left > 0
+    }
+
+    fn doing(&mut self, _: CpuId, at: u64, ctx: Option<CtxId>, _: Cause) {
+        if let Some(all) = &mut self.interrupts {
+            all.doing(at, ctx);
+        }
+    }
+}
+
+/// The interrupts of the clock event, one after the other, as far as they are not seen to.
+struct Interrupts {
+    /// Whether a context is one.
+    is_one: Vec<bool>,
+    /// From when to when; the last may not be over.
+    all: VecDeque<(u64, Option<u64>)>,
+}
+
+impl Interrupts {
+    fn doing(&mut self, at: u64, ctx: Option<CtxId>) {
+        let is_one = ctx.is_some_and(|c| self.is_one[c.index()]);
+        match (is_one, self.all.back_mut()) {
+            (true, Some((_, None))) | (false, None) => {}
+            (true, _) => self.all.push_back((at, None)),
+            (false, Some((_, end))) => *end = end.or(Some(at)),
+        }
+    }
+
+    /// How long the one took that began then; those before are forgotten.
+    fn from(&mut self, began: Nanos) -> u64 {
+        while self.all.get(1).is_some_and(|(next, _)| *next <= began.0) {
+            self.all.pop_front();
+        }
+        match self.all.front() {
+            Some((from, Some(to))) if *from <= began.0 => to.saturating_sub(began.0),
+            _ => 0,
+        }
     }
 }
 
 /// A pass of the softirq: how long the interrupt before it took, and how late its callbacks were, in nanoseconds.
 pub(super) struct Pass {
+    /// 0: no interrupt began it.
     pub irq: u64,
     pub late: Vec<u64>,
 }
 
-#[derive(Default)]
-struct Passes {
-    began: Option<Nanos>,
-    all: Vec<Pass>,
-}
-
-impl Watch for Passes {
-    fn expiry(&mut self, e: &Expiry, _: &[(Cause, u64)]) {
-        if self.began.replace(e.softirq) != Some(e.softirq) {
-            let irq = e.softirq.since(e.irq.unwrap_or(e.softirq));
-            self.all.push(Pass { irq, late: Vec::new() });
-        }
-        if let Some(pass) = self.all.last_mut() {
-            pass.late.push(e.late_ns());
-        }
-    }
-}
-
 impl Rounds {
-    /// `kernel`: v6.7 or later, for BPF_F_TIMER_CPU_PIN. `same_expiry`: all have one absolute expiry, pinned to the CPU; otherwise each has the same delay.
-    pub fn new(timers: usize, same_expiry: bool, kernel: KernelVersion) -> Rounds {
-        let text = scenario(timers, same_expiry);
+    /// The rounds of a recording on an idle CPU. `kernel`: v6.7 or later, for BPF_F_TIMER_CPU_PIN.
+    pub fn idle(r: &Recording, kernel: KernelVersion) -> Rounds {
+        Rounds::lonely(r.timers(), r.same_expiry, kernel)
+    }
+
+    /// The same with one expiry for all, so that one pass has all callbacks.
+    pub fn in_one_pass(r: &Recording, kernel: KernelVersion) -> Rounds {
+        Rounds::lonely(r.timers(), true, kernel)
+    }
+
+    fn lonely(timers: usize, same_expiry: bool, kernel: KernelVersion) -> Rounds {
+        let text = text_of_rounds(&Plan::idle(timers, same_expiry), None);
         let tree = load::parse(&text, &[]).expect("the text of a round is right");
         let world = lower::lower(&tree, &text, kernel).expect("v6.7 and later can play a round");
-        Rounds { world, timers }
+        Rounds { world, timers, loaded: None }
     }
 
-    /// The expiries of so many rounds, in the order of the callbacks.
+    /// The rounds of a recording under a load. As many are simulated as their steps allow.
+    pub fn loaded(plan: &Plan, world: World) -> Rounds {
+        let loaded = Loaded { round_ns: plan.round_ns(), steps: 1 };
+        let mut rounds = Rounds { world, timers: plan.timers, loaded: Some(loaded) };
+        let steps = rounds.play(&Costs::default(), PILOT_SEED, PILOT_ROUNDS, false, |_, _| ());
+        rounds.loaded = Some(Loaded { round_ns: plan.round_ns(), steps: steps.max(1) });
+        rounds
+    }
+
+    /// The expiries of so many rounds, in the order of the callbacks; fewer under a load that starves them.
     pub fn run(&self, costs: &Costs, seed: u64, rounds: usize) -> Vec<Expiry> {
-        let mut seen = Collect::default();
-        self.play(costs, seed, rounds, &mut seen);
-        seen.0
+        let mut all = Vec::with_capacity(rounds * self.timers);
+        self.play(costs, seed, rounds, false, |e, _| all.push(*e));
+        all
     }
 
     /// The passes of the softirq in a number of rounds. Their seed is another one than that of [`Rounds::lateness`].
     pub fn passes(&self, costs: &Costs) -> Vec<Pass> {
-        let mut seen = Passes::default();
-        self.play(costs, PASS_SEED, self.rounds_of(PASS_EXPIRIES, PASS_ROUNDS), &mut seen);
-        seen.all
+        let mut all: Vec<Pass> = Vec::new();
+        let mut began = None;
+        // Only under a load the interrupt is not all that there is before the pass; to see it takes long.
+        let loaded = self.loaded.is_some();
+        let rounds = self.rounds_of(PASS_EXPIRIES, PASS_ROUNDS);
+        self.play(costs, PASS_SEED, rounds, loaded, |e, irq| {
+            if began.replace(e.softirq) != Some(e.softirq) {
+                all.push(Pass { irq, late: Vec::new() });
+            }
+            if let Some(pass) = all.last_mut() {
+                pass.late.push(e.late_ns());
+            }
+        });
+        all
     }
 
     /// What a trace of so many rounds tells.
@@ -133,54 +230,54 @@ impl Rounds {
         late
     }
 
-    fn play(&self, costs: &Costs, seed: u64, rounds: usize, seen: &mut impl Watch) {
+    /// Gives each own expiry, in the order of the callbacks, with the length of the interrupt that noticed it; under a load
+    /// only if it is wanted. Returns the steps of a round.
+    fn play(
+        &self,
+        costs: &Costs,
+        seed: u64,
+        rounds: usize,
+        interrupts: bool,
+        each: impl FnMut(&Expiry, u64),
+    ) -> u64 {
         let (machine, model) = boot(&self.world, true).expect("a round boots");
-        let (run, _) = run_timed(&machine, &model, &self.options(costs, seed, rounds), seen);
-        assert_eq!(run.ended, TimedEnd::Expiries, "every timer of a round expires");
+        let is_one = || machine.contexts().iter().map(|c| c.name == HRTIMER_INTERRUPT).collect();
+        let mut seen = Seen {
+            model: &model,
+            left: rounds * self.timers,
+            own: self.loaded.as_ref().map(|_| Vec::new()),
+            interrupts: interrupts.then(|| Interrupts { is_one: is_one(), all: VecDeque::new() }),
+            each,
+        };
+        let (run, _) = run_timed(&machine, &model, &self.options(costs, seed, rounds), &mut seen);
+        assert!(seen.left == 0 || self.loaded.is_some(), "timers expire on an idle CPU");
+        run.steps / (rounds - seen.left / self.timers).max(1) as u64
     }
 
-    /// Rounds that have so many expiries, but not fewer than `least`.
+    /// Rounds that have so many expiries, but not fewer than `least`; under a load, as many as its steps allow.
     fn rounds_of(&self, expiries: usize, least: usize) -> usize {
-        (expiries / self.timers.max(1)).max(least)
+        let wanted = (expiries / self.timers.max(1)).max(least);
+        match &self.loaded {
+            Some(l) => {
+                let allowed = (LOADED_STEPS / l.steps) as usize;
+                wanted.min(allowed.max(wanted / 4))
+            }
+            None => wanted,
+        }
     }
 
     fn options(&self, costs: &Costs, seed: u64, rounds: usize) -> TimedOptions {
+        let n = rounds as u64;
         TimedOptions {
             seed,
             costs: costs.clone(),
-            until: None,
-            expiries: Some((rounds * self.timers) as u64),
-            max_steps: MAX_STEPS.saturating_mul(rounds as u64),
+            until: self.loaded.as_ref().map(|l| Nanos(l.round_ns.saturating_mul(STARVED * n))),
+            expiries: self.loaded.is_none().then_some(n * self.timers as u64),
+            max_steps: MAX_STEPS.saturating_mul(n),
             patience: None,
             goes_on: true,
         }
     }
-}
-
-/// A round begins long after the one before is over; nothing happens meanwhile.
-fn scenario(timers: usize, same_expiry: bool) -> String {
-    let lines = |line: &dyn Fn(usize) -> String| -> String { (0..timers).map(line).collect() };
-    let init = lines(&|k| {
-        let init = format!("bpf_timer_init(\"timers[{k}]\", CLOCK_MONOTONIC)");
-        format!("{init},\nbpf_timer_set_callback(\"timers[{k}]\", \"cb\"),\n")
-    });
-    let when = match same_expiry {
-        true => "\"now + 20ms\", [BPF_F_TIMER_ABS, BPF_F_TIMER_CPU_PIN]",
-        false => "\"20ms\"",
-    };
-    let arm = lines(&|k| format!("bpf_timer_start(\"timers[{k}]\", {when}),\n"));
-    let now = if same_expiry { "let(\"now\", bpf_ktime_get_ns()),\n" } else { "" };
-    format!(
-        "Scenario(schema: 1, name: \"round\", machine: (cpus: 1, tick: false),\n\
-         maps: {{ \"timers\": ARRAY(max_entries: {timers}) }},\n\
-         progs: {{\n\
-         \"init\": (type: SYSCALL, body: [\n{init}]),\n\
-         \"arm\": (type: SYSCALL, body: [\n{now}{arm}]),\n\
-         \"cb\": (type: TIMER_CB, body: []) }},\n\
-         tasks: {{ \"user\": (cpu: 0, body: [\n\
-         prog_run(\"init\"), repeat(1_000_000_000, [ prog_run(\"arm\"), sleep(\"2000s\") ]) ]) }},\n\
-         stop: idle)\n"
-    )
 }
 
 impl<'e> From<&'e TraceEvent> for Event<'e> {

@@ -5,6 +5,7 @@
 //! refuse it and it is near; otherwise the samples' own quantiles are. Mathematics is that of `libm`, so fits are the same everywhere.
 
 use timerace_core::timed::Dist;
+use timerace_core::timed::costs::LONGEST_NS;
 
 /// Between this many even quantiles an empirical distribution has straight lines.
 const QUANTILES: usize = 1024;
@@ -44,16 +45,14 @@ pub fn name(dist: &Dist) -> &'static str {
 pub fn all(sorted: &[u64]) -> Vec<Fit> {
     let x: Vec<f64> = thinned(sorted);
     let (least, most) = (sorted[0], sorted[sorted.len() - 1]);
-    let n = x.len() as f64;
-    let mean = x.iter().sum::<f64>() / n;
-    let var = x.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n;
     let median = sorted[sorted.len() / 2];
     let mut dists = vec![Dist::Const(median)];
     if least < most {
-        dists.push(better(Dist::Uniform(least, most), &x));
-        let starts = [0.0, 0.5, 0.9, 0.99].map(|part| part * least as f64);
-        dists.extend(nearest(starts.map(|shift| gamma_of(shift, mean, var)), &x));
-        dists.extend(nearest(starts.map(|shift| log_normal_of(shift, &x)), &x));
+        let far = |d: &Dist| distance(d, &x);
+        dists.push(better(Dist::Uniform(least, most), x[0], &far));
+        for starts in [starts_of_gamma(&x), starts_of_log_normal(&x)] {
+            dists.extend(nearest(starts, x[0], &far));
+        }
         dists.push(empirical(sorted));
     }
     dists.into_iter().map(|dist| Fit { distance: distance(&dist, &x), dist }).collect()
@@ -61,14 +60,50 @@ pub fn all(sorted: &[u64]) -> Vec<Fit> {
 
 /// The fit to take: see the page of this module.
 pub fn best(sorted: &[u64]) -> Fit {
+    best_of(sorted, sorted.len())
+}
+
+/// The same for lengths that were made from `samples` measured ones.
+pub fn best_of(sorted: &[u64], samples: usize) -> Fit {
     let fits = all(sorted);
-    let limit = (FITTED / (sorted.len() as f64).sqrt()).clamp(NEAR, FAR);
+    let limit = (FITTED / (samples.max(1) as f64).sqrt()).clamp(NEAR, FAR);
     let few = fits.iter().filter(|f| !matches!(f.dist, Dist::Empirical(_)));
     let nearest = few.min_by(|a, b| a.distance.total_cmp(&b.distance));
     match nearest.filter(|f| f.distance <= limit || fits.len() == 1) {
         Some(f) => f.clone(),
         None => fits[fits.len() - 1].clone(),
     }
+}
+
+/// Of each family with a shape the distribution that makes `far` least; it is looked for from those that suit the lengths,
+/// which are sorted.
+pub(super) fn shaped(sorted: &[u64], far: &dyn Fn(&Dist) -> f64) -> Vec<Dist> {
+    let x = thinned(sorted);
+    let both = [starts_of_gamma(&x), starts_of_log_normal(&x)].into_iter();
+    both.filter_map(|starts| nearest(starts, x[0], far)).collect()
+}
+
+/// So many even quantiles of a distribution, ascending.
+pub(super) fn quantiles(d: &Dist, n: usize) -> Vec<u64> {
+    let (least, greatest) = d.bounds();
+    let mut out = Vec::with_capacity(n);
+    let mut from = least;
+    for i in 0..n {
+        let share = (i as f64 + 0.5) / n as f64;
+        let is_below = |ns: u64| below(d, ns as f64 + 0.5) < share;
+        let (mut lo, mut step) = (from, 1);
+        while is_below(lo + step) && lo + step < greatest.unwrap_or(LONGEST_NS) {
+            (lo, step) = (lo + step, 2 * step);
+        }
+        let (mut lo, mut hi) = (lo, lo + step);
+        while lo < hi {
+            let mid = lo.midpoint(hi);
+            if is_below(mid) { lo = mid + 1 } else { hi = mid }
+        }
+        from = lo.min(greatest.unwrap_or(LONGEST_NS));
+        out.push(from);
+    }
+    out
 }
 
 /// How far a distribution is from sorted samples.
@@ -89,6 +124,20 @@ fn thinned(sorted: &[u64]) -> Vec<f64> {
     (0..take).map(|i| sorted[(2 * i + 1) * n / (2 * take)] as f64).collect()
 }
 
+/// Shifts to begin with, below the least of the samples.
+const SHIFTS: [f64; 4] = [0.0, 0.5, 0.9, 0.99];
+
+fn starts_of_gamma(x: &[f64]) -> [Dist; 4] {
+    let n = x.len() as f64;
+    let mean = x.iter().sum::<f64>() / n;
+    let var = x.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n;
+    SHIFTS.map(|part| gamma_of(part * x[0], mean, var))
+}
+
+fn starts_of_log_normal(x: &[f64]) -> [Dist; 4] {
+    SHIFTS.map(|part| log_normal_of(part * x[0], x))
+}
+
 fn gamma_of(shift: f64, mean: f64, var: f64) -> Dist {
     let m = (mean - shift).max(0.5);
     let var = var.max(0.25);
@@ -104,21 +153,24 @@ fn log_normal_of(shift: f64, x: &[f64]) -> Dist {
 }
 
 /// The best of some starting points, improved.
-fn nearest(starts: [Dist; 4], x: &[f64]) -> Option<Dist> {
-    let better = starts.into_iter().filter(|d| d.problem().is_none()).map(|d| better(d, x));
-    better.min_by(|a, b| distance(a, x).total_cmp(&distance(b, x)))
+fn nearest(starts: [Dist; 4], least: f64, far: &dyn Fn(&Dist) -> f64) -> Option<Dist> {
+    let starts = starts.into_iter().filter(|d| d.problem().is_none());
+    starts.map(|d| better(d, least, far)).min_by(|a, b| far(a).total_cmp(&far(b)))
 }
 
-/// Changes one parameter after the other, in ever smaller steps, as long as the distance becomes less.
-fn better(start: Dist, x: &[f64]) -> Dist {
-    let (mut best, mut far) = (start.clone(), distance(&start, x));
+/// Changes one parameter after the other, in ever smaller steps, as long as the distance becomes less. `least`: no shift
+/// is more.
+fn better(start: Dist, least: f64, far_of: &dyn Fn(&Dist) -> f64) -> Dist {
+    let (mut best, mut far) = (start.clone(), far_of(&start));
     for step in [0.2, 0.07, 0.02, 0.006, 0.002] {
         for _ in 0..12 {
             let before = far;
             for parameter in 0..3 {
                 for factor in [1.0 + step, 1.0 - step] {
-                    let Some(d) = changed(&best, parameter, factor, x) else { continue };
-                    let now = distance(&d, x);
+                    let Some(d) = changed(&best, parameter, factor, least) else {
+                        continue;
+                    };
+                    let now = far_of(&d);
                     if now < far && d.problem().is_none() {
                         (best, far) = (d, now);
                     }
@@ -132,9 +184,9 @@ fn better(start: Dist, x: &[f64]) -> Dist {
     best
 }
 
-fn changed(d: &Dist, parameter: u8, factor: f64, x: &[f64]) -> Option<Dist> {
+fn changed(d: &Dist, parameter: u8, factor: f64, least: f64) -> Option<Dist> {
     let whole = |n: u64| ((n.max(1) as f64 * factor).max(0.0) + 0.5) as u64;
-    let below = |n: u64| n.min(x[0] as u64);
+    let below = |n: u64| n.min(least as u64);
     Some(match (d, parameter) {
         (Dist::Uniform(a, b), 0) => Dist::Uniform(whole(*a).min(*b), *b),
         (Dist::Uniform(a, b), 1) => Dist::Uniform(*a, whole(*b).max(*a)),
@@ -177,7 +229,7 @@ fn distance(d: &Dist, x: &[f64]) -> f64 {
 }
 
 /// The share of draws below `x`.
-fn below(d: &Dist, x: f64) -> f64 {
+pub(super) fn below(d: &Dist, x: f64) -> f64 {
     match d {
         Dist::Const(c) => f64::from(u8::from(*c as f64 <= x)),
         Dist::Uniform(lo, hi) => {
@@ -285,6 +337,20 @@ mod tests {
             assert_eq!(name(&fit.dist), name(&d), "{fit:?}");
             assert!(fit.distance < 0.02, "{d:?}: {fit:?}");
             assert!((fit.dist.mean() / d.mean() - 1.0).abs() < 0.05, "{d:?}: {fit:?}");
+        }
+    }
+
+    #[test]
+    fn quantiles_are_those_of_the_draws() {
+        for d in [
+            Dist::Const(700),
+            Dist::Uniform(300, 900),
+            Dist::Gamma { shift: 900, shape: 0.7, scale: 3_100.0 },
+            Dist::LogNormal { shift: 200, mu: 6.5, sigma: 0.9 },
+            Dist::Empirical(vec![1_000, 2_000, 2_000, 70_000, 80_000]),
+        ] {
+            let (these, those) = (quantiles(&d, 2_000), draws(&d, 50_000));
+            assert!(these.is_sorted() && crate::calibrate::ks(&these, &those) < 0.01, "{d:?}");
         }
     }
 

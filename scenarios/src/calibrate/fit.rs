@@ -2,8 +2,9 @@
 
 use super::check::{Rounds, ks};
 use super::families::{self, Fit, ONE_PERCENT};
+use super::load::Load;
 use super::parts;
-use super::refine::{self, Goal};
+use super::refine::{self, Goal, Wanted};
 use super::{Recording, Sample, Split};
 use std::collections::{BTreeMap, BTreeSet};
 use timerace_core::step::CostClass;
@@ -83,6 +84,8 @@ pub struct Calibration {
     pub fitted: Vec<Fitted>,
     /// The check of each recording.
     pub checks: Vec<Checked>,
+    /// The load that the machine had: a fragment, and what its parameters were set to.
+    pub load: Option<(String, Vec<(String, String)>)>,
 }
 
 impl Calibration {
@@ -96,47 +99,73 @@ impl Calibration {
 pub(super) type ByClass = BTreeMap<CostClass, Vec<u64>>;
 
 /// Fits costs to one half of each recording, together, and checks each by its other half; for each way of halving them
-/// ([`Split`]). Costs that the recordings do not tell are those of `base`. Simulated is `kernel`, v6.7 or later.
+/// ([`Split`]). Costs that the recordings do not tell are those of `base`. Simulated is `kernel`, v6.7 or later, under the
+/// load that the machine had; the costs are those of the machine without it.
 pub fn calibrate(
     recordings: &[Recording],
     kernel: KernelVersion,
+    load: Option<&Load>,
     base: &Costs,
     name: &str,
 ) -> Calibration {
-    let (mut costs, fitted) = fit(recordings, Split::Samples, kernel, base);
+    let played: Vec<Played<'_>> = recordings.iter().map(|r| Played::new(r, kernel, load)).collect();
+    let (mut costs, fitted) = fit(&played, Split::Samples, base);
     let by_rounds = match recordings.iter().all(|r| r.timers() == 1) {
         true => costs.clone(),
-        false => fit(recordings, Split::Rounds, kernel, base).0,
+        false => fit(&played, Split::Rounds, base).0,
     };
-    let check = |r: &Recording| {
-        let samples = distance(r, Split::Samples, kernel, &costs);
+    let check = |p: &Played<'_>| {
+        let samples = p.distance(Split::Samples, &costs);
         let rounds = match costs == by_rounds {
             true => samples.clone(),
-            false => distance(r, Split::Rounds, kernel, &by_rounds),
+            false => p.distance(Split::Rounds, &by_rounds),
         };
-        Checked { file: r.name.clone(), timers: r.timers(), samples, rounds }
+        Checked { file: p.recording.name.clone(), timers: p.recording.timers(), samples, rounds }
     };
-    let checks: Vec<Checked> = recordings.iter().map(check).collect();
+    let checks: Vec<Checked> = played.iter().map(check).collect();
     costs.name = name.to_string();
     costs.calibrated = checks.iter().all(Checked::ok);
-    Calibration { costs, fitted, checks }
+    let load = load.map(|l| (l.name.clone(), l.set.clone()));
+    Calibration { costs, fitted, checks, load }
+}
+
+/// A recording and its rounds, to be simulated.
+pub(super) struct Played<'r> {
+    pub recording: &'r Recording,
+    /// On a CPU that does nothing else.
+    pub idle: Rounds,
+    /// Under the load, if there was one.
+    pub loaded: Option<Rounds>,
+    /// With one expiry for all, so that one pass has all callbacks.
+    pub in_one_pass: Rounds,
+}
+
+impl<'r> Played<'r> {
+    fn new(r: &'r Recording, kernel: KernelVersion, load: Option<&Load>) -> Played<'r> {
+        Played {
+            recording: r,
+            idle: Rounds::idle(r, kernel),
+            loaded: load.map(|l| l.rounds(r, kernel)),
+            in_one_pass: Rounds::in_one_pass(r, kernel),
+        }
+    }
+
+    /// As the machine was.
+    fn rounds(&self) -> &Rounds {
+        self.loaded.as_ref().unwrap_or(&self.idle)
+    }
 }
 
 /// Fits costs to one half of each recording.
-fn fit(
-    recordings: &[Recording],
-    split: Split,
-    kernel: KernelVersion,
-    base: &Costs,
-) -> (Costs, Vec<Fitted>) {
-    let told: Vec<ByClass> = recordings.iter().map(|r| parts::told(r, split)).collect();
+fn fit(played: &[Played<'_>], split: Split, base: &Costs) -> (Costs, Vec<Fitted>) {
+    let told: Vec<ByClass> = played.iter().map(|p| parts::told(p, split)).collect();
     let classes: BTreeSet<CostClass> = told.iter().flat_map(|t| t.keys().copied()).collect();
     let mut costs = base.clone();
     costs.set(CostClass::IdleExit, Dist::Const(0));
     classes.iter().for_each(|c| costs.set(*c, Dist::Const(0)));
     let mut without_needs: ByClass = ByClass::new();
-    for (r, t) in recordings.iter().zip(&told) {
-        let needs = parts::needs(r, t, kernel, &costs);
+    for (p, t) in played.iter().zip(&told) {
+        let needs = parts::needs(p, t, &costs);
         for (class, measured) in t {
             let needs = needs.get(class).map_or(&[][..], Vec::as_slice);
             without_needs.entry(*class).or_default().extend(less(measured, needs));
@@ -146,7 +175,8 @@ fn fit(
         measured.sort_unstable();
         costs.set(*class, families::best(measured).dist);
     }
-    let refined = refined(recordings, split, kernel, &costs);
+    let measured = without_needs.get(&CostClass::IrqEntry).map_or(0, Vec::len);
+    let refined = refined(played, split, &costs, measured);
     let mut weighted = None;
     if let Some((refined, irq_entry)) = refined {
         (costs, weighted) = (refined, Some(irq_entry));
@@ -163,23 +193,29 @@ fn fit(
     (costs, fitted)
 }
 
-/// A trace tells by its events how long interrupts took; latency samples by how late callbacks were.
+/// A trace tells by its events how long interrupts took, unless a load delayed them; latency samples by how late callbacks
+/// were.
 fn refined(
-    recordings: &[Recording],
+    played: &[Played<'_>],
     split: Split,
-    kernel: KernelVersion,
     costs: &Costs,
+    measured: usize,
 ) -> Option<(Costs, Vec<u64>)> {
-    let samples = recordings.iter().filter(|r| r.measured.is_empty());
-    let goals = samples.map(|r| {
-        let rounds = Rounds::new(r.timers(), r.same_expiry, kernel);
-        Goal {
-            late: half(r, split, true).0,
-            passes: Box::new(move |costs: &Costs| rounds.passes(costs)),
-        }
+    let told = played.iter().filter(|p| p.recording.measured.is_empty() || p.loaded.is_some());
+    let goals = told.map(|p| Goal {
+        late: half(p.recording, split, true).0,
+        passes: Box::new(|costs: &Costs| p.rounds().passes(costs)),
     });
     let goals: Vec<Goal<'_>> = goals.collect();
-    if goals.is_empty() { None } else { refine::refined(&goals, costs) }
+    let mut without = costs.clone();
+    without.set(CostClass::IrqEntry, Dist::Const(0));
+    let rest: Vec<u64> = played.first()?.idle.passes(&without).iter().map(|p| p.irq).collect();
+    let rest = moments(&rest).0 as u64;
+    let shaped = played.iter().any(|p| p.loaded.is_some());
+    if goals.is_empty() {
+        return None;
+    }
+    refine::refined(&goals, costs, &Wanted { samples: measured, shaped, rest })
 }
 
 /// The measured lengths without those that the model adds by itself: mean and variance are less by its.
@@ -215,16 +251,19 @@ fn half(r: &Recording, split: Split, fitting: bool) -> (Vec<u64>, usize) {
     (late, rounds)
 }
 
-/// Compares the half of a recording that was not fitted with rounds that are simulated.
-fn distance(r: &Recording, split: Split, kernel: KernelVersion, costs: &Costs) -> Distance {
-    let ((fitted, _), (others, rounds)) = (half(r, split, true), half(r, split, false));
-    let simulated = Rounds::new(r.timers(), r.same_expiry, kernel).lateness(costs);
-    let independent = if split == Split::Samples { others.len() } else { rounds };
-    Distance {
-        samples: others.len(),
-        rounds,
-        ks: ks(&simulated, &others),
-        halves: ks(&fitted, &others),
-        limit: GOOD.max(ONE_PERCENT / (independent.max(1) as f64).sqrt()).min(USELESS),
+impl Played<'_> {
+    /// Compares the half of the recording that was not fitted with rounds that are simulated.
+    fn distance(&self, split: Split, costs: &Costs) -> Distance {
+        let r = self.recording;
+        let ((fitted, _), (others, rounds)) = (half(r, split, true), half(r, split, false));
+        let simulated = self.rounds().lateness(costs);
+        let independent = if split == Split::Samples { others.len() } else { rounds };
+        Distance {
+            samples: others.len(),
+            rounds,
+            ks: ks(&simulated, &others),
+            halves: ks(&fitted, &others),
+            limit: GOOD.max(ONE_PERCENT / (independent.max(1) as f64).sqrt()).min(USELESS),
+        }
     }
 }

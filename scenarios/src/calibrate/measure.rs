@@ -105,7 +105,16 @@ impl<'t> Reader<'t> {
                 let c = self.cpu(e);
                 (c.softirq_over, c.free, c.pass) = (Some(e.ns), e.ns, None);
             }
-            "softirq_entry" => self.cpu(e).undisturbed = false,
+            "softirq_entry" => {
+                self.comes_between(e);
+                self.cpu(e).undisturbed = false;
+            }
+            "irq_handler_entry" => {
+                self.comes_between(e);
+                // It interrupts callbacks too.
+                self.cpu(e).running = None;
+            }
+            "sched_switch" => self.comes_between(e),
             "softirq_exit" | "irq_handler_exit" | "local_timer_exit" => {
                 let c = self.cpu(e);
                 c.free = e.ns;
@@ -135,6 +144,12 @@ impl<'t> Reader<'t> {
         if ns <= LONGEST_NS {
             self.measured.entry(class).or_default().push((from, ns));
         }
+    }
+
+    /// Something else comes: what goes on is not measured to its end.
+    fn comes_between(&mut self, e: &Event<'_>) {
+        let c = self.cpu(e);
+        (c.softirq_over, c.starts) = (None, None);
     }
 
     fn dequeue(&mut self, timer: &'t str) -> Option<Started> {
@@ -173,7 +188,7 @@ impl<'t> Reader<'t> {
     fn timer_irq(&mut self, e: &Event<'_>) {
         let due = self.due(e.cpu, e.ns);
         let c = self.cpu(e);
-        c.softirq_over = None;
+        (c.softirq_over, c.starts, c.running) = (None, None, None);
         c.timer_irq = Some(e.ns);
         if let (Some(due), None) = (due, c.pass) {
             let from = due.max(c.woke).max(c.free);

@@ -40,19 +40,36 @@
 //! is that of the half that is fitted (`refine`): parts that hang together in a recording are drawn one by one here.
 //! In the two recordings of many timers in `tests/recordings` rounds are slow or fast as a whole, interrupts and callbacks
 //! alike; that is most of what is left of their distance.
+//!
+//! # Under a load
+//!
+//! With a [`Load`] the rounds are simulated under it, and `irq_entry` is weighted until the lateness is the recorded one: what
+//! is left for it is the entry of a machine without the load. All of what the load does comes from the simulation, none from
+//! the recording, so the fit is as right as the load is: another one, with another entry, can lead to the same lateness, and
+//! the distance does not tell which was there. Then
+//!
+//! - The load is that of one CPU, number 0, that of the timers. A longer entry than is true is longer for the load's interrupts
+//!   too, and keeps the CPU: delays of a virtual machine's host, in which a CPU does nothing, are such.
+//! - Latency samples tell no `softirq_entry`, for a load comes between passes as other timers do not; it is part of `irq_entry`.
+//! - Of starts and callbacks that something came between the lengths are left out: where a trace says so, or by being eight
+//!   times the usual and over 2 us. Shorter interrupts are taken for the start's or the callback's.
+//! - From a trace with a load that has bpf timers, nothing: they look like those that are measured.
 
 mod check;
 pub mod families;
 mod fit;
 mod ftrace;
+mod load;
 mod measure;
 mod parts;
 mod refine;
 mod report;
+mod rounds;
 mod samples;
 
 pub use check::ks;
 pub use fit::{Calibration, Checked, Distance, Fitted, calibrate};
+pub use load::{Load, LoadError};
 
 use std::collections::BTreeMap;
 use std::fmt;

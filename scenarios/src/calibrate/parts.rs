@@ -5,12 +5,10 @@
 //!
 //! Of a sample that is for the check, only when it was started and due is used, never when it ran.
 
-use super::check::Rounds;
-use super::fit::ByClass;
+use super::fit::{ByClass, Played};
 use super::{Recording, Sample, Split};
 use timerace_core::step::CostClass;
 use timerace_core::timed::Costs;
-use timerace_kernel::KernelVersion;
 
 /// Samples do not say where a pass ends. A new one begins when callbacks are further apart than this many times the
 /// median, and than so many nanoseconds.
@@ -21,9 +19,10 @@ const PILOT_ROUNDS: usize = 40;
 const PILOT_SEED: u64 = 3;
 
 /// What the half of the recording that is for fitting says, in nanoseconds.
-pub(super) fn told(r: &Recording, split: Split) -> ByClass {
+pub(super) fn told(p: &Played<'_>, split: Split) -> ByClass {
+    let r = p.recording;
     if r.measured.is_empty() {
-        return of_samples(r, split);
+        return of_samples(r, split, p.loaded.is_some());
     }
     let kept = r.measured.iter().map(|(class, all)| {
         let fitting = all.iter().filter(|(at, _)| event_for_fitting(r, split, *class, *at));
@@ -49,20 +48,18 @@ fn event_for_fitting(r: &Recording, split: Split, class: CostClass, at: u64) -> 
     }
 }
 
-/// What the model needs for the parts that were told when the fitted costs are 0.
-pub(super) fn needs(r: &Recording, told: &ByClass, kernel: KernelVersion, zero: &Costs) -> ByClass {
-    if !r.measured.is_empty() {
-        let rounds = Rounds::new(r.timers(), r.same_expiry, kernel);
-        let all = rounds.measured(zero, PILOT_SEED, PILOT_ROUNDS).into_iter();
+/// What the model needs for the parts that were told when the fitted costs are 0, on a CPU without load.
+pub(super) fn needs(p: &Played<'_>, told: &ByClass, zero: &Costs) -> ByClass {
+    if !p.recording.measured.is_empty() {
+        let all = p.idle.measured(zero, PILOT_SEED, PILOT_ROUNDS).into_iter();
         return all.map(|(class, m)| (class, m.iter().map(|m| m.1).collect())).collect();
     }
-    // With one expiry for all, one pass has all callbacks.
-    let rounds = Rounds::new(r.timers(), true, kernel);
     let mut all = ByClass::new();
     let mut add = |class, ns| all.entry(class).or_default().push(ns);
     // The interrupt is not told from the softirq where no pass says when it began.
     let whole = !told.contains_key(&CostClass::SoftirqEntry);
-    for expiries in rounds.run(zero, PILOT_SEED, PILOT_ROUNDS).chunks(r.timers()) {
+    let expiries = p.in_one_pass.run(zero, PILOT_SEED, PILOT_ROUNDS);
+    for expiries in expiries.chunks(p.recording.timers()) {
         if let Some(e) = expiries.first() {
             let until = if whole { e.callback } else { e.softirq };
             add(CostClass::IrqEntry, until.since(e.programmed));
@@ -111,8 +108,9 @@ impl Pass {
     }
 }
 
-/// `irq_entry` is up to the pass where that is known, otherwise up to the callback.
-fn of_samples(r: &Recording, split: Split) -> ByClass {
+/// `irq_entry` is up to the pass where that is known, otherwise up to the callback. A load comes between passes and callbacks:
+/// under it a pass is not known to have begun, and starts that are far apart are none that followed each other.
+fn of_samples(r: &Recording, split: Split, loaded: bool) -> ByClass {
     let rounds: Vec<Vec<Seen>> = (0..r.rounds.len()).map(|i| seen(r, split, i)).collect();
     let pairs = || rounds.iter().flat_map(|seen| seen.windows(2).map(|w| (w[0], w[1])));
     let usual = median(pairs().filter(|(a, b)| a.hidden_until(*b) == 0).map(|(a, b)| a.until(b)));
@@ -122,7 +120,10 @@ fn of_samples(r: &Recording, split: Split) -> ByClass {
     let call: Vec<u64> =
         gaps.filter(|w| w[0].hidden_until(w[1]) == 0).map(|w| w[0].until(w[1])).collect();
     let calls = |n: usize| (call.iter().sum::<u64>() * n as u64) / (call.len().max(1) as u64);
-    let soft: Vec<u64> = passes.iter().flat_map(|p| pass_to_callback(p, &calls)).collect();
+    let mut soft: Vec<u64> = passes.iter().flat_map(|p| pass_to_callback(p, &calls)).collect();
+    if loaded {
+        soft.clear();
+    }
     let to_callback = median(soft.iter().copied()).unwrap_or(0);
     let mut irq = Vec::new();
     for (round, passes) in r.rounds.iter().zip(&passes) {
@@ -139,11 +140,16 @@ fn of_samples(r: &Recording, split: Split) -> ByClass {
             free = Some(pass.last());
         }
     }
+    let mut starts = starts(r, split);
+    if loaded {
+        let far = apart(median(starts.iter().copied()).unwrap_or(0));
+        starts.retain(|ns| *ns <= far);
+    }
     let all = [
         (CostClass::IrqEntry, irq),
         (CostClass::SoftirqEntry, soft),
         (CostClass::Call, call),
-        (CostClass::Hrtimer, starts(r, split)),
+        (CostClass::Hrtimer, starts),
     ];
     all.into_iter().filter(|(_, m)| !m.is_empty()).collect()
 }
@@ -169,10 +175,15 @@ fn starts(r: &Recording, split: Split) -> Vec<u64> {
     all
 }
 
+/// What follows later than this is not of the same run.
+fn apart(usual: u64) -> u64 {
+    (PASS_TIMES * usual).max(PASS_NS)
+}
+
 /// The passes of the softirq that ran a round's callbacks, each in the order of their beginnings. `usual`: nanoseconds
 /// from one callback to the next.
 fn passes_of(seen: &[Seen], usual: u64) -> Vec<Pass> {
-    let far = (PASS_TIMES * usual).max(PASS_NS);
+    let far = apart(usual);
     let together = |a: &Seen, b: &Seen| {
         let hidden = a.hidden_until(*b) as u64;
         b.sample.expected <= a.sample.expected || a.until(*b) <= far + hidden * usual

@@ -3,6 +3,7 @@
 use super::fit::GOOD;
 use super::{Calibration, Checked, Distance, Recording, families};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use timerace_core::step::CostClass;
 
@@ -27,6 +28,13 @@ impl Calibration {
                 (_, false) => format!("{timers} timers at a time"),
             };
             let _ = writeln!(out, "{}: {}, {n} expiries, {together}", r.name, r.kind);
+        }
+        if let Some((file, set)) = &self.load {
+            let set: String = set.iter().map(|(k, v)| format!(", {k} = {v}")).collect();
+            let _ = writeln!(
+                out,
+                "under the load of {file}{set}: costs are those of the machine without it"
+            );
         }
         let _ = writeln!(
             out,
@@ -56,6 +64,11 @@ impl Calibration {
         }
         let _ = writeln!(out, "  not in the recordings, kept: {}", self.kept().join(", "));
         self.checks.iter().for_each(|c| c.tell(&mut out));
+        if self.load.is_some() {
+            out.push_str(
+                "  The load is taken as named: another one, with other costs, could lead to the same lateness.\n",
+            );
+        }
         for r in recordings {
             for (n, why) in &r.left_out {
                 let _ = writeln!(out, "warning: {}: {n} {why}; left out", r.name);
@@ -88,6 +101,10 @@ impl Calibration {
             .collect();
         json!({
             "schema": 1, "costs": self.costs.name, "calibrated": self.costs.calibrated,
+            "load": self.load.as_ref().map(|(file, set)| {
+                let set: BTreeMap<&str, &str> = set.iter().map(|(k, v)| (&**k, &**v)).collect();
+                json!({ "file": file, "set": set })
+            }),
             "fitted": fitted, "kept": self.kept(), "checks": checks, "recordings": files,
         })
     }
