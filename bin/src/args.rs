@@ -382,7 +382,7 @@ pub enum Command {
     /// Fit the costs of timed runs to latency samples or traces of a real machine
     #[command(after_help = examples::CALIBRATE)]
     Calibrate {
-        /// Latency samples (CSV), text of ftrace or of trace-cmd; a name that ends in `.gz` is unpacked.
+        /// Latency samples (CSV, also of a run), text of ftrace or of trace-cmd; a name that ends in `.gz` is unpacked.
         #[arg(required = true)]
         files: Vec<PathBuf>,
         #[command(flatten)]

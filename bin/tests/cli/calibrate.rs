@@ -131,6 +131,54 @@ fn a_trace_of_ours_gives_its_costs_back() {
     }
 }
 
+/// Two CPUs, each with a timer of its own at the same time: each is taken for itself.
+#[test]
+fn the_latencies_of_a_run_give_its_costs_back() {
+    let dir = Dir::new("calibrate-run");
+    let mut costs = String::from("(schema: 1, name: \"made-up\", costs: {\n");
+    costs.push_str("\"irq_entry\": Gamma(shift: 2900, shape: 2.1, scale: 1310.0),\n");
+    costs.push_str("\"idle_exit\": Const(0) })");
+    let costs = dir.file("c.ron", costs.as_bytes()).display().to_string();
+    let text = ROUND_TRIP
+        .replace("machine: (cpus: 1)", "machine: (cpus: 2)")
+        .replace("max_entries: 1", "max_entries: 2")
+        .replace(
+            "\"arm\":",
+            "\"init1\": (type: SYSCALL, body: [
+                bpf_timer_init(\"timers[1]\", CLOCK_MONOTONIC),
+                bpf_timer_set_callback(\"timers[1]\", \"cb\"),
+            ]),
+            \"arm1\": (type: SYSCALL, body: [ bpf_timer_start(\"timers[1]\", \"60us..140us\") ]),
+            \"arm\":",
+        )
+        .replace(
+            "\"user\":",
+            "\"other\": (cpu: 1, body: [
+                prog_run(\"init1\"),
+                repeat(3000, [ prog_run(\"arm1\"), sleep(\"200us\") ]),
+            ]),
+            \"user\":",
+        );
+    let scenario = dir.file("two.ron", text.as_bytes()).display().to_string();
+    let args = ["run", &scenario, "--kernel", "v6.18", "--costs", &costs, "-o", "run"];
+    let r = timerace(&dir, &args);
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    let args = ["calibrate", "run/latency.csv", "--kernel", "v6.18", "--costs", &costs];
+    let r = timerace(&dir, &[&args[..], &["-o", "fit"]].concat());
+    assert_eq!(r.code, 0, "{}{}", r.out, r.err);
+    let says = "6000 expiries, one timer at a time on each of 2 CPUs";
+    assert!(r.out.contains(says), "{}", r.out);
+    let far = entry_is_back(&dir, "fit");
+    assert!(far <= 0.05, "{far}: {}", r.out);
+
+    // Rows are looked at as closely as those of other samples.
+    let text = std::fs::read_to_string(dir.0.join("run/latency.csv")).unwrap();
+    dir.file("late.csv", text.replacen("\n1,", "\n1,\"a,b\",x,", 1).as_bytes());
+    let r = timerace(&dir, &["calibrate", "late.csv"]);
+    assert_eq!(r.code, 2, "{}{}", r.out, r.err);
+    assert!(r.err.contains("late.csv:2:"), "{}", r.err);
+}
+
 /// What each distance says stands beside it: of many timers that are pending together, two, of one timer, one.
 #[test]
 fn the_report_tells_samples_of_the_same_rounds_from_new_rounds() {
@@ -166,6 +214,24 @@ fn the_report_tells_samples_of_the_same_rounds_from_new_rounds() {
         assert!(ks.as_u64().is_some_and(|n| n > 0 && n < 1_000_000), "{check}");
     }
     assert_eq!((&check["ok"], &same["ok"]), (&true.into(), &true.into()), "{check}");
+    assert_eq!(check["too_few_rounds"], false, "{check}");
+    // Some due before the last one is started: the simulation does not do that.
+    let mut slow = format!("{HEADER}\n");
+    for i in 0..200u64 {
+        let armed = i / 5 * 100_000_000 + 300 * (i % 5);
+        let late = 20_000 + i * 7_919 % 19_000;
+        let _ = writeln!(slow, "500,{armed},{},{},{late},0,0", armed + 500, armed + 500 + late);
+    }
+    let slow = dir.file("slow.csv", slow.as_bytes()).display().to_string();
+    let r = timerace(&dir, &["calibrate", &slow]);
+    assert!(r.out.contains("of 40 of 40 rounds timers were due before the last"), "{}", r.out);
+    // Of six rounds chance alone makes what it likes.
+    let few: String = text.lines().take(1 + 6 * 5).fold(String::new(), |t, l| t + l + "\n");
+    let few = dir.file("few.csv", few.as_bytes()).display().to_string();
+    let r = timerace(&dir, &["calibrate", &few]);
+    assert!(r.out.contains("3 rounds are too few to judge by"), "{}", r.out);
+    let v = timerace(&dir, &["calibrate", &few, "--format", "json"]).json();
+    assert_eq!(v["checks"][0]["too_few_rounds"], true, "{v}");
 }
 
 /// The machine's other work: packets that take long, and sections with interrupts off.

@@ -1,9 +1,9 @@
 //! Simulates the rounds of a recording.
 
-use super::Recording;
 use super::ftrace::Event;
-use super::measure::{self, Measure};
+use super::measure;
 use super::rounds::{Plan, TIMERS, text_of_rounds};
+use super::{Measure, Recording};
 use crate::{load, lower};
 use std::collections::{BTreeMap, VecDeque};
 use timerace_core::ids::{CpuId, CtxId, Nanos};

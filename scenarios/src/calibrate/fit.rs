@@ -73,6 +73,12 @@ impl Checked {
     pub fn ok(&self) -> bool {
         self.samples.ok() && self.rounds.ok()
     }
+
+    /// If there are so few rounds that the distance says nothing, even if it is good: how many a recording should have.
+    pub fn too_few_rounds(&self) -> Option<usize> {
+        let least = libm::ceil((ONE_PERCENT / USELESS) * (ONE_PERCENT / USELESS)) as usize;
+        (self.timers > 1 && self.rounds.rounds < least).then_some(2 * least)
+    }
 }
 
 /// Costs fitted to recordings, and how well.
@@ -209,8 +215,7 @@ fn refined(
     let goals: Vec<Goal<'_>> = goals.collect();
     let mut without = costs.clone();
     without.set(CostClass::IrqEntry, Dist::Const(0));
-    let rest: Vec<u64> = played.first()?.idle.passes(&without).iter().map(|p| p.irq).collect();
-    let rest = moments(&rest).0 as u64;
+    let rest = moments(&parts::interrupts(played.first()?, &without)).0 as u64;
     let shaped = played.iter().any(|p| p.loaded.is_some());
     if goals.is_empty() {
         return None;

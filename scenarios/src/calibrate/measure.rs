@@ -1,13 +1,10 @@
 //! From the events of a trace to lengths of time, by the cost that they are.
 
 use super::ftrace::Event;
-use super::{Recording, Sample, Wrong};
+use super::{Measure, Recording, Sample, Wrong};
 use std::collections::{BTreeMap, BTreeSet};
 use timerace_core::step::CostClass;
 use timerace_core::timed::costs::LONGEST_NS;
-
-/// A length of time and when it was measured, in nanoseconds.
-pub(super) type Measure = (u64, u64);
 
 /// The number of HRTIMER_SOFTIRQ.
 const HRTIMER: &str = "8";
@@ -61,7 +58,6 @@ pub(super) fn read(name: &str, events: &[(usize, Event<'_>)]) -> Result<Recordin
     for (line, e) in events {
         r.event(e).map_err(|(col, what)| (*line, col, what))?;
     }
-    r.samples.sort_by_key(|s| s.armed);
     let mut recording = Recording::new(name, "ftrace text", r.samples);
     recording.measured = r.measured;
     let mut left_out = |n, why| {
@@ -79,6 +75,10 @@ pub(super) fn read(name: &str, events: &[(usize, Event<'_>)]) -> Result<Recordin
 impl<'t> Reader<'t> {
     fn event(&mut self, e: &Event<'t>) -> Result<(), (usize, String)> {
         let of_bpf = e.field("function") == Some("bpf_timer_cb");
+        // A program runs: the interrupt is over, and softirqs are off.
+        if e.name.starts_with("bpf_timer_") {
+            self.cpu(e).undisturbed = false;
+        }
         match e.name {
             "hrtimer_start" if of_bpf => {
                 let timer = e.must("hrtimer")?;
@@ -91,7 +91,7 @@ impl<'t> Reader<'t> {
             }
             "bpf_timer_start_ret" => {
                 if let Some(at) = self.cpu(e).starts.take() {
-                    self.measure(CostClass::Hrtimer, at, e.ns);
+                    self.measure(e.cpu, CostClass::Hrtimer, at, e.ns);
                 }
             }
             "hrtimer_cancel" => {
@@ -127,7 +127,7 @@ impl<'t> Reader<'t> {
                 let timer = e.must("hrtimer")?;
                 let running = self.cpu(e).running.take();
                 if let Some((_, at)) = running.filter(|r| r.0 == timer) {
-                    self.measure(CostClass::Call, at, e.ns);
+                    self.measure(e.cpu, CostClass::Call, at, e.ns);
                 }
             }
             _ => {}
@@ -139,10 +139,10 @@ impl<'t> Reader<'t> {
         self.cpus.entry(e.cpu).or_default()
     }
 
-    fn measure(&mut self, class: CostClass, from: u64, to: u64) {
+    fn measure(&mut self, cpu: u32, class: CostClass, from: u64, to: u64) {
         let ns = to.saturating_sub(from);
         if ns <= LONGEST_NS {
-            self.measured.entry(class).or_default().push((from, ns));
+            self.measured.entry(class).or_default().push(Measure { cpu, at: from, ns });
         }
     }
 
@@ -176,10 +176,10 @@ impl<'t> Reader<'t> {
             c.woke = e.ns;
             if let Some(due) = due {
                 let from = due.max(c.free);
-                self.measure(CostClass::IdleExit, from, e.ns);
+                self.measure(e.cpu, CostClass::IdleExit, from, e.ns);
             }
         } else if !wakes && let Some(at) = over {
-            self.measure(CostClass::SoftirqExit, at, e.ns);
+            self.measure(e.cpu, CostClass::SoftirqExit, at, e.ns);
         }
         self.cpu(e).idle = !wakes;
     }
@@ -192,7 +192,7 @@ impl<'t> Reader<'t> {
         c.timer_irq = Some(e.ns);
         if let (Some(due), None) = (due, c.pass) {
             let from = due.max(c.woke).max(c.free);
-            self.measure(CostClass::IrqEntry, from, e.ns);
+            self.measure(e.cpu, CostClass::IrqEntry, from, e.ns);
         }
     }
 
@@ -203,7 +203,7 @@ impl<'t> Reader<'t> {
         // Without its own event the interrupt is known by what it does.
         if let (Some(due), None, None) = (due, c.timer_irq.take(), c.pass) {
             let from = due.max(c.woke).max(c.free);
-            self.measure(CostClass::IrqEntry, from, e.ns);
+            self.measure(e.cpu, CostClass::IrqEntry, from, e.ns);
         }
     }
 
@@ -212,7 +212,7 @@ impl<'t> Reader<'t> {
         let raised = c.raised.take().filter(|_| c.undisturbed);
         (c.pass, c.softirq_over) = (Some(e.ns), None);
         if let Some(at) = raised {
-            self.measure(CostClass::IrqExit, at, e.ns);
+            self.measure(e.cpu, CostClass::IrqExit, at, e.ns);
         }
     }
 
@@ -222,7 +222,7 @@ impl<'t> Reader<'t> {
         let first = self.cpu(e).pass.take();
         self.cpu(e).running = Some((timer, e.ns));
         if let Some(at) = first.filter(|at| *at > 0) {
-            self.measure(CostClass::SoftirqEntry, at, e.ns);
+            self.measure(e.cpu, CostClass::SoftirqEntry, at, e.ns);
             // The pass goes on; only its first callback says how long it took to come to it.
             self.cpu(e).pass = Some(0);
         } else if first.is_some() {
@@ -234,9 +234,9 @@ impl<'t> Reader<'t> {
             self.cpu(e).last_pass = now;
             if let Some(s) = self.started.get(timer) {
                 let from = s.expires.max(s.armed);
-                self.measure(CostClass::IrqEntry, from, now);
+                self.measure(e.cpu, CostClass::IrqEntry, from, now);
             }
-            self.measure(CostClass::SoftirqEntry, now, e.ns);
+            self.measure(e.cpu, CostClass::SoftirqEntry, now, e.ns);
         }
         match self.dequeue(timer) {
             None => self.unknown += 1,
@@ -248,9 +248,35 @@ impl<'t> Reader<'t> {
                 // Times of events may be rounded down to microseconds, that of the pass is not.
                 let actual = e.ns.max(now);
                 let pass = Some(now);
-                self.samples.push(Sample { armed: s.armed, expected: s.expires, actual, pass });
+                self.samples.push(Sample {
+                    cpu: e.cpu,
+                    armed: s.armed,
+                    expected: s.expires,
+                    actual,
+                    pass,
+                });
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A softirq that waits for the end of a program with softirqs off is not what the end of an interrupt takes.
+    #[test]
+    fn a_softirq_behind_a_program_is_no_end_of_an_interrupt() {
+        let line = |ns, name, args| (1, Event { line: args, cpu: 0, ns, name, args });
+        let exit = |between: &[(usize, Event<'_>)]| {
+            let mut events = vec![line(1_000, "softirq_raise", "vec=8 [action=HRTIMER]")];
+            events.extend(between);
+            events.push(line(9_000, "softirq_entry", "vec=8 [action=HRTIMER]"));
+            read("x", &events).unwrap().measured.remove(&CostClass::IrqExit)
+        };
+        let whole = Measure { cpu: 0, at: 1_000, ns: 8_000 };
+        assert_eq!(exit(&[line(1_500, "local_timer_exit", "vector=236")]), Some(vec![whole]));
+        assert_eq!(exit(&[line(1_500, "bpf_timer_start_ret", "ret=0")]), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Fits the costs of timed runs to what a real machine did.
 //!
-//! [`read`] takes a file of latency samples (CSV) or the text of ftrace or trace-cmd, and gives a [`Recording`]: rounds of
-//! timers that were pending together. [`calibrate`] fits the costs to one half of a recording and judges them by the other:
+//! [`read`] takes a file of latency samples (CSV; also the `latency.csv` of a run) or the text of ftrace or trace-cmd, and
+//! gives a [`Recording`]: rounds of timers that were pending together on one CPU. [`calibrate`] fits the costs to one half of a recording and judges them by the other:
 //! the same rounds are simulated with the fitted costs, and the distance of Kolmogorov and Smirnov between simulated and
 //! recorded lateness must be small. There are two ways to take halves ([`Split`]), and costs must pass both:
 //!
@@ -71,7 +71,7 @@ pub use check::ks;
 pub use fit::{Calibration, Checked, Distance, Fitted, calibrate};
 pub use load::{Load, LoadError};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use timerace_core::step::CostClass;
 
@@ -94,6 +94,8 @@ pub enum Split {
 /// A timer's way from its start to its callback; all times in nanoseconds of one clock.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
+    /// The CPU that it was started on and that ran its callback.
+    pub cpu: u32,
     /// When it was started.
     pub armed: u64,
     /// Its expiry.
@@ -111,6 +113,17 @@ impl Sample {
     }
 }
 
+/// A length of time that a trace tells, in nanoseconds.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Measure {
+    /// On which CPU.
+    pub cpu: u32,
+    /// When it began.
+    pub at: u64,
+    /// How long it was.
+    pub ns: u64,
+}
+
 /// What a file has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recording {
@@ -118,25 +131,26 @@ pub struct Recording {
     pub name: String,
     /// What kind of file: `latency samples` or `ftrace text`.
     pub kind: &'static str,
-    /// Timers that were pending together, in the order of their starts.
+    /// Timers of one CPU that were pending together, in the order of their starts.
     pub rounds: Vec<Vec<Sample>>,
     /// All timers of a round have the same expiry.
     pub same_expiry: bool,
     /// How many timers a round has.
     timers: usize,
-    /// What a trace tells: by cost, when it was measured and the length, in nanoseconds.
-    pub measured: BTreeMap<CostClass, Vec<(u64, u64)>>,
+    /// What a trace tells, by cost.
+    pub measured: BTreeMap<CostClass, Vec<Measure>>,
     /// What could not be used, in words; each with a count.
     pub left_out: Vec<(u64, &'static str)>,
 }
 
 impl Recording {
-    fn new(name: &str, kind: &'static str, samples: Vec<Sample>) -> Recording {
+    fn new(name: &str, kind: &'static str, mut samples: Vec<Sample>) -> Recording {
+        samples.sort_by_key(|s| (s.cpu, s.armed));
         let mut rounds: Vec<Vec<Sample>> = Vec::new();
         let mut first_callback = 0;
         for s in samples {
             match rounds.last_mut() {
-                Some(round) if s.armed < first_callback => {
+                Some(round) if s.cpu == round[0].cpu && s.armed < first_callback => {
                     round.push(s);
                     first_callback = first_callback.min(s.actual);
                 }
@@ -146,6 +160,7 @@ impl Recording {
                 }
             }
         }
+        rounds.sort_by_key(|r| r[0].armed);
         let same = |r: &Vec<Sample>| r.iter().all(|s| s.expected == r[0].expected);
         let same_expiry = rounds.iter().all(same);
         let measured = BTreeMap::new();
@@ -171,10 +186,27 @@ impl Recording {
         block.is_multiple_of(2)
     }
 
-    /// The round that was going on at a time.
-    fn round_at(&self, ns: u64) -> usize {
+    /// The round that was going on on a CPU at a time.
+    fn round_at(&self, cpu: u32, ns: u64) -> usize {
         let began = |r: &Vec<Sample>| r.first().is_some_and(|s| s.armed <= ns);
-        self.rounds.partition_point(began).saturating_sub(1)
+        let is_its = |i: &usize| self.rounds[*i].first().is_some_and(|s| s.cpu == cpu);
+        (0..self.rounds.partition_point(began)).rev().find(is_its).unwrap_or(0)
+    }
+
+    /// Rounds in which some timer was due before the last one was started, for the starts took so long. Those that are
+    /// simulated follow one another at once.
+    pub fn outrun(&self) -> usize {
+        let is = |r: &&Vec<Sample>| {
+            let due = r.iter().map(|s| s.expected).min();
+            due < r.iter().map(|s| s.armed).max()
+        };
+        self.rounds.iter().filter(is).count()
+    }
+
+    /// On how many CPUs its timers were. Each is taken for itself: what others do makes no difference.
+    pub fn cpus(&self) -> usize {
+        let all: BTreeSet<u32> = self.rounds.iter().flatten().map(|s| s.cpu).collect();
+        all.len()
     }
 
     /// How many samples there are.

@@ -6,7 +6,7 @@
 //! Of a sample that is for the check, only when it was started and due is used, never when it ran.
 
 use super::fit::{ByClass, Played};
-use super::{Recording, Sample, Split};
+use super::{Measure, Recording, Sample, Split};
 use timerace_core::step::CostClass;
 use timerace_core::timed::Costs;
 
@@ -25,20 +25,20 @@ pub(super) fn told(p: &Played<'_>, split: Split) -> ByClass {
         return of_samples(r, split, p.loaded.is_some());
     }
     let kept = r.measured.iter().map(|(class, all)| {
-        let fitting = all.iter().filter(|(at, _)| event_for_fitting(r, split, *class, *at));
-        (*class, fitting.map(|m| m.1).collect::<Vec<u64>>())
+        let fitting = all.iter().filter(|m| event_for_fitting(r, split, *class, m));
+        (*class, fitting.map(|m| m.ns).collect::<Vec<u64>>())
     });
     kept.filter(|(_, m)| !m.is_empty()).collect()
 }
 
-/// Whether what a trace tells of a time is used for fitting. A callback and a start belong to their timer; the rest is
+/// Whether a length that a trace tells is used for fitting. A callback and a start belong to their timer; the rest is
 /// shared by the timers of a round, and used if one of them is for fitting.
-fn event_for_fitting(r: &Recording, split: Split, class: CostClass, at: u64) -> bool {
-    let i = r.round_at(at);
+fn event_for_fitting(r: &Recording, split: Split, class: CostClass, m: &Measure) -> bool {
+    let i = r.round_at(m.cpu, m.at);
     let Some(round) = r.rounds.get(i) else { return false };
     let is = |place: usize| r.for_fitting(split, i, place);
     let nearest = |of: fn(&Sample) -> u64| {
-        let far = round.iter().map(|s| of(s).abs_diff(at)).enumerate();
+        let far = round.iter().map(|s| of(s).abs_diff(m.at)).enumerate();
         far.min_by_key(|(_, far)| *far).is_some_and(|(place, _)| is(place))
     };
     match class {
@@ -52,7 +52,7 @@ fn event_for_fitting(r: &Recording, split: Split, class: CostClass, at: u64) -> 
 pub(super) fn needs(p: &Played<'_>, told: &ByClass, zero: &Costs) -> ByClass {
     if !p.recording.measured.is_empty() {
         let all = p.idle.measured(zero, PILOT_SEED, PILOT_ROUNDS).into_iter();
-        return all.map(|(class, m)| (class, m.iter().map(|m| m.1).collect())).collect();
+        return all.map(|(class, m)| (class, m.iter().map(|m| m.ns).collect())).collect();
     }
     let mut all = ByClass::new();
     let mut add = |class, ns| all.entry(class).or_default().push(ns);
@@ -71,6 +71,13 @@ pub(super) fn needs(p: &Played<'_>, told: &ByClass, zero: &Costs) -> ByClass {
         }
     }
     all
+}
+
+/// How long interrupts take up to the softirq's pass, in nanoseconds, on a CPU without load.
+pub(super) fn interrupts(p: &Played<'_>, costs: &Costs) -> Vec<u64> {
+    let expiries = p.in_one_pass.run(costs, PILOT_SEED, PILOT_ROUNDS);
+    let first = expiries.chunks(p.recording.timers()).filter_map(<[_]>::first);
+    first.filter_map(|e| Some(e.softirq.since(e.irq?))).collect()
 }
 
 /// A sample for fitting, and how many timers of its round were due before it.

@@ -27,7 +27,11 @@ impl Calibration {
                 (_, true) => format!("{timers} timers with one expiry at a time"),
                 (_, false) => format!("{timers} timers at a time"),
             };
-            let _ = writeln!(out, "{}: {}, {n} expiries, {together}", r.name, r.kind);
+            let cpus = match r.cpus() {
+                1 => String::new(),
+                n => format!(" on each of {n} CPUs"),
+            };
+            let _ = writeln!(out, "{}: {}, {n} expiries, {together}{cpus}", r.name, r.kind);
         }
         if let Some((file, set)) = &self.load {
             let set: String = set.iter().map(|(k, v)| format!(", {k} = {v}")).collect();
@@ -73,6 +77,15 @@ impl Calibration {
             for (n, why) in &r.left_out {
                 let _ = writeln!(out, "warning: {}: {n} {why}; left out", r.name);
             }
+            if r.outrun() > 0 {
+                let _ = writeln!(
+                    out,
+                    "warning: {}: of {} of {} rounds timers were due before the last one was started; simulated starts do not take so long",
+                    r.name,
+                    r.outrun(),
+                    r.rounds.len()
+                );
+            }
         }
         out
     }
@@ -96,7 +109,7 @@ impl Calibration {
             .map(|r| {
                 let left_out: Vec<Value> =
                     r.left_out.iter().map(|(n, why)| json!({ "count": n, "why": why })).collect();
-                json!({ "file": r.name, "kind": r.kind, "expiries": r.samples(), "left_out": left_out })
+                json!({ "file": r.name, "kind": r.kind, "expiries": r.samples(), "cpus": r.cpus(), "outrun_rounds": r.outrun(), "left_out": left_out })
             })
             .collect();
         json!({
@@ -135,6 +148,17 @@ impl Checked {
         line(s, format!("{} samples that were not fitted, of {}", s.samples, rounds(s.rounds)));
         let not = if r.rounds == 1 { "was not" } else { "were not" };
         line(r, format!("{} that {not} fitted, {} samples", rounds(r.rounds), r.samples));
+        if let Some(enough) = self.too_few_rounds() {
+            let _ = writeln!(
+                out,
+                "  {} too few to judge by, and to fit to: chance alone is further than the limit; record {enough} rounds or more",
+                if r.rounds == 1 {
+                    "1 round is".to_string()
+                } else {
+                    format!("{} rounds are", r.rounds)
+                }
+            );
+        }
         out.push_str(
             "  The timers of a round share its delay: only the second distance, of costs that were fitted to the\n  \
                other rounds, says how new rounds come out. The first says that the shape is right.\n",
@@ -147,7 +171,7 @@ impl Checked {
         json!({
             "file": self.file, "samples": r.samples, "ok": self.ok(),
             "ks_ppm": ppm(r.ks), "limit_ppm": ppm(r.limit), "halves_ks_ppm": ppm(r.halves),
-            "rounds": r.rounds,
+            "rounds": r.rounds, "too_few_rounds": self.too_few_rounds().is_some(),
             "same_rounds": {
                 "samples": s.samples, "rounds": s.rounds, "ok": s.ok(),
                 "ks_ppm": ppm(s.ks), "limit_ppm": ppm(s.limit), "halves_ks_ppm": ppm(s.halves),
