@@ -391,6 +391,12 @@ fn what_is_wrong_with_a_load_is_pointed_at() {
         assert!(r.err.contains(&says), "{name}: {}", r.err);
         assert!(!dir.0.join("out").exists(), "{name}: something was written");
     }
+    // A load that leaves time for timers, but not where each of its interrupts takes as long as that of the recording.
+    let busy = "Fragment(schema: 1, cpus: { 0: [ every(\"20us\", irq(\"2us\")) ] })";
+    dir.file("busy.ron", busy.as_bytes());
+    let r = timerace(&dir, &["calibrate", "good.csv", "--load", "busy.ron"]);
+    assert_eq!(r.code, 1, "{}{}", r.out, r.err);
+    assert!(r.out.contains("NOT GOOD: no simulated timer expired"), "{}", r.out);
     let r = timerace(&dir, &["calibrate", "good.csv", "--set", "gap=5us"]);
     assert_eq!(r.code, 2, "{}{}", r.out, r.err);
     // Fragments that are built in have names.

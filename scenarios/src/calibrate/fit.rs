@@ -39,6 +39,8 @@ pub struct Distance {
     pub samples: usize,
     /// From how many rounds they are.
     pub rounds: usize,
+    /// Simulated expiries; none where a load leaves no time for them.
+    pub simulated: usize,
     /// The distance of Kolmogorov and Smirnov between recorded and simulated lateness.
     pub ks: f64,
     /// The distance between the two halves of the recording: the simulation can hardly be nearer than that.
@@ -266,6 +268,7 @@ impl Played<'_> {
         Distance {
             samples: others.len(),
             rounds,
+            simulated: simulated.len(),
             ks: ks(&simulated, &others),
             halves: ks(&fitted, &others),
             limit: GOOD.max(ONE_PERCENT / (independent.max(1) as f64).sqrt()).min(USELESS),

@@ -140,6 +140,12 @@ impl Checked {
             let _ = writeln!(out, "  {ks:.3} (limit {limit:.3}) {word}: {of}{apart}");
         };
         let (s, r) = (&self.samples, &self.rounds);
+        if s.simulated == 0 {
+            out.push_str(
+                "  NOT GOOD: no simulated timer expired: with these costs the load leaves no time for them.\n",
+            );
+            return;
+        }
         if self.timers == 1 {
             line(s, format!("{} samples that were not fitted", s.samples));
             return;
