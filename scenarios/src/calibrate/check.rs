@@ -23,7 +23,7 @@ const PASS_ROUNDS: usize = 2_000;
 /// Under a load, which is simulated all the time, fewer if these would take more steps than that, but a quarter at least.
 const LOADED_STEPS: u64 = 3_000_000;
 /// Rounds that take so many times as long as they should are starved by the load.
-const STARVED: u64 = 20;
+const STARVED: u64 = 8;
 /// Rounds from which the steps are known.
 const PILOT_ROUNDS: usize = 64;
 /// A round takes some thousand steps; one that does not end is an error of the program.
