@@ -234,7 +234,7 @@ pub(crate) fn dequeue(m: &mut Mem, b: ClockBase, t: Timer) -> bool {
         return true;
     }
     let index = t.0.number();
-    m.with_queue(b.queue, |q| q.remove(index))
+    m.queue(b.queue).contains(index) && m.with_queue(b.queue, |q| q.remove(index))
 }
 
 /// Steps 4 and 6 of hrtimer.md section 3: the expiry, then the queue.

@@ -201,7 +201,7 @@ impl Kernel {
                 Done::code(f.ret(0))
             }
             Call::WqInit(obj, _) | Call::WqSetCallback(obj, _) | Call::WqStart(obj, _) => {
-                let Some((e, map)) = self.object(cx, act, obj).await else {
+                let Some((e, map)) = self.value(cx, act, &obj.value).await else {
                     return Done::NOT_CALLED;
                 };
                 Done::code(match call {
@@ -231,7 +231,7 @@ impl Kernel {
         else {
             return Done::code(EINVAL);
         };
-        let Some((e, map)) = self.object(cx, act, obj).await else { return Done::NOT_CALLED };
+        let Some((e, map)) = self.value(cx, act, &obj.value).await else { return Done::NOT_CALLED };
         let probe = |h, a: u64, b: u64| {
             self.probe(cx, h, e, a, b);
             h
@@ -263,7 +263,7 @@ impl Kernel {
 
     /// `bpf_spin_lock()`, `bpf_spin_unlock()`: interrupts off, an arch spinlock in the value.
     async fn spin_call(&self, cx: Cx<'_>, act: &Act, obj: &ObjRef, lock: bool) -> Done {
-        let Some((e, map)) = self.object(cx, act, obj).await else { return Done::NOT_CALLED };
+        let Some((e, map)) = self.value(cx, act, &obj.value).await else { return Done::NOT_CALLED };
         let Some(field) = self.maps[map].lock_member else { return Done::NOT_CALLED };
         let word = Var::at(e.member(field).obj());
         if lock {
@@ -276,12 +276,7 @@ impl Kernel {
         Done::code(0)
     }
 
-    /// The element that a helper works on, and its map. `None`: the element is absent, the call is not made.
-    async fn object(&self, cx: Cx<'_>, act: &Act, obj: &ObjRef) -> Option<(Elem, usize)> {
-        self.value(cx, act, &obj.value).await
-    }
-
-    /// The element that a value reference names.
+    /// The element that a value reference names, and its map. `None`: it is absent, and no call on it is made.
     pub(crate) async fn value(&self, cx: Cx<'_>, act: &Act, v: &ValueRef) -> Option<(Elem, usize)> {
         match v {
             ValueRef::Elem(e) => self.lookup(cx, act, e).await,

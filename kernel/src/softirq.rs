@@ -204,9 +204,9 @@ pub(crate) fn pop_first(m: &mut Mem, b: ClockBase, now: Var<i64>) -> Option<Ptr>
 fn pop_due(m: &mut Mem, bases: &[ClockBase], now: i64) -> Option<Ptr> {
     for b in bases {
         if m.queue(b.queue).is_due(now)
-            && let Some(e) = m.with_queue(b.queue, timerace_core::queue::TimerQueue::pop)
+            && let Some(timer) = m.with_queue(b.queue, timerace_core::queue::TimerQueue::pop_timer)
         {
-            let t = Ptr::from_word(e.timer);
+            let t = Ptr::from_word(timer);
             m.store(b.running, Some(t));
             m.count_expiry();
             touch_next(m, *b);
@@ -218,8 +218,8 @@ fn pop_due(m: &mut Mem, bases: &[ClockBase], now: i64) -> Option<Ptr> {
 
 /// The timer that comes next and its element are read now, while this one is at work.
 fn touch_next(m: &mut Mem, b: ClockBase) {
-    if let Some(next) = m.peek_queue(b.queue).first() {
-        let t = Timer(Ptr::from_word(next.timer));
+    if let Some(next) = m.peek_queue(b.queue).first_timer() {
+        let t = Timer(Ptr::from_word(next));
         m.touch(t.0, TIMER_FIELDS.len());
         let value = Option::<Ptr>::from_word(m.peek(t.value().obj()));
         if let Some(value) = value {

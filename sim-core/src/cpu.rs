@@ -39,15 +39,22 @@ pub enum CpuRule {
 
 impl CpuRule {
     /// Whether the rule lets context `me` step on a CPU with this word.
+    #[inline]
     pub fn allows(self, word: u64, me: CtxId) -> bool {
         match self {
             CpuRule::None => true,
-            CpuRule::Run => word & STACK_MASK == 0 || top(word) == Some(me),
+            CpuRule::Run => runs(word, me),
             CpuRule::IrqEntry => word & (IRQ_OFF | IN_NMI) == 0,
             CpuRule::SoftirqEntry => word & (IRQ_OFF | BH_OFF | IN_NMI) == 0,
             CpuRule::NmiEntry => word & IN_NMI == 0,
         }
     }
+}
+
+/// A function of its own, so that what it computes is not computed for the other rules.
+#[inline(never)]
+fn runs(word: u64, me: CtxId) -> bool {
+    word & STACK_MASK == 0 || top(word) == Some(me)
 }
 
 /// Which masks a push or pop changes.

@@ -27,18 +27,43 @@ pub struct Cx<'m> {
 #[must_use = "a declared step happens when run(..) is awaited"]
 pub struct Decl<'m> {
     pub(crate) cx: Cx<'m>,
-    pub(crate) slot: RefMut<'m, Slot>,
-    /// Goes into the slot if the step must wait for its turn.
+    /// Where footprint and conditions go. A timed run asks for no footprint, since it sees what is written
+    /// ([`Mem::wrote`]): then the slot is taken only if the step must wait for its turn, or has more than two conditions.
+    /// What follows stays in registers up to then.
+    pub(crate) slot: Option<RefMut<'m, Slot>>,
     pub(crate) step: Declared,
-    /// A timed run asks for no footprint: it sees what is written ([`Mem::wrote`]).
-    footprint: bool,
+    /// `None`: that of an ordinary step.
+    rule: Option<CpuRule>,
+    any: bool,
+    first: Option<Simple>,
+    second: Option<Simple>,
+}
+
+/// A comparison of an object with a constant.
+#[derive(Copy, Clone)]
+struct Simple {
+    obj: Obj,
+    rel: Rel,
+    value: u64,
+}
+
+impl Simple {
+    #[inline(always)]
+    fn holds(self, values: &[u64]) -> bool {
+        self.rel.holds(values[self.obj.index()], self.value)
+    }
+
+    #[inline(always)]
+    fn cmp(self) -> Cmp {
+        Cmp::new(self.obj, self.rel, self.value)
+    }
 }
 
 impl<'m> Decl<'m> {
     #[inline(always)]
     fn access(mut self, a: Access) -> Self {
-        if self.footprint {
-            self.cx.machine.access_of_search(&mut self.slot.fp, a);
+        if let Some(slot) = &mut self.slot {
+            self.cx.machine.access_of_search(&mut slot.fp, a);
         }
         self
     }
@@ -57,7 +82,7 @@ impl<'m> Decl<'m> {
 
     /// The step writes `obj`, whether its allocation lives or not.
     pub(crate) fn writes_only(mut self, obj: Obj) -> Self {
-        self.slot.fp.push(Access::write(obj));
+        self.slot().fp.push(Access::write(obj));
         self
     }
 
@@ -86,10 +111,18 @@ impl<'m> Decl<'m> {
     /// A condition between two terms; objects in it are read.
     #[inline(always)]
     pub fn when_cmp(mut self, cmp: Cmp) -> Self {
-        if self.footprint {
-            self.cx.guard_of_search(&mut self.slot, cmp);
-        } else {
-            self.slot.guard.cmps.push(cmp);
+        match (cmp.lhs, cmp.rhs, &self.slot) {
+            (Term::Obj(obj), Term::Const(value), None) if self.second.is_none() => {
+                let c = Some(Simple { obj, rel: cmp.rel, value });
+                match self.first {
+                    None => self.first = c,
+                    Some(_) => self.second = c,
+                }
+            }
+            _ => {
+                let cx = self.cx;
+                cx.guard_of_search(self.slot(), cmp);
+            }
         }
         self
     }
@@ -97,22 +130,21 @@ impl<'m> Decl<'m> {
     /// One of the conditions suffices.
     #[inline(always)]
     pub fn any(mut self) -> Self {
-        self.slot.guard.any = true;
+        self.any = true;
         self
     }
 
     /// The step enters or leaves a level of its CPU: it writes the CPU's word, under this rule.
     #[inline(always)]
     pub fn on_cpu(mut self, rule: CpuRule) -> Self {
-        let slot = &mut *self.slot;
-        slot.guard.cpu = rule;
-        if let Some(own) = slot.own {
-            (self.step.masks, self.step.opens) = (true, true);
-            if self.footprint {
-                match slot.fp.first_mut() {
-                    Some(a) if a.obj() == own => *a = Access::write(own),
-                    _ => slot.fp.insert(0, Access::write(own)),
-                }
+        self.rule = Some(rule);
+        (self.step.masks, self.step.opens) = (true, true);
+        if let Some(slot) = &mut self.slot
+            && let Some(own) = slot.own
+        {
+            match slot.fp.first_mut() {
+                Some(a) if a.obj() == own => *a = Access::write(own),
+                _ => slot.fp.insert(0, Access::write(own)),
             }
         }
         self
@@ -150,9 +182,10 @@ impl<'m> Decl<'m> {
     #[inline(always)]
     pub fn idle(mut self) -> Self {
         self.step.idle = true;
-        self.slot.at_home = true;
+        let slot = self.slot();
+        slot.at_home = true;
         // Back at its named state: what it learned before no longer matters to it.
-        self.slot.learned = 0;
+        slot.learned = 0;
         self
     }
 
@@ -180,8 +213,9 @@ impl<'m> Decl<'m> {
     /// The context is a daemon that waits for work here, and `place` is all of its local state.
     pub(crate) fn resting(mut self, place: u32) -> Self {
         self.step.idle = true;
-        self.slot.at_home = place == 0;
-        self.slot.learned = u64::from(place);
+        let slot = self.slot();
+        slot.at_home = place == 0;
+        slot.learned = u64::from(place);
         self
     }
 
@@ -192,25 +226,55 @@ impl<'m> Decl<'m> {
         act: F,
     ) -> StepFut<'m, F, R> {
         // In parts, so that they stay in registers where the step happens at once.
-        let Decl { cx, mut slot, step, footprint } = self;
+        let Decl { cx, slot, mut step, rule, any, first, second } = self;
         let (machine, ctx) = (cx.machine, cx.id);
-        if machine.tso {
-            return Decl { cx, slot, step, footprint }.ordered().declared(act);
-        }
-        if machine.timed.get() {
-            let mem = &mut *machine.mem.borrow_mut();
-            if machine.goes_on(ctx, &step, &mut slot, mem) {
-                return StepFut { machine, ctx, stage: Stage::Over(act(mem)) };
+        let mut slot = match slot {
+            Some(mut slot) => {
+                if machine.tso {
+                    step.drains |= cx.order(&mut slot, step.unordered);
+                }
+                slot
             }
-        }
-        Decl { cx, slot, step, footprint }.declared(act)
+            None => {
+                let mem = &mut *machine.mem.borrow_mut();
+                let holds = |c: Option<Simple>| c.is_none_or(|c| c.holds(&mem.values));
+                let free = match any && second.is_some() {
+                    true => holds(first) || holds(second),
+                    false => holds(first) && holds(second),
+                };
+                if free && machine.goes_on(ctx, &step, mem) {
+                    return StepFut { machine, ctx, stage: Stage::Over(act(mem)) };
+                }
+                cx.slot_of(first, second)
+            }
+        };
+        // The step waits for its turn.
+        slot.guard.cpu = match (rule, slot.own) {
+            (Some(rule), _) => rule,
+            (None, Some(_)) => CpuRule::Run,
+            (None, None) => CpuRule::None,
+        };
+        slot.guard.any = any;
+        slot.declare(step);
+        StepFut { machine, ctx, stage: Stage::Declared(act) }
     }
 
-    /// The step waits for its turn.
+    /// The slot, with what stayed in registers up to now.
     #[inline(always)]
-    fn declared<R, F>(mut self, act: F) -> StepFut<'m, F, R> {
-        self.slot.declare(self.step);
-        StepFut { machine: self.cx.machine, ctx: self.cx.id, stage: Stage::Declared(act) }
+    pub(crate) fn slot(&mut self) -> &mut Slot {
+        let (cx, first, second) = (self.cx, self.first.take(), self.second.take());
+        self.slot.get_or_insert_with(|| cx.slot_of(first, second))
+    }
+}
+
+impl<'m> Cx<'m> {
+    /// The slot, for the declaration of a step with these conditions.
+    #[inline(never)]
+    fn slot_of(self, first: Option<Simple>, second: Option<Simple>) -> RefMut<'m, Slot> {
+        let mut slot = self.slot();
+        slot.begin_declaration();
+        slot.guard.cmps.extend(first.into_iter().chain(second).map(Simple::cmp));
+        slot
     }
 }
 
@@ -258,6 +322,7 @@ pub struct Entered<'m> {
 
 impl Entered<'_> {
     /// The function returns this.
+    #[inline(always)]
     pub fn ret(mut self, code: i64) -> i64 {
         self.ret = Some(code);
         code
@@ -265,6 +330,7 @@ impl Entered<'_> {
 }
 
 impl Drop for Entered<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
         // A body may be dropped in the middle when an execution is abandoned; then nobody looks at frames any more.
         if let Ok(mut mem) = self.cx.machine.mem.try_borrow_mut() {
@@ -352,23 +418,16 @@ impl<'m> Cx<'m> {
     /// Declares a step. Contexts on a CPU step under [`CpuRule::Run`] unless said otherwise.
     #[inline]
     pub fn step(self, label: impl Into<Label>) -> Decl<'m> {
-        let footprint = self.machine.footprints.get();
-        let mut slot = self.slot();
-        let label = label.into();
-        slot.guard.empty.clear();
-        if footprint {
-            slot.fp.clear();
-        }
-        slot.guard.cmps.clear();
-        slot.guard.any = false;
-        slot.guard.cpu = CpuRule::None;
-        if let Some(own) = slot.own {
-            slot.guard.cpu = CpuRule::Run;
-            if footprint {
+        let slot = self.machine.footprints.get().then(|| {
+            let mut slot = self.slot();
+            slot.begin_declaration();
+            if let Some(own) = slot.own {
                 slot.fp.push(Access::read(own));
             }
-        }
-        Decl { cx: self, slot, step: Declared::new(label), footprint }
+            slot
+        });
+        let step = Declared::new(label.into());
+        Decl { cx: self, slot, step, rule: None, any: false, first: None, second: None }
     }
 
     // Variables.
@@ -755,16 +814,19 @@ impl<'m> Cx<'m> {
     // Functions.
 
     /// Enters a kernel function; it is left when the value is dropped.
+    #[inline(always)]
     pub fn enter(self, func: &'static str) -> Entered<'m> {
         self.enter_frame(FrameName::Fn(func), 0, false)
     }
 
     /// Enters a kernel function with an argument for readers.
+    #[inline(always)]
     pub fn enter_with(self, func: &'static str, arg: u64) -> Entered<'m> {
         self.enter_frame(FrameName::Fn(func), arg, false)
     }
 
     /// Enters a function that findings do not blame: its caller is blamed.
+    #[inline(always)]
     pub fn enter_leaf(self, func: &'static str) -> Entered<'m> {
         self.enter_frame(FrameName::Fn(func), 0, true)
     }

@@ -230,6 +230,11 @@ impl<'m, M: Model> Exec<'m, M> {
             self.bodies[c.index()] = None;
             self.machine.slots[c.index()].borrow_mut().status = Status::Done;
         }
+        if self.machine.timed.get() {
+            // Others may have followed it at once.
+            let mut slot = self.machine.slots[c.index()].borrow_mut();
+            slot.taken = self.machine.mem.borrow().taken;
+        }
         if self.ready.following {
             self.ready.stepped(self.machine, &self.machine.mem.borrow(), c);
         }

@@ -251,9 +251,9 @@ impl Setup {
     /// Fills shared memory before the start with the same operations that steps use (lists and queues above all).
     /// Nothing is checked.
     pub fn fill<R>(&mut self, f: impl FnOnce(&mut Mem) -> R) -> R {
-        self.mem.filling = true;
+        self.mem.undeclared = true;
         let r = f(&mut self.mem);
-        self.mem.filling = false;
+        self.mem.undeclared = false;
         r
     }
 

@@ -358,8 +358,8 @@ pub struct Mem {
     pub(crate) lockdep: crate::lockdep::Lockdep,
     /// Clocks, if races of plain accesses are looked for.
     pub(crate) races: Option<Box<crate::data_race::DataRaces>>,
-    /// Before the start: no step has declared anything.
-    pub(crate) filling: bool,
+    /// Steps declare nothing: before the start, and in timed runs that ask for no footprint.
+    pub(crate) undeclared: bool,
     /// The clock of a timed run.
     pub(crate) clock: crate::timed::Clock,
     #[cfg(debug_assertions)]
@@ -401,7 +401,7 @@ impl Mem {
             buffers: None,
             lockdep: crate::lockdep::Lockdep::default(),
             races: None,
-            filling: false,
+            undeclared: false,
             clock: crate::timed::Clock::default(),
             #[cfg(debug_assertions)]
             declared: Vec::new(),
@@ -534,7 +534,7 @@ impl Mem {
     fn check(&mut self, obj: Obj, write: bool) {
         #[cfg(debug_assertions)]
         debug_assert!(
-            self.filling
+            self.undeclared
                 || self.declared.iter().any(|a| a.obj() == obj && (a.is_write() || !write)),
             "step {:?} touches {obj:?} (write: {write}) which it did not declare",
             self.label
@@ -678,13 +678,14 @@ impl Mem {
     /// read together is waited for together. A timed run of a million timers waits for memory most of the time.
     #[inline]
     pub fn touch(&self, p: Ptr, fields: usize) {
-        let end = p.0 as usize + fields;
-        for o in (p.0 as usize..end).step_by(8).chain([end]) {
-            std::hint::black_box(self.values.get(o).copied());
+        let (mut o, end) = (p.0 as usize, p.0 as usize + fields);
+        let Some(values) = self.values.get(..=end) else { return };
+        let mut sum = values[end] ^ u64::from(self.life[o] ^ self.life[end]);
+        while o < end {
+            sum ^= values[o];
+            o += 8;
         }
-        for o in [p.0 as usize, end] {
-            std::hint::black_box(self.life.get(o).copied());
-        }
+        std::hint::black_box(sum);
     }
 
     // Lists.

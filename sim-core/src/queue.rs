@@ -202,8 +202,22 @@ impl TimerQueue {
         self.heap.first().map(|n| self.due(n.expires()))
     }
 
-    /// Whether the soft expiry of the first timer is over when virtual time is `now`.
+    /// The timer that expires first, by its word.
     #[inline]
+    pub fn first_timer(&self) -> Option<u64> {
+        self.heap.first().map(|n| n.timer)
+    }
+
+    /// Removes the first timer and returns its word.
+    #[inline]
+    pub fn pop_timer(&mut self) -> Option<u64> {
+        let timer = self.first_timer()?;
+        self.remove_at(0);
+        Some(timer)
+    }
+
+    /// Whether the soft expiry of the first timer is over when virtual time is `now`.
+    #[inline(always)]
     pub fn is_due(&self, now: i64) -> bool {
         let Some(n) = self.heap.first() else { return false };
         let soft = if n.early { self.soft(n) } else { n.expires() };
@@ -293,6 +307,7 @@ impl TimerQueue {
         self.sum = 0;
     }
 
+    #[cold]
     fn soft(&self, n: &Node) -> i64 {
         self.softs.get(&self.places.index(n.slot)).copied().unwrap_or(n.expires())
     }

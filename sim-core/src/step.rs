@@ -266,8 +266,8 @@ pub enum Rel {
 }
 
 impl Rel {
-    #[inline]
-    fn holds(self, l: u64, r: u64) -> bool {
+    #[inline(always)]
+    pub(crate) fn holds(self, l: u64, r: u64) -> bool {
         match self {
             Rel::Eq => l == r,
             Rel::Ne => l != r,
@@ -297,12 +297,17 @@ impl Cmp {
     }
 
     /// Whether it holds, given the values of objects.
-    #[inline]
-    pub fn holds(self, value: &impl Fn(Obj) -> u64) -> bool {
+    #[inline(always)]
+    pub fn holds(&self, value: &impl Fn(Obj) -> u64) -> bool {
         // By far the most.
         if let (Term::Obj(o), Term::Const(r)) = (self.lhs, self.rhs) {
             return self.rel.holds(value(o), r);
         }
+        self.terms_hold(value)
+    }
+
+    #[inline(never)]
+    fn terms_hold(&self, value: &impl Fn(Obj) -> u64) -> bool {
         let of = |t| match t {
             Term::Const(v) => v,
             Term::Obj(o) => value(o),
@@ -363,11 +368,10 @@ impl Guard {
         if !self.empty.iter().all(|o| value(*o) == 0) {
             return false;
         }
-        match (self.cmps.as_slice(), self.any) {
-            ([], _) => true,
-            (c, true) => c.iter().any(|c| c.holds(value)),
-            (c, false) => c.iter().all(|c| c.holds(value)),
+        if self.any && !self.cmps.is_empty() {
+            return self.cmps.iter().any(|c| c.holds(value));
         }
+        self.cmps.iter().all(|c| c.holds(value))
     }
 
     /// Objects such that the guard stays false while their values stay; empty if it holds. Of a conjunction one that
@@ -535,6 +539,14 @@ impl Slot {
         }
     }
 
+    /// A step is about to be declared: of the one before nothing is left.
+    #[inline]
+    pub fn begin_declaration(&mut self) {
+        self.fp.clear();
+        self.guard.cmps.clear();
+        self.guard.empty.clear();
+    }
+
     /// The context waits for its turn, or for work.
     #[inline]
     pub fn declare(&mut self, step: Declared) {
@@ -623,7 +635,7 @@ impl<F, R> Unpin for StepFut<'_, F, R> {}
 impl<R: Learn, F: FnOnce(&mut Mem) -> R + Unpin + 'static> Future for StepFut<'_, F, R> {
     type Output = R;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<R> {
         let this = self.get_mut();
         match std::mem::replace(&mut this.stage, Stage::Taken) {

@@ -15,7 +15,7 @@ use crate::machine::{CtxKind, CtxSpec, Machine, Setup};
 use crate::mem::{Mem, Var, Word};
 use crate::mix::{mix, roll};
 use crate::site;
-use crate::step::{Access, Label, Learn, Rel};
+use crate::step::{Access, Label, Learn, Rel, Slot};
 
 /// The buffer of a context.
 #[derive(Copy, Clone, Debug)]
@@ -194,22 +194,19 @@ impl Learn for (Obj, u64) {
 impl Decl<'_> {
     /// The step waits until these are 0.
     pub(crate) fn when_empty(mut self, slots: &[Obj]) -> Self {
-        for o in slots {
-            self.slot.guard.empty.push(*o);
-            self.slot.fp.push(Access::read(*o));
+        if !slots.is_empty() {
+            self.slot().when_empty(slots);
         }
         self
     }
 
     /// The step waits until the own store buffer is empty.
     pub fn full_barrier(mut self) -> Self {
-        let slots: Vec<Obj> = {
-            let mem = self.cx.machine.mem.borrow();
-            let Some(b) = &mem.buffers else { return self };
-            b.pending(self.cx.id).iter().map(|p| p.slot).collect()
-        };
-        self.step.drains = true;
-        self.when_empty(&slots)
+        let cx = self.cx;
+        if cx.machine.tso {
+            self.step.drains |= cx.wait_for_own(self.slot());
+        }
+        self
     }
 
     /// The step waits for the own store to `obj` if there is one, and for no other.
@@ -220,21 +217,36 @@ impl Decl<'_> {
         };
         self.unordered().when_empty(slot.as_slice())
     }
+}
 
+impl Slot {
+    fn when_empty(&mut self, slots: &[Obj]) {
+        self.guard.empty.extend(slots);
+        self.fp.extend(slots.iter().map(|o| Access::read(*o)));
+    }
+}
+
+impl Cx<'_> {
     /// With store buffers: a step that writes memory waits for the own one, and every step for those of others on its
-    /// CPU.
-    pub(crate) fn ordered(self) -> Self {
-        let own = self.cx.machine.own_of(self.cx.id);
-        let slot = &self.slot;
-        let writes =
-            !self.step.unordered && slot.fp.iter().any(|a| a.is_write() && Some(a.obj()) != own);
-        let this = if writes { self.full_barrier() } else { self };
-        let others = {
-            let mem = this.cx.machine.mem.borrow();
-            let all = mem.buffers.as_ref().map(|b| &b.others);
-            all.and_then(|o| o.get(this.cx.id.index())).cloned().unwrap_or_default()
-        };
-        this.when_empty(&others)
+    /// CPU. Whether it waits for the own one.
+    #[inline(never)]
+    pub(crate) fn order(self, slot: &mut Slot, unordered: bool) -> bool {
+        let own = self.machine.own_of(self.id);
+        let writes = !unordered && slot.fp.iter().any(|a| a.is_write() && Some(a.obj()) != own);
+        let drains = writes && self.wait_for_own(slot);
+        let mem = self.machine.mem.borrow();
+        let others = mem.buffers.as_ref().and_then(|b| b.others.get(self.id.index()));
+        slot.when_empty(others.map_or(&[], |o| o));
+        drains
+    }
+
+    /// The step waits until the own store buffer is empty; false if there is none.
+    fn wait_for_own(self, slot: &mut Slot) -> bool {
+        let mem = self.machine.mem.borrow();
+        let Some(b) = &mem.buffers else { return false };
+        let slots: Vec<Obj> = b.pending(self.id).iter().map(|p| p.slot).collect();
+        slot.when_empty(&slots);
+        true
     }
 }
 

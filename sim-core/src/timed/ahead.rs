@@ -120,8 +120,8 @@ fn earliest(machine: &Machine, mem: &Mem, c: CtxId) -> u64 {
     match slot.status {
         Status::Done => NEVER,
         Status::Idle if !works => NEVER,
-        Status::Idle => slot.step.gate.opens(mem),
-        Status::Waiting if sleeps && works => slot.step.gate.opens(mem),
+        Status::Idle => slot.step.gate.opens(&mem.queues),
+        Status::Waiting if sleeps && works => slot.step.gate.opens(&mem.queues),
         Status::Waiting | Status::Unborn => 0,
     }
 }

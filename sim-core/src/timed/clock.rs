@@ -19,6 +19,7 @@ use super::{Costs, Dist, NEVER, TimedOptions};
 use crate::ids::{CtxId, Obj};
 use crate::machine::Machine;
 use crate::mem::Mem;
+use crate::queue::TimerQueue;
 use crate::step::{COST_CLASSES, Cost, CostClass, Declared, Gate, Slot, Status};
 use sha2::{Digest, Sha256};
 
@@ -258,22 +259,15 @@ impl Machine {
     /// In a timed run without store buffers: whether the step that the context has just declared may happen right away. If
     /// so it has begun.
     #[inline(always)]
-    pub(crate) fn goes_on(
-        &self,
-        ctx: CtxId,
-        step: &Declared,
-        slot: &mut Slot,
-        mem: &mut Mem,
-    ) -> bool {
+    pub(crate) fn goes_on(&self, ctx: CtxId, step: &Declared, mem: &mut Mem) -> bool {
         let clock = &mem.clock;
         let at = clock.at.saturating_add(clock.cost);
         let before = if step.exclusive { clock.unseen } else { clock.any };
         if at >= before || step.idle || !matches!(step.gate, Gate::Open) {
             return false;
         }
-        let holds = || slot.guard.holds(ctx, None, &|o: Obj| mem.values[o.index()]);
-        let free = slot.guard.cmps.is_empty() || holds();
-        if clock.is_over(mem.expiries_over) || !free {
+        // Before the limits in force no other bound of the run is reached.
+        if clock.steps >= clock.max_steps {
             return false;
         }
         let looked = !clock.unmasked && clock.woken.is_empty();
@@ -285,9 +279,11 @@ impl Machine {
         clock.unmasked = step.opens;
         clock.masks |= step.masks;
         clock.note(at, ctx, step.cost);
-        let alt = clock.alternative(step.alts);
+        mem.alt = clock.alternative(step.alts);
         mem.now = crate::ids::Nanos(at);
-        slot.begin(ctx, step.label, alt, mem);
+        mem.label = step.label;
+        mem.step_no += 1;
+        mem.taken += 1;
         true
     }
 
@@ -317,11 +313,12 @@ impl Machine {
         now: u64,
     ) -> (u64, CtxId) {
         let mut first = (NEVER, super::NOBODY);
-        let Some(own) = mem.clock.lanes[lane].own else { return first };
+        let Clock { lanes, watchers, .. } = &mut mem.clock;
+        let lane = &lanes[lane];
+        let Some(own) = lane.own else { return first };
         let word = mem.values[own.index()];
-        for i in 0..mem.clock.lanes[lane].daemons.len() {
-            let c = mem.clock.lanes[lane].daemons[i];
-            if Some(c) == me || mem.clock.watchers.is_kept(c) {
+        for &c in &lane.daemons {
+            if Some(c) == me || watchers.is_kept(c) {
                 continue;
             }
             let slot = self.slots[c.index()].borrow();
@@ -331,12 +328,12 @@ impl Machine {
             }
             let values = &mem.values;
             if slot.guard.holds(c, None, &|o: Obj| values[o.index()]) {
-                let at = slot.step.gate.opens(mem).max(now);
+                let at = slot.step.gate.opens(&mem.queues).max(now);
                 if at < first.0 {
                     first = (at, c);
                 }
-            } else if !mem.clock.watchers.is_blocked(c) {
-                mem.clock.watchers.update(c, &slot, &mem.values);
+            } else if !watchers.is_blocked(c) {
+                watchers.update(c, &slot, &mem.values);
             }
         }
         first
@@ -345,12 +342,13 @@ impl Machine {
 
 impl Gate {
     /// When the gate opens, as things are; `u64::MAX` for never.
-    pub(crate) fn opens(self, mem: &Mem) -> u64 {
+    #[inline]
+    pub(crate) fn opens(self, queues: &[TimerQueue]) -> u64 {
         match self {
             Gate::Open => 0,
             Gate::At(t) | Gate::NotBefore(t) => t.0,
             Gate::Queues(from, to) => {
-                let queues = &mem.queues[from as usize..=to as usize];
+                let queues = &queues[from as usize..=to as usize];
                 queues.iter().filter_map(|q| q.first_due()).min().unwrap_or(NEVER)
             }
         }

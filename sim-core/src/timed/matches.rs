@@ -5,25 +5,36 @@ const NEVER: u64 = u64::MAX;
 /// A tree of matches between lanes: its root is the lane whose step comes first, the lower number among equals.
 #[derive(Debug)]
 pub(super) struct Matches {
-    /// The winner of each match with its time; the root has index 1, leaves are in the second half.
-    winners: Vec<(u64, u32)>,
+    /// The winner of each match, see [`entry`]; the root has index 1, leaves are in the second half.
+    winners: Vec<u128>,
+}
+
+/// A lane with its time in the upper half, so that one comparison decides a match.
+#[inline]
+fn entry(at: u64, lane: usize) -> u128 {
+    u128::from(at) << 64 | lane as u128
+}
+
+#[inline]
+fn time(entry: u128) -> u64 {
+    (entry >> 64) as u64
 }
 
 impl Matches {
     /// All lanes wait for ever.
     pub fn new(lanes: usize) -> Matches {
         let leaves = lanes.next_power_of_two().max(2);
-        let mut winners = vec![(NEVER, 0); 2 * leaves];
-        winners[leaves..].iter_mut().enumerate().for_each(|(i, w)| w.1 = i as u32);
+        let mut winners = vec![entry(NEVER, 0); 2 * leaves];
+        winners[leaves..].iter_mut().enumerate().for_each(|(i, w)| *w = entry(NEVER, i));
         // All lanes are equal at first: the lower number wins.
         (1..leaves).rev().for_each(|n| winners[n] = winners[2 * n]);
         Matches { winners }
     }
 
     /// When the first step comes, and on which lane.
+    #[inline]
     pub fn first(&self) -> (u64, usize) {
-        let (at, lane) = self.winners[1];
-        (at, lane as usize)
+        (time(self.winners[1]), self.winners[1] as u64 as usize)
     }
 
     /// When the first step of the other lanes comes.
@@ -31,22 +42,22 @@ impl Matches {
     pub fn others(&self, lane: usize) -> u64 {
         let (mut n, mut first) = (self.winners.len() / 2 + lane, NEVER);
         while n > 1 {
-            first = first.min(self.winners[n ^ 1].0);
+            first = first.min(time(self.winners[n ^ 1]));
             n /= 2;
         }
         first
     }
 
     /// A lane's next step comes at `at`: its matches are played again.
+    #[inline]
     pub fn play(&mut self, lane: usize, at: u64) {
         let mut n = self.winners.len() / 2 + lane;
-        self.winners[n].0 = at;
-        n /= 2;
-        while n > 0 {
-            // On the left are the lower numbers: they win among equals.
-            let (left, right) = (self.winners[2 * n], self.winners[2 * n + 1]);
-            self.winners[n] = if right.0 < left.0 { right } else { left };
+        let mut winner = entry(at, lane);
+        self.winners[n] = winner;
+        while n > 1 {
+            winner = winner.min(self.winners[n ^ 1]);
             n /= 2;
+            self.winners[n] = winner;
         }
     }
 }

@@ -280,7 +280,8 @@ pub fn run_timed<'m, M: Model, W: Watch>(
     // Marks are in the order of time, so steps must be too.
     let goes_on = options.goes_on && !marking && !watch.wants_steps();
     // Whoever looks at each step sees what it touches; store buffers ask for it too.
-    machine.footprints.set(cfg!(debug_assertions) || !goes_on || machine.tso);
+    machine.footprints.set(!goes_on || machine.tso);
+    machine.mem.borrow_mut().undeclared = !machine.footprints.get();
     let mut exec = Exec::new(machine, model);
     machine.mem.borrow_mut().queues.iter_mut().for_each(|q| q.set_plain());
     let run = {
@@ -336,7 +337,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             ahead: Ahead::new(machine, options, lanes.len()),
             look: 0,
             progress: Progress::default(),
-            samples: Samples::default(),
+            samples: Samples::new(lanes.len()),
             history: vec![History::default(); if causes { machine.own.len() } else { 0 }],
             waits: Waits::new(if causes { n } else { 0 }),
             exec,
@@ -471,7 +472,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             mem.clock.stop();
             self.lanes[lane].t = mem.clock.at;
             self.left[c.index()] = mem.clock.cost;
-            self.samples.take(&mut mem.samples, self.history.get(lane), c);
+            self.samples.take(lane, &mut mem.samples, self.history.get(lane), c);
             mem.clock.masks | self.wake_own(lane, mem)
         };
         begins = begins.max(self.lanes[lane].t);
@@ -540,7 +541,11 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             let l = &self.lanes[lane];
             let slice = if l.tasks.len() > 1 { self.slice_end(lane) } else { NEVER };
             let unseen = slice.min(self.look.saturating_add(1)).min(self.ahead.unlimited);
-            limits = (unseen, unseen.min(alone.max(self.matches.others(lane))));
+            let any = match alone < unseen {
+                true => unseen.min(alone.max(self.matches.others(lane))),
+                false => unseen,
+            };
+            limits = (unseen, any);
         }
         Some(mem.clock.begin(lane, at, c, &slot, self.lanes[lane].irq_at, limits))
     }
@@ -655,19 +660,23 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
             return false;
         }
         let mut woken = std::mem::take(&mut mem.clock.woken);
-        woken.retain(|c| {
+        let mut elsewhere = 0;
+        for i in 0..woken.len() {
+            let c = woken[i];
             if self.lane_of[c.index()] != lane {
-                return true;
+                woken[elsewhere] = c;
+                elsewhere += 1;
+                continue;
             }
             let slot = self.machine.slots[c.index()].borrow();
-            mem.clock.watchers.update(*c, &slot, &mem.values);
-            if self.waits.is_open(*c) {
+            mem.clock.watchers.update(c, &slot, &mem.values);
+            if self.waits.is_open(c) {
                 let at = mem.clock.at;
-                self.look(mem, *c, at);
+                self.look(mem, c, at);
             }
-            self.ahead.stepped(*c);
-            false
-        });
+            self.ahead.stepped(c);
+        }
+        woken.truncate(elsewhere);
         mem.clock.woken = woken;
         true
     }
@@ -800,6 +809,9 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         let from = except.and_then(position).map_or(0, |i| i + 1);
         for i in 0..tasks {
             let c = self.lanes[lane].tasks[(from + i) % tasks];
+            if self.machine.slots[c.index()].borrow().status == Status::Done {
+                continue;
+            }
             let blocked = self.machine.mem.borrow().clock.watchers.is_blocked(c);
             let enabled = !blocked && self.exec.enabled(c);
             if !enabled && !blocked {
@@ -822,7 +834,7 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
     }
 
     fn gate(&self, c: CtxId) -> u64 {
-        self.machine.slots[c.index()].borrow().step.gate.opens(&self.machine.mem.borrow())
+        self.machine.slots[c.index()].borrow().step.gate.opens(&self.machine.mem.borrow().queues)
     }
 }
 

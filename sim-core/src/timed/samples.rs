@@ -5,9 +5,13 @@
 
 use super::Watch;
 use super::causes::{Cause, History};
-use crate::ids::{CpuId, CtxId};
+use super::matches::Matches;
+use crate::ids::CtxId;
 use crate::machine::Model;
 use crate::result::Expiry;
+use std::collections::VecDeque;
+
+const NEVER: u64 = u64::MAX;
 
 /// So many may wait before they are handed on, or twice as many as could not be.
 const MANY: usize = 512;
@@ -20,68 +24,98 @@ pub(crate) struct Sample {
     pub name: u64,
 }
 
-#[derive(Debug, Default)]
+/// What waits of one CPU, in the order in which its callbacks ended.
+#[derive(Clone, Debug, Default)]
+struct Waiting {
+    /// Each with the number of its causes.
+    samples: VecDeque<(Sample, u32)>,
+    /// Where causes are wanted.
+    parts: VecDeque<(Cause, u64)>,
+}
+
+impl Waiting {
+    /// When the first callback ended.
+    fn first(&self) -> u64 {
+        self.samples.front().map_or(NEVER, |(s, _)| s.expiry.exit.0)
+    }
+}
+
+#[derive(Debug)]
 pub(super) struct Samples {
-    waiting: Vec<Sample>,
+    lanes: Vec<Waiting>,
+    /// Whose first callback ended first.
+    first: Matches,
+    waiting: usize,
     /// How many of them were there before and could not be handed on.
     kept: usize,
-    /// Of each: where its causes begin and end in `parts`. Empty where causes are not wanted.
-    causes: Vec<(u32, u32)>,
+    /// The causes of the expiry that is handed on.
     parts: Vec<(Cause, u64)>,
-    /// When the callback of each ended, on which CPU, and its place in `waiting`; the first in the upper bits.
-    order: Vec<u128>,
 }
 
 impl Samples {
-    /// Takes what the last steps of `own` have noted; `history`: what its CPU did, where causes are wanted.
+    pub fn new(lanes: usize) -> Samples {
+        Samples {
+            lanes: vec![Waiting::default(); lanes],
+            first: Matches::new(lanes),
+            waiting: 0,
+            kept: 0,
+            parts: Vec::new(),
+        }
+    }
+
+    /// Takes what the last steps of `own` on its CPU have noted; `history`: what the CPU did, where causes are wanted.
     #[inline]
-    pub fn take(&mut self, noted: &mut Vec<Sample>, history: Option<&History>, own: CtxId) {
+    pub fn take(
+        &mut self,
+        lane: usize,
+        noted: &mut Vec<Sample>,
+        history: Option<&History>,
+        own: CtxId,
+    ) {
         if noted.is_empty() {
             return;
         }
-        if let Some(h) = history {
-            for s in noted.iter() {
-                let begin = self.parts.len() as u32;
+        self.waiting += noted.len();
+        let w = &mut self.lanes[lane];
+        let was_empty = w.samples.is_empty();
+        for s in noted.iter() {
+            let mut causes = 0;
+            if let Some(h) = history {
+                self.parts.clear();
                 h.causes(&s.expiry, own, &mut self.parts);
-                self.causes.push((begin, self.parts.len() as u32));
+                causes = self.parts.len() as u32;
+                w.parts.extend(&self.parts);
             }
+            w.samples.push_back((*s, causes));
         }
-        self.waiting.append(noted);
+        noted.clear();
+        if was_empty {
+            self.first.play(lane, w.first());
+        }
     }
 
     pub fn are_many(&self) -> bool {
-        self.waiting.len() >= MANY.max(2 * self.kept)
+        self.waiting >= MANY.max(2 * self.kept)
     }
 
     /// Hands on all whose callback ended before `front`: no step comes before that any more.
     pub fn hand_on<M: Model, W: Watch>(&mut self, front: u64, model: &M, watch: &mut W) {
-        let key = |(i, s): (usize, &Sample)| {
-            let CpuId(cpu) = s.expiry.cpu;
-            u128::from(s.expiry.exit.0) << 64 | u128::from(cpu) << 32 | i as u128
-        };
-        let place = |key: &u128| *key as u32 as usize;
-        self.order.clear();
-        self.order.extend(self.waiting.iter().enumerate().map(key));
-        // CPUs bring theirs in order: a stable sort merges such runs.
-        self.order.sort();
-        let ready = self.order.partition_point(|k| ((k >> 64) as u64) < front);
-        self.kept = self.order.len() - ready;
-        for i in self.order[..ready].iter().map(place) {
-            let s = &self.waiting[i];
-            let parts = self.causes.get(i).map_or(0..0, |c| c.0 as usize..c.1 as usize);
-            let expiry = Expiry { timer: model.timer_number(s.name), ..s.expiry };
-            watch.expiry(&expiry, &self.parts[parts]);
-        }
-        let (waiting, causes) =
-            (std::mem::take(&mut self.waiting), std::mem::take(&mut self.causes));
-        let parts = std::mem::take(&mut self.parts);
-        for i in self.order[ready..].iter().map(place) {
-            self.waiting.push(waiting[i]);
-            if let Some((from, to)) = causes.get(i) {
-                let begin = self.parts.len() as u32;
-                self.parts.extend_from_slice(&parts[*from as usize..*to as usize]);
-                self.causes.push((begin, self.parts.len() as u32));
+        loop {
+            let (at, lane) = self.first.first();
+            if at >= front {
+                break;
             }
+            let w = &mut self.lanes[lane];
+            let Some((s, causes)) = w.samples.pop_front() else { break };
+            if causes > 0 {
+                self.parts.clear();
+                self.parts.extend(w.parts.drain(..causes as usize));
+            }
+            self.waiting -= 1;
+            self.first.play(lane, w.first());
+            let expiry = Expiry { timer: model.timer_number(s.name), ..s.expiry };
+            watch.expiry(&expiry, &self.parts[..causes as usize]);
         }
+        self.kept = self.waiting;
     }
 }

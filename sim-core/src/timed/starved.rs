@@ -113,7 +113,7 @@ impl<M: Model, W: Watch> Driver<'_, '_, M, W> {
             matches!(kind, CtxKind::Task | CtxKind::Kworker)
                 && slot.status == Status::Waiting
                 && self.lanes[self.lane_of[c.index()]].tasks.iter().all(idled)
-                && slot.step.gate.opens(&mem) <= now
+                && slot.step.gate.opens(&mem.queues) <= now
                 && slot.guard.holds(*c, None, &|o| mem.values[o.index()])
         };
         (0..self.left.len() as u16).map(CtxId).find(starves)

@@ -184,7 +184,7 @@ impl<M: Model, W: Watch> Driver<'_, '_, M, W> {
             let what = self.awaited(mem, c);
             return self.waits.waits_for(c, at, what);
         }
-        let opens = slot.step.gate.opens(mem);
+        let opens = slot.step.gate.opens(&mem.queues);
         if opens > at {
             self.waits.waits_for(c, at, Awaited::GracePeriod);
         }

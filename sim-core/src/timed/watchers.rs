@@ -1,7 +1,7 @@
 //! Who waits for a change of what.
 
 use crate::ids::{CtxId, Obj};
-use crate::step::{Gate, Slot, Status};
+use crate::step::{Cmp, Gate, Slot, Status, Term};
 
 /// Contexts that cannot step, by the objects that keep them from it.
 #[derive(Debug, Default)]
@@ -56,25 +56,45 @@ impl Watchers {
     /// waits for the first timer of a queue watches the queue, because its head may change. One that can step watches
     /// nothing.
     pub fn update(&mut self, c: CtxId, slot: &Slot, values: &[u64]) {
-        let mut blamed = std::mem::take(&mut self.blamed);
-        blamed.clear();
-        let mut kept = false;
-        if !slot.guard.cmps.is_empty() && matches!(slot.status, Status::Idle | Status::Waiting) {
-            // The CPU's own word is not waited for: whoever changes it plans the CPU again.
-            slot.guard.blame(c, None, &|o: Obj| values[o.index()], &mut blamed);
-            kept = !blamed.is_empty();
-            if !kept && matches!(slot.step.gate, Gate::Queues(..)) {
-                slot.guard.cmps.iter().for_each(|g| g.add_objs(&mut blamed));
+        let guard = &slot.guard;
+        let waits = matches!(slot.status, Status::Idle | Status::Waiting);
+        let queues = matches!(slot.step.gate, Gate::Queues(..));
+        if !waits || guard.cmps.is_empty() {
+            return self.forget(c);
+        }
+        // By far the most, without a list.
+        if !guard.any && guard.empty.is_empty() {
+            match guard.cmps.iter().find(|g| !g.holds(&|o: Obj| values[o.index()])) {
+                None if !queues => return self.forget(c),
+                Some(Cmp { lhs: Term::Obj(o), rhs: Term::Const(_), .. }) => {
+                    self.watch(c, &[*o]);
+                    self.kept[c.index()] = true;
+                    return;
+                }
+                _ => {}
             }
         }
-        if blamed != self.watching[c.index()] {
+        let mut blamed = std::mem::take(&mut self.blamed);
+        // The CPU's own word is not waited for: whoever changes it plans the CPU again.
+        guard.blame(c, None, &|o: Obj| values[o.index()], &mut blamed);
+        let kept = !blamed.is_empty();
+        if !kept && queues {
+            guard.cmps.iter().for_each(|g| g.add_objs(&mut blamed));
+        }
+        self.watch(c, &blamed);
+        self.kept[c.index()] = kept;
+        self.blamed = blamed;
+    }
+
+    /// The context watches these objects and no other.
+    #[inline]
+    fn watch(&mut self, c: CtxId, objs: &[Obj]) {
+        if self.watching[c.index()] != objs {
             self.forget(c);
-            for o in &blamed {
+            for o in objs {
                 self.add(c, *o);
             }
         }
-        self.kept[c.index()] = kept;
-        self.blamed = blamed;
     }
 
     fn add(&mut self, c: CtxId, o: Obj) {
@@ -91,13 +111,16 @@ impl Watchers {
     }
 
     /// The context watches nothing any more.
+    #[inline]
     pub fn forget(&mut self, c: CtxId) {
         self.kept[c.index()] = false;
         while let Some(o) = self.watching[c.index()].pop() {
             let who = &mut self.of[o.index()];
-            who.retain(|x| *x != c);
-            if who.is_empty() {
+            if who[..] == [c] {
+                who.clear();
                 self.bits[o.index() / 64] &= !(1 << (o.index() % 64));
+            } else {
+                who.retain(|x| *x != c);
             }
         }
     }
