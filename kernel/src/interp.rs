@@ -10,7 +10,7 @@ use crate::world::{
     UpdateFlag, ValueRef,
 };
 use timerace_core::detect::Class;
-use timerace_core::{Cx, Ptr, Var, Word, site};
+use timerace_core::{Cx, Ptr, Word, site};
 
 /// An activation of a body: its locals and what it was called with.
 #[derive(Clone, Debug)]
@@ -265,7 +265,7 @@ impl Kernel {
     async fn spin_call(&self, cx: Cx<'_>, act: &Act, obj: &ObjRef, lock: bool) -> Done {
         let Some((e, map)) = self.value(cx, act, &obj.value).await else { return Done::NOT_CALLED };
         let Some(field) = self.maps[map].lock_member else { return Done::NOT_CALLED };
-        let word = Var::at(e.member(field).obj());
+        let word = e.member(field).cast();
         if lock {
             cx.irq_save(site!("local_irq_save(flags)", Mask, quiet)).await;
             cx.lock(site!("bpf_spin_lock(&value->lock)", Lock), word).await;

@@ -447,21 +447,21 @@ impl<'m> Cx<'m> {
         if self.machine.tso {
             return self.store(label, v, x, false).await;
         }
-        let (raw, word): (Var<u64>, u64) = (Var::at(v.obj()), x.to_word());
+        let (raw, word): (Var<u64>, u64) = (v.cast(), x.to_word());
         self.step(label).writes(v.obj()).run(move |m| m.store(raw, word)).await;
     }
 
     /// xchg(): fully ordered; returns the old value.
     pub async fn xchg<T: Word>(self, label: impl Into<Label>, v: Var<T>, x: T) -> T {
         let x = x.to_word();
-        let raw: Var<u64> = Var::at(v.obj());
+        let raw: Var<u64> = v.cast();
         T::from_word(self.step(label).writes(v.obj()).run(move |m| m.update(raw, |_| x)).await)
     }
 
     /// cmpxchg(): fully ordered on success; returns the old value. One that fails is logged as a read.
     pub async fn cmpxchg<T: Word>(self, label: impl Into<Label>, v: Var<T>, old: T, new: T) -> T {
         let (old, new) = (old.to_word(), new.to_word());
-        let raw: Var<u64> = Var::at(v.obj());
+        let raw: Var<u64> = v.cast();
         let was = self
             .step(label)
             .writes(v.obj())
@@ -546,7 +546,7 @@ impl<'m> Cx<'m> {
     fn outermost(self, counts: impl FnOnce(&mut Slot) -> bool) -> Option<(Var<u64>, u16)> {
         let s = &mut *self.slot();
         let depth = |s: &Slot| s.preempt + s.irq + s.bh;
-        if counts(s) { s.own.map(|own| (Var::at(own), depth(s))) } else { None }
+        if counts(s) { s.own.map(|own| (Var::fixed(own), depth(s))) } else { None }
     }
 
     #[inline]
@@ -690,7 +690,7 @@ impl<'m> Cx<'m> {
         };
         let me = self.id;
         let own = self.slot().own.expect("an interrupt has a CPU");
-        let word: Var<u64> = Var::at(own);
+        let word: Var<u64> = Var::fixed(own);
         let decl = declare(self.step(label).on_cpu(rule)).idle();
         decl.run(move |m: &mut Mem| {
             m.update(word, |w| cpu::push(w, me, mask));
@@ -722,7 +722,7 @@ impl<'m> Cx<'m> {
         };
         let me = self.id;
         let own = self.slot().own.expect("an interrupt has a CPU");
-        let word: Var<u64> = Var::at(own);
+        let word: Var<u64> = Var::fixed(own);
         let r = declare(self.step(label).on_cpu(CpuRule::Run))
             .run(move |m: &mut Mem| {
                 let r = act(m);

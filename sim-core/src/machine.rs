@@ -177,7 +177,7 @@ impl Setup {
 
     /// A shared variable with its initial value.
     pub fn var<T: Word>(&mut self, name: &str, init: T) -> Var<T> {
-        Var::at(self.object(name, init.to_word(), Kind::Plain, Holder::LastWriter))
+        Var::fixed(self.object(name, init.to_word(), Kind::Plain, Holder::LastWriter))
     }
 
     /// A lock word: 0 when free, else the owner plus one.
@@ -189,7 +189,7 @@ impl Setup {
     pub fn lock_of(&mut self, class: &str, name: &str) -> Var<Option<CtxId>> {
         let lock = self.object(name, 0, Kind::Plain, Holder::Value);
         self.lock_class(lock, class);
-        Var::at(lock)
+        Var::fixed(lock)
     }
 
     pub(crate) fn races(&mut self) -> &mut Option<Box<crate::data_race::DataRaces>> {
@@ -202,7 +202,7 @@ impl Setup {
 
     /// A variable that, while it is waited for, is held by one known context (what a CPU's softirq is running, say).
     pub fn var_of<T: Word>(&mut self, name: &str, init: T, holder: CtxId) -> Var<T> {
-        Var::at(self.object(name, init.to_word(), Kind::Plain, Holder::Ctx(holder)))
+        Var::fixed(self.object(name, init.to_word(), Kind::Plain, Holder::Ctx(holder)))
     }
 
     /// Says who holds an object that others wait for.

@@ -64,7 +64,7 @@ pub struct Ptr(pub(crate) u32);
 impl Ptr {
     /// The field with this index.
     pub fn field<T>(self, index: u32) -> Var<T> {
-        Var::at(Obj(self.0 + 1 + index))
+        Var { obj: Obj(self.0 + 1 + index), life: Life::before(index + 1), of: PhantomData }
     }
 
     /// The object that says whether the allocation is alive.
@@ -103,7 +103,26 @@ impl Word for Option<Ptr> {
 #[derive(Debug)]
 pub struct Var<T> {
     obj: Obj,
+    life: Life,
     of: PhantomData<fn() -> T>,
+}
+
+/// Where the object lies that says whether the allocation of a variable is alive.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum Life {
+    /// There is none.
+    Static,
+    /// So far before the variable, from 1.
+    Before(u8),
+    /// [`Mem::life`] knows.
+    Unknown,
+}
+
+impl Life {
+    #[inline]
+    fn before(n: u32) -> Life {
+        u8::try_from(n).map_or(Life::Unknown, Life::Before)
+    }
 }
 
 impl<T> Clone for Var<T> {
@@ -116,7 +135,17 @@ impl<T> Copy for Var<T> {}
 impl<T> Var<T> {
     /// The variable that lives in `obj`.
     pub fn at(obj: Obj) -> Var<T> {
-        Var { obj, of: PhantomData }
+        Var { obj, life: Life::Unknown, of: PhantomData }
+    }
+
+    /// The same for an object that is no part of an allocation.
+    pub(crate) fn fixed(obj: Obj) -> Var<T> {
+        Var { obj, life: Life::Static, of: PhantomData }
+    }
+
+    /// The same variable as one of another type.
+    pub fn cast<U>(self) -> Var<U> {
+        Var { obj: self.obj, life: self.life, of: PhantomData }
     }
 
     /// Its object.
@@ -418,11 +447,26 @@ impl Mem {
     #[inline]
     pub fn load<T: Word>(&mut self, var: Var<T>) -> T {
         let v = self.values[var.obj.index()];
-        let alive = self.life_of(var.obj).is_none_or(|life| self.values[life.index()] == ALIVE);
-        if alive && v != POISON && self.buffers.is_none() && !cfg!(debug_assertions) {
+        if self.is_alive_at(var) && v != POISON && self.buffers.is_none() && !cfg!(debug_assertions)
+        {
             return T::from_word(v);
         }
         T::from_word(self.load_with_care(var.obj))
+    }
+
+    /// Whether the allocation of a variable is alive; true if it is no part of one.
+    #[inline(always)]
+    fn is_alive_at<T>(&self, var: Var<T>) -> bool {
+        let life = match var.life {
+            Life::Static => return true,
+            Life::Before(n) => Obj(var.obj.0.wrapping_sub(u32::from(n))),
+            Life::Unknown => match self.life_of(var.obj) {
+                Some(life) => life,
+                None => return true,
+            },
+        };
+        debug_assert_eq!(self.life_of(var.obj), Some(life));
+        self.values[life.index()] == ALIVE
     }
 
     fn load_with_care(&mut self, obj: Obj) -> u64 {
@@ -437,7 +481,10 @@ impl Mem {
     /// Writes a variable. A write to freed memory is a finding, and is performed.
     #[inline(always)]
     pub fn store<T: Word>(&mut self, var: Var<T>, v: T) {
-        self.check(var.obj, true);
+        self.check_declared(var.obj, true);
+        if !self.is_alive_at(var) {
+            self.check_alive(var.obj);
+        }
         self.values[var.obj.index()] = v.to_word();
         self.wrote(var.obj);
     }
@@ -532,6 +579,13 @@ impl Mem {
 
     #[inline]
     fn check(&mut self, obj: Obj, write: bool) {
+        self.check_declared(obj, write);
+        self.check_alive(obj);
+    }
+
+    /// That the step has declared what it touches, in debug builds.
+    #[inline]
+    fn check_declared(&self, obj: Obj, write: bool) {
         #[cfg(debug_assertions)]
         debug_assert!(
             self.undeclared
@@ -539,8 +593,7 @@ impl Mem {
             "step {:?} touches {obj:?} (write: {write}) which it did not declare",
             self.label
         );
-        self.check_alive(obj);
-        let _ = write;
+        let _ = (obj, write);
     }
 
     /// Reports a use of an object whose allocation is not alive.
@@ -680,7 +733,7 @@ impl Mem {
     pub fn touch(&self, p: Ptr, fields: usize) {
         let (mut o, end) = (p.0 as usize, p.0 as usize + fields);
         let Some(values) = self.values.get(..=end) else { return };
-        let mut sum = values[end] ^ u64::from(self.life[o] ^ self.life[end]);
+        let mut sum = values[end];
         while o < end {
             sum ^= values[o];
             o += 8;
@@ -697,7 +750,7 @@ impl Mem {
 
     /// Appends to a list.
     pub fn push_back(&mut self, l: ListVar, item: u64) {
-        self.check(l.0, true);
+        self.check_declared(l.0, true);
         let list = &mut self.lists[l.1 as usize];
         let h = roll(list.items.back().map_or(0, |e| e.1), item);
         list.items.push_back((item, h));
@@ -706,7 +759,7 @@ impl Mem {
 
     /// Puts an item before all others. O(n).
     pub fn push_front(&mut self, l: ListVar, item: u64) {
-        self.check(l.0, true);
+        self.check_declared(l.0, true);
         let list = &mut self.lists[l.1 as usize];
         list.items.push_front((item, 0));
         list.rehash_from(0);
@@ -715,7 +768,7 @@ impl Mem {
 
     /// Takes the last item.
     pub fn pop_back(&mut self, l: ListVar) -> Option<u64> {
-        self.check(l.0, true);
+        self.check_declared(l.0, true);
         let item = self.lists[l.1 as usize].items.pop_back();
         self.list_changed(l);
         item.map(|e| e.0)
@@ -723,7 +776,7 @@ impl Mem {
 
     /// Takes the first item. O(n), as all digests change.
     pub fn pop_front(&mut self, l: ListVar) -> Option<u64> {
-        self.check(l.0, true);
+        self.check_declared(l.0, true);
         let list = &mut self.lists[l.1 as usize];
         let item = list.items.pop_front();
         list.rehash_from(0);
@@ -733,7 +786,7 @@ impl Mem {
 
     /// Removes the first occurrence of an item; false if there is none.
     pub fn list_remove(&mut self, l: ListVar, item: u64) -> bool {
-        self.check(l.0, true);
+        self.check_declared(l.0, true);
         let list = &mut self.lists[l.1 as usize];
         let Some(i) = list.items.iter().position(|e| e.0 == item) else {
             return false;
@@ -746,7 +799,7 @@ impl Mem {
 
     /// The items of a list.
     pub fn items(&mut self, l: ListVar) -> impl Iterator<Item = u64> + '_ {
-        self.check(l.0, false);
+        self.check_declared(l.0, false);
         self.peek_items(l)
     }
 
@@ -757,7 +810,7 @@ impl Mem {
 
     /// The number of items.
     pub fn list_len(&mut self, l: ListVar) -> usize {
-        self.check(l.0, false);
+        self.check_declared(l.0, false);
         self.lists[l.1 as usize].items.len()
     }
 
@@ -766,7 +819,7 @@ impl Mem {
     /// A queue, to look at.
     #[inline]
     pub fn queue(&mut self, q: QueueVar) -> &TimerQueue {
-        self.check(q.0, false);
+        self.check_declared(q.0, false);
         &self.queues[q.1 as usize]
     }
 
@@ -778,7 +831,7 @@ impl Mem {
     /// Changes a queue.
     #[inline]
     pub fn with_queue<R>(&mut self, q: QueueVar, f: impl FnOnce(&mut TimerQueue) -> R) -> R {
-        self.check(q.0, true);
+        self.check_declared(q.0, true);
         let queue = &mut self.queues[q.1 as usize];
         let r = f(queue);
         self.values[q.0.index()] = queue.word();

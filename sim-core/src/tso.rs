@@ -269,7 +269,7 @@ impl Cx<'_> {
             true => self.machine.mem.borrow().buffers.as_ref().and_then(|b| b.next_slot(self.id)),
             false => None,
         };
-        let raw: Var<u64> = Var::at(target);
+        let raw: Var<u64> = v.cast();
         let step = self.step(label);
         let Some(slot) = slot else {
             let step = if plain { step.plain(target, true) } else { step.writes(target) };
