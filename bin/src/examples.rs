@@ -92,7 +92,7 @@ pub const CALIBRATE: &str = "\
 Examples:
   timerace calibrate samples.csv -o lab1                   costs of your machine
   timerace calibrate trace.txt --kernel v6.12 -o lab1      from text of ftrace
-  timerace calibrate samples.csv --load noise.ron -o lab1  of a machine with this load, without it
+  timerace calibrate samples.csv --load noise.ron -o lab1  that had this load, without it
   timerace run p.ron --costs lab1/costs.ron                and what they are for";
 
 /// Of `compare`.
