@@ -6,7 +6,7 @@ use crate::faults::Faults;
 use crate::flags::Flags;
 use crate::log::Log;
 use crate::map::Map;
-use crate::objects::{ClockBase, CpuVars, Elem, Types};
+use crate::objects::{ClockBase, CpuVars, Elem, MapObj, Types};
 use crate::process::Task;
 use crate::prog::Prog;
 use crate::raw::RawVar;
@@ -36,6 +36,8 @@ pub struct Kernel {
     /// The words of CPUs.
     pub(crate) own: Vec<Obj>,
     pub(crate) maps: Vec<Map>,
+    /// Their objects, for steps that learn only when they happen which map they are about.
+    pub(crate) map_objs: Arc<[MapObj]>,
     pub(crate) progs: Vec<Prog>,
     pub(crate) vars: Vec<RawVar>,
     pub(crate) tasks: Vec<Task>,

@@ -131,6 +131,7 @@ pub fn boot(world: &World, timed: bool) -> Result<(Machine, Kernel), BootError> 
         bases,
         own: (0..world.machine.cpus).map(|c| setup.own(CpuId(c))).collect(),
         cpus,
+        map_objs: maps.iter().map(|m| m.obj).collect(),
         maps,
         progs,
         vars,

@@ -48,12 +48,9 @@ impl Kernel {
             step = step.reads(t.armed().obj()).reads(t.expires().obj());
         }
         // From v7.0 on nobody waits for a callback that has got so far: this is where it starts.
-        let promised: Vec<_> = match self.flags.lock_free {
-            true => self.maps.iter().map(|m| m.obj).collect(),
-            false => Vec::new(),
-        };
-        if self.flags.lock_free {
-            step = promised.iter().fold(step, |s, m| s.reads(m.released().obj()));
+        let promised = self.flags.lock_free.then(|| self.map_objs.clone());
+        if let Some(maps) = &promised {
+            step = maps.iter().fold(step, |s, m| s.reads(m.released().obj()));
             step = step.reads(t.promise().obj());
         }
         let (what, whom, times) = step
@@ -66,12 +63,10 @@ impl Kernel {
                     Default::default()
                 };
                 let (func, map) = (m.load(t.callback_fn()), m.load(t.map()));
-                let owner = (map as usize).checked_sub(1).and_then(|i| promised.get(i));
                 if func == 0 {
                     m.expiry_over();
-                }
-                if func != 0
-                    && let Some(owner) = owner
+                } else if let Some(maps) = &promised
+                    && let Some(owner) = (map as usize).checked_sub(1).and_then(|i| maps.get(i))
                 {
                     promises::callback_starts(m, t, *owner);
                 }
