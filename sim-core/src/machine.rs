@@ -110,6 +110,16 @@ pub struct CtxSpec {
     pub daemon: bool,
 }
 
+/// A real-time class of a task. It takes its CPU from those of lower priority, and from all that have none, as soon as it
+/// can go on and preemption is on.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct RealTime {
+    /// 1 to 99; the higher one goes first.
+    pub priority: u8,
+    /// It shares the CPU with others of its priority, slice by slice (`SCHED_RR`); otherwise it keeps it (`SCHED_FIFO`).
+    pub in_turns: bool,
+}
+
 /// What a member of an [`Orbit`] has of its own. The lists of all members are alike: same length, same order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Member {
@@ -140,6 +150,7 @@ pub struct Setup {
     orbits: Vec<Orbit>,
     watchers: std::collections::BTreeSet<CtxId>,
     homebound: Vec<CtxId>,
+    real_time: Vec<(CtxId, RealTime)>,
     between_expiries: Vec<CostClass>,
 }
 
@@ -155,6 +166,7 @@ impl Setup {
             orbits: Vec::new(),
             watchers: std::collections::BTreeSet::new(),
             homebound: Vec::new(),
+            real_time: Vec::new(),
             between_expiries: Vec::new(),
         };
         for c in 0..cpus {
@@ -304,6 +316,11 @@ impl Setup {
         self.homebound.push(ctx);
     }
 
+    /// Timed runs: the task has a real-time class. In searches any task that can step may step.
+    pub fn real_time(&mut self, ctx: CtxId, class: RealTime) {
+        self.real_time.push((ctx, class));
+    }
+
     /// Timed runs: between the ends of two expiries of one CPU ([`Mem::expiry_over`]) lie at least steps of these classes. A run
     /// with a limit on expiries then knows how long it cannot be reached.
     pub fn between_expiries(&mut self, steps: &[CostClass]) {
@@ -362,6 +379,7 @@ impl Setup {
             traced: Cell::new(false),
             footprints: Cell::new(true),
             homebound: self.homebound,
+            real_time: self.real_time,
             between_expiries: self.between_expiries,
         }
     }
@@ -396,6 +414,7 @@ pub struct Machine {
     /// Steps declare what they touch.
     pub(crate) footprints: Cell<bool>,
     pub(crate) homebound: Vec<CtxId>,
+    pub(crate) real_time: Vec<(CtxId, RealTime)>,
     pub(crate) between_expiries: Vec<CostClass>,
     /// Contexts have store buffers.
     pub(crate) tso: bool,

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use timerace_core::exec::Exec;
-use timerace_core::machine::{Body, CtxKind, CtxSpec};
+use timerace_core::machine::{Body, CtxKind, CtxSpec, RealTime};
 use timerace_core::mem::QueueVar;
 use timerace_core::schedule::Pick;
 use timerace_core::step::{Gate, Rel};
@@ -39,6 +39,11 @@ enum Do {
 }
 
 fn boot(cpus: u16, tasks: &[(u16, Vec<Do>)]) -> (Machine, Bench) {
+    boot_with(cpus, tasks, &[])
+}
+
+/// `classes`: those of the first tasks; no priority is none.
+fn boot_with(cpus: u16, tasks: &[(u16, Vec<Do>)], classes: &[RealTime]) -> (Machine, Bench) {
     let mut s = Setup::new(cpus);
     let flag = s.var("flag", 0u64);
     let lock = s.lock("lock");
@@ -46,7 +51,10 @@ fn boot(cpus: u16, tasks: &[(u16, Vec<Do>)]) -> (Machine, Bench) {
         s.context(CtxSpec { token: name.clone(), name, cpu: Some(CpuId(cpu)), kind, daemon })
     };
     for (i, (c, _)) in tasks.iter().enumerate() {
-        add(&mut s, format!("t{i}"), *c, CtxKind::Task, false);
+        let c = add(&mut s, format!("t{i}"), *c, CtxKind::Task, false);
+        if let Some(class) = classes.get(i).filter(|c| c.priority > 0) {
+            s.real_time(c, *class);
+        }
     }
     let mut queues = Vec::new();
     for c in 0..cpus {
@@ -164,18 +172,17 @@ fn run_with(
     costs: Costs,
     goes_on: bool,
 ) -> (TimedRun, Vec<(String, u64)>) {
-    limited(cpus, tasks, costs, goes_on, (None, 100_000))
+    limited((cpus, tasks, &[]), costs, goes_on, (None, 100_000))
 }
 
 /// `limits`: on expiries and on steps.
 fn limited(
-    cpus: u16,
-    tasks: &[(u16, Vec<Do>)],
+    (cpus, tasks, classes): (u16, &[(u16, Vec<Do>)], &[RealTime]),
     costs: Costs,
     goes_on: bool,
     limits: (Option<u64>, u64),
 ) -> (TimedRun, Vec<(String, u64)>) {
-    let (machine, model) = boot(cpus, tasks);
+    let (machine, model) = boot_with(cpus, tasks, classes);
     let options = TimedOptions {
         seed: 1,
         costs,
@@ -270,6 +277,73 @@ fn tasks_take_turns_when_the_slice_is_over() {
     assert!(l.iter().all(|e| e.1 >= Costs::default().slice_ns), "{l:?}");
 }
 
+/// Priorities of the first tasks, 0 for none; when each task has ended. The same whether steps follow at once or not.
+fn ends(in_turns: bool, priorities: &[u8], tasks: &[Vec<Do>]) -> Vec<(String, u64)> {
+    let classes: Vec<_> =
+        priorities.iter().map(|priority| RealTime { priority: *priority, in_turns }).collect();
+    let tasks: Vec<_> = tasks.iter().map(|body| (0, body.clone())).collect();
+    let [now, later] = [true, false].map(|goes_on| {
+        let (machine, model) = boot_with(1, &tasks, &classes);
+        let options = TimedOptions {
+            seed: 1,
+            costs: Costs::free(),
+            until: Some(Nanos(1_000_000_000)),
+            expiries: None,
+            max_steps: 10_000,
+            patience: None,
+            goes_on,
+        };
+        let (r, _) = run_timed(&machine, &model, &options, &mut Unwatched);
+        assert_eq!(r.ended, TimedEnd::Idle);
+        (r.digest, model.log.borrow().clone())
+    });
+    assert_eq!(now, later);
+    now.1
+}
+
+#[test]
+fn a_real_time_task_takes_the_cpu_from_others_when_it_wakes_up() {
+    let rt = vec![Do::Sleep(10_000), Do::Work(5_000)];
+    let l = ends(false, &[50], &[rt.clone(), vec![Do::Work(100_000)]]);
+    assert_eq!(l, log(&[("t0", 15_000), ("t1", 105_000)]));
+    // Not while preemption is off.
+    let section = vec![Do::IrqOff, Do::Work(30_000), Do::IrqOn, Do::Work(10_000)];
+    let l = ends(false, &[50], &[rt.clone(), section]);
+    assert_eq!(l, log(&[("t0", 35_000), ("t1", 45_000)]));
+    // From one that spins too, and without it that one goes on.
+    let l = ends(false, &[50], &[[&rt[..], &[Do::Set(1)]].concat(), vec![Do::SpinUntil(1)]]);
+    assert_eq!(l, log(&[("t0", 15_000), ("t1", 15_000)]));
+}
+
+#[test]
+fn the_higher_priority_goes_first_and_the_others_go_on_where_they_were() {
+    let body = |sleep, work| vec![Do::Sleep(sleep), Do::Work(work)];
+    let tasks = [body(10_000, 20_000), body(15_000, 5_000), vec![Do::Work(100_000)]];
+    let l = ends(false, &[10, 20], &tasks);
+    assert_eq!(l, log(&[("t1", 20_000), ("t0", 35_000), ("t2", 125_000)]));
+    let l = ends(false, &[20, 10], &tasks);
+    assert_eq!(l, log(&[("t0", 30_000), ("t1", 35_000), ("t2", 125_000)]));
+}
+
+#[test]
+fn the_last_work_before_a_sleep_can_be_interrupted_too() {
+    let rt = vec![Do::Sleep(10_000), Do::Work(5_000)];
+    let sleeper = vec![Do::Work(100_000), Do::Sleep(50_000), Do::Work(1_000)];
+    let l = ends(false, &[50], &[rt, sleeper, vec![Do::Work(20_000)]]);
+    // The sleep ends when it would have without the other one: a timer is set for it.
+    assert_eq!(l, log(&[("t0", 15_000), ("t2", 125_000), ("t1", 151_000)]));
+}
+
+#[test]
+fn equal_priorities_take_turns_only_if_they_say_so() {
+    let tasks = [vec![Do::Work(10_000_000)], vec![Do::Sleep(1_000), Do::Work(2_000)]];
+    let l = ends(false, &[50, 50], &tasks);
+    assert_eq!(l, log(&[("t0", 10_000_000), ("t1", 10_002_000)]));
+    let l = ends(true, &[50, 50], &tasks);
+    let slice = Costs::default().slice_ns;
+    assert_eq!(l, log(&[("t1", slice + 2_000), ("t0", 10_002_000)]));
+}
+
 fn ends_in_a_deadlock(cpus: u16, tasks: &[(u16, Vec<Do>)]) {
     let (machine, model) = boot(cpus, tasks);
     let options = TimedOptions {
@@ -353,15 +427,20 @@ fn steps_that_nobody_can_see_between_may_happen_at_once() {
     let mut steps = 0;
     for seed in 0..3_000 {
         let tasks = drawn(seed);
+        // A third of them with real-time classes.
+        let class =
+            |i| RealTime { priority: (seed / 3 / 4u64.pow(i) % 4) as u8, in_turns: i % 2 == 1 };
+        let classes: Vec<_> = if seed % 3 == 0 { (0..4).map(class).collect() } else { Vec::new() };
+        let world = (2, &tasks[..], &classes[..]);
         let mut costs = Costs::default();
         costs.slice_ns = 8_000;
         let sorted = |mut r: (TimedRun, Vec<(String, u64)>)| {
             r.1.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
             r
         };
-        let run = |goes_on, limits| sorted(limited(2, &tasks, costs.clone(), goes_on, limits));
+        let run = |goes_on, limits| sorted(limited(world, costs.clone(), goes_on, limits));
         let (fast, slow) = (run(true, (None, 100_000)), run(false, (None, 100_000)));
-        assert_eq!(fast, slow, "program {seed}: {tasks:?}");
+        assert_eq!(fast, slow, "program {seed}: {tasks:?} {classes:?}");
         steps += fast.0.steps;
         // Cut off in the middle, it is at the same place.
         for limits in [(Some(1), 100_000), (Some(2), 100_000), (None, fast.0.steps / 2 + 1)] {

@@ -16,6 +16,7 @@ mod newcomer;
 mod params;
 mod pictures;
 mod races;
+mod real_time;
 mod report;
 mod seeds;
 mod selftests;

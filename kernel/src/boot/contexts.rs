@@ -6,8 +6,9 @@ use crate::compile::Code;
 use crate::kernel::{Kernel, Role};
 use crate::process::Task;
 use crate::source::{Does, SourceVars};
-use crate::world::{Attach, Body, Call, Event, Op, OpKind, When, Work};
+use crate::world::{Attach, Body, Call, Event, Op, OpKind, Sched, When, Work};
 use std::cell::RefCell;
+use timerace_core::machine::RealTime;
 use timerace_core::rcu::GracePeriods;
 use timerace_core::{CpuId, CtxKind, CtxSpec, Obj, Setup};
 
@@ -45,6 +46,15 @@ pub(super) fn contexts(s: &mut Setup, k: &mut Kernel, needs: &Needs) -> Result<(
     Ok(())
 }
 
+/// `sched_setscheduler()`: the class of a task in timed runs, if it is a real-time one.
+fn real_time(sched: Sched) -> Option<RealTime> {
+    match sched {
+        Sched::Other => None,
+        Sched::Fifo(priority) => Some(RealTime { priority, in_turns: false }),
+        Sched::Rr(priority) => Some(RealTime { priority, in_turns: true }),
+    }
+}
+
 impl Builder<'_> {
     fn add(&mut self, role: Role, name: &str, token: &str, cpu: Option<usize>, kind: CtxKind) {
         let daemon = !matches!(role, Role::Task { .. });
@@ -76,7 +86,12 @@ impl Builder<'_> {
             let killed = is_named(&w, |c| matches!(c, Call::Kill(k, _) if k.index() == i));
             let signalled = killed.then(|| self.s.var(&format!("{}.signalled", t.name), false));
             let unblocked = t.blocked.then(|| self.s.var(&format!("{}.unblocked", t.name), false));
+            let first = self.k.roles.len();
             self.task(t.cpu, &t.name, code, unblocked, signalled);
+            if let Some(class) = real_time(t.sched) {
+                let parts = first as u16..self.k.roles.len() as u16;
+                parts.for_each(|c| self.s.real_time(timerace_core::CtxId(c), class));
+            }
             self.k.tasks[i].cap_bpf = t.cap_bpf;
             self.k.tasks[i].cap_net_admin = t.cap_net_admin;
         }

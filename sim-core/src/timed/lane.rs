@@ -14,6 +14,8 @@ pub(super) struct Lane {
     pub daemons: Vec<CtxId>,
     /// Its tasks, in the order of their numbers.
     pub tasks: Vec<CtxId>,
+    /// One of them has a real-time class.
+    pub real_time: bool,
     pub own: Option<Obj>,
     /// The top of its stack.
     pub top: Option<CtxId>,
@@ -41,6 +43,7 @@ impl Lane {
             t: 0,
             daemons: Vec::new(),
             tasks: Vec::new(),
+            real_time: false,
             own,
             top: None,
             cur: None,

@@ -35,7 +35,7 @@ pub use watch::{Unwatched, Watch};
 use crate::Machine;
 use crate::exec::Exec;
 use crate::ids::{CpuId, CtxId, Nanos, Obj};
-use crate::machine::{CtxKind, Model};
+use crate::machine::{CtxKind, Model, RealTime};
 use crate::schedule::Pick;
 use crate::step::{CostClass, Status};
 use ahead::Ahead;
@@ -121,6 +121,8 @@ struct Driver<'e, 'm, M, W> {
     /// Nanoseconds that each context must still burn before its next step.
     left: Vec<u64>,
     is_task: Vec<bool>,
+    /// By context; priority 0 for those that have no real-time class.
+    classes: Vec<RealTime>,
     /// Steps may happen right away, see [`Clock`].
     goes_on: bool,
     ahead: Ahead,
@@ -203,10 +205,16 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         let is_task = |c: usize| lanes[lane_of[c]].tasks.contains(&CtxId(c as u16));
         let is_task: Vec<bool> = (0..n).map(is_task).collect();
         let homes = lane_of.iter().zip(&is_task).map(|(l, task)| (*l, !task)).collect();
+        let mut classes = vec![RealTime { priority: 0, in_turns: true }; n];
+        for (c, class) in &machine.real_time {
+            classes[c.index()] = *class;
+            lanes[lane_of[c.index()]].real_time = true;
+        }
         let causes = watch.wants_causes();
         machine.mem.borrow_mut().clock = Clock::new(options, &lanes, homes);
         Driver {
             is_task,
+            classes,
             matches: Matches::new(lanes.len()),
             goes_on,
             ahead: Ahead::new(machine, options, lanes.len()),
@@ -410,8 +418,10 @@ impl<'e, 'm, M: Model, W: Watch> Driver<'e, 'm, M, W> {
         mem.now = Nanos(at);
         mem.clock.watchers.forget(c);
         let mut limits = (0, 0);
-        // What a task does while it goes on is noted step by step.
-        if self.goes_on && (self.history.is_empty() || !is_task) {
+        // What a task does while it goes on is noted step by step; another one may take its CPU at any time if that has a
+        // real-time class.
+        let looked_at = !self.history.is_empty() || self.lanes[lane].real_time;
+        if self.goes_on && !(is_task && looked_at) {
             let alone = self.ahead.until(self.machine, mem, c, at);
             let l = &self.lanes[lane];
             let slice = if l.tasks.len() > 1 { self.slice_end(lane) } else { NEVER };

@@ -45,14 +45,24 @@ impl<M: Model, W: Watch> Driver<'_, '_, M, W> {
         }
         // Where a task has ended with interrupts or preemption off, no other can run.
         if top.is_none() && (!keeps || self.lanes[lane].tasks.len() > 1) {
-            let (mut at, task) = self.next_task(lane, holder, !keeps, busy);
-            if keeps && at != NEVER {
-                // Another task gets its turn when the slice is over.
-                at = at.max(self.slice_end(lane));
-            } else if at != NEVER && !self.exec.enabled(task) {
-                // It gets the CPU and spins: no step, but others must wait for the end of its slice.
-                if let Some(x) = holder.filter(|_| self.waits.open > 0) {
-                    self.waits.done(x, busy);
+            let real_time = self.lanes[lane].real_time;
+            let (at, task) = match real_time {
+                true => self.next_by_class(lane, holder, keeps, (now, busy)),
+                false => self.next_in_turn(lane, holder, keeps, busy),
+            };
+            let steps = at != NEVER && self.exec.enabled(task);
+            let has_work = real_time && Some(task) != holder && at <= busy;
+            let has_work = has_work && self.left[task.index()] > 0;
+            if at != NEVER && (real_time || !keeps) && !steps || has_work {
+                // It gets the CPU without a step: it spins, and others must wait for the end of its slice; or it goes on with
+                // work that it was taken from.
+                if let Some(x) = holder.filter(|_| !keeps && at >= busy) {
+                    if self.waits.open > 0 {
+                        self.waits.done(x, busy);
+                    }
+                    if has_work {
+                        self.left[task.index()] += std::mem::take(&mut self.left[x.index()]);
+                    }
                 }
                 self.lanes[lane].cur = Some(task);
                 self.lanes[lane].since = at;
@@ -71,8 +81,20 @@ impl<M: Model, W: Watch> Driver<'_, '_, M, W> {
         l.who = who;
     }
 
+    /// The task that gets the CPU from the one that keeps it, when the slice is over, or after the one that does not.
+    fn next_in_turn(
+        &mut self,
+        lane: usize,
+        holder: Option<CtxId>,
+        keeps: bool,
+        busy: u64,
+    ) -> (u64, CtxId) {
+        let (at, task) = self.next_task(lane, holder, !keeps, busy);
+        if keeps && at != NEVER { (at.max(self.slice_end(lane)), task) } else { (at, task) }
+    }
+
     /// The task that gets the CPU next, and when, which is not before `busy`: one that can step, or (if asked for) spin.
-    pub(super) fn next_task(
+    fn next_task(
         &mut self,
         lane: usize,
         except: Option<CtxId>,
@@ -100,6 +122,53 @@ impl<M: Model, W: Watch> Driver<'_, '_, M, W> {
                 if t < at {
                     (at, who) = (t, c);
                 }
+            }
+        }
+        (at, who)
+    }
+
+    /// The same on a CPU that has tasks with a real-time class: who gets the CPU after `holder`, and when. A higher priority
+    /// takes it away, also from one that is still busy with its last step, up to `busy`, before it sleeps or ends; an equal one
+    /// waits for the end of the slice if they take turns.
+    fn next_by_class(
+        &mut self,
+        lane: usize,
+        holder: Option<CtxId>,
+        keeps: bool,
+        (now, busy): (u64, u64),
+    ) -> (u64, CtxId) {
+        let (mut at, mut who, mut priority) = (NEVER, NOBODY, 0);
+        let has = holder.filter(|_| keeps || busy > now).map(|x| self.classes[x.index()]);
+        let tasks = self.lanes[lane].tasks.len();
+        // Round robin: those after the current one first.
+        let position = |x| self.lanes[lane].tasks.iter().position(|c| *c == x);
+        let from = holder.and_then(position).map_or(0, |i| i + 1);
+        for i in 0..tasks {
+            let c = self.lanes[lane].tasks[(from + i) % tasks];
+            if keeps && holder == Some(c) {
+                continue;
+            }
+            let class = self.classes[c.index()];
+            let enabled = self.exec.enabled(c);
+            if !enabled {
+                self.block_if_disabled(c);
+            }
+            // It was taken from its last step before it sleeps or ends.
+            let finishes =
+                holder != Some(c) && self.left[c.index()] > 0 && !self.keeps_cpu(c, false);
+            let from = if finishes { now } else { self.gate(c).max(now) };
+            let higher = has.is_some_and(|h| class.priority > h.priority);
+            let equal = has.is_some_and(|h| class.priority == h.priority && h.in_turns);
+            let t = match has {
+                _ if !enabled && !finishes && !self.spins(c) => continue,
+                Some(_) if higher && holder != Some(c) => from,
+                Some(_) if !keeps => from.max(busy),
+                Some(_) if equal && enabled => from.max(self.slice_end(lane)),
+                Some(_) => continue,
+                None => from,
+            };
+            if t < at || t == at && class.priority > priority {
+                (at, who, priority) = (t, c, class.priority);
             }
         }
         (at, who)

@@ -251,12 +251,19 @@ impl<'m, F: FnMut(&TraceEvent)> Tracer<'m, F> {
                 }
             }
         };
+        // Real-time priorities are counted downwards here, from MAX_RT_PRIO - 1.
+        let prio = |task: Option<CtxId>| {
+            let class = self.machine.real_time.iter().find(|(c, _)| Some(*c) == task);
+            class.map_or(120, |(_, class)| 99u8.saturating_sub(class.priority))
+        };
         let args = format!(
-            "prev_comm={} prev_pid={} prev_prio=120 prev_state={state} ==> next_comm={} next_pid={} next_prio=120",
+            "prev_comm={} prev_pid={} prev_prio={} prev_state={state} ==> next_comm={} next_pid={} next_prio={}",
             comm(self.machine, cpu, prev),
             pid(prev),
+            prio(prev),
             comm(self.machine, cpu, next),
             pid(next),
+            prio(next),
         )
         .replace("<idle>", &format!("swapper/{cpu}"));
         self.engine(cpu, at, "sched_switch", 2, args);
