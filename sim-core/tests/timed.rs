@@ -172,17 +172,24 @@ fn run_with(
     costs: Costs,
     goes_on: bool,
 ) -> (TimedRun, Vec<(String, u64)>) {
-    limited((cpus, tasks, &[]), costs, goes_on, (None, 100_000))
+    limited(What { cpus, tasks, classes: &[] }, costs, goes_on, (None, 100_000))
+}
+
+#[derive(Copy, Clone)]
+struct What<'a> {
+    cpus: u16,
+    tasks: &'a [(u16, Vec<Do>)],
+    classes: &'a [RealTime],
 }
 
 /// `limits`: on expiries and on steps.
 fn limited(
-    (cpus, tasks, classes): (u16, &[(u16, Vec<Do>)], &[RealTime]),
+    what: What<'_>,
     costs: Costs,
     goes_on: bool,
     limits: (Option<u64>, u64),
 ) -> (TimedRun, Vec<(String, u64)>) {
-    let (machine, model) = boot_with(cpus, tasks, classes);
+    let (machine, model) = boot_with(what.cpus, what.tasks, what.classes);
     let options = TimedOptions {
         seed: 1,
         costs,
@@ -431,7 +438,7 @@ fn steps_that_nobody_can_see_between_may_happen_at_once() {
         let class =
             |i| RealTime { priority: (seed / 3 / 4u64.pow(i) % 4) as u8, in_turns: i % 2 == 1 };
         let classes: Vec<_> = if seed % 3 == 0 { (0..4).map(class).collect() } else { Vec::new() };
-        let world = (2, &tasks[..], &classes[..]);
+        let world = What { cpus: 2, tasks: &tasks, classes: &classes };
         let mut costs = Costs::default();
         costs.slice_ns = 8_000;
         let sorted = |mut r: (TimedRun, Vec<(String, u64)>)| {
