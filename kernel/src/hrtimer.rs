@@ -18,7 +18,7 @@ use crate::{promises, trace};
 use timerace_core::Site;
 use timerace_core::mem::Mem;
 use timerace_core::step::Rel;
-use timerace_core::{Cx, Word, site};
+use timerace_core::{Cx, Word, site, step};
 
 /// `KTIME_MAX`
 pub(crate) const KTIME_MAX: i64 = i64::MAX;
@@ -173,31 +173,32 @@ impl Kernel {
         let b = self.bases[at];
         let now = self.cpus[b.cpu].now;
         let (timed, locks) = (self.timed, self.timer_locks());
-        cx.step(site!("hrtimer_start(&t->timer, expires)", Hrtimer))
-            .writes(b.queue.obj())
-            .reads(b.running.obj())
-            .reads(now.obj())
-            .writes(t.base().obj())
-            .writes(t.parked().obj())
-            .writes(t.expires().obj())
-            .writes(t.armed().obj())
-            .writes(t.promise().obj())
-            .run(move |m| {
+        step!(
+            cx.step(site!("hrtimer_start(&t->timer, expires)", Hrtimer))
+                .writes(b.queue.obj())
+                .reads(b.running.obj())
+                .reads(now.obj())
+                .writes(t.base().obj())
+                .writes(t.parked().obj())
+                .writes(t.expires().obj())
+                .writes(t.armed().obj())
+                .writes(t.promise().obj()),
+            move |m| {
                 if m.load(t.base()) != at as u64 {
                     return MOVED;
                 }
-                let armed = dequeue(m, b, t);
                 m.store(t.promise(), promises::NONE);
                 if at != target && m.load(b.running) != Some(t.0) {
+                    let armed = dequeue(m, b, t);
                     m.store(t.base(), MIGRATION_BASE);
                     return if armed { SWITCH_ARMED } else { SWITCH };
                 }
                 let since = clock(m, timed, now);
-                enqueue(m, b, t, e, since, timed);
+                let armed = enqueue(m, b, t, e, since, timed);
                 trace::hrtimer_start(m, t, e, since, (armed, locks));
                 0
-            })
-            .await
+            }
+        )
     }
 
     async fn start_switched(&self, cx: Cx<'_>, t: Timer, target: usize, e: Expiry, armed: bool) {
@@ -237,22 +238,34 @@ pub(crate) fn dequeue(m: &mut Mem, b: ClockBase, t: Timer) -> bool {
     m.queue(b.queue).contains(index) && m.with_queue(b.queue, |q| q.remove(index))
 }
 
-/// Steps 4 and 6 of hrtimer.md section 3: the expiry, then the queue.
-pub(crate) fn enqueue(m: &mut Mem, b: ClockBase, t: Timer, e: Expiry, now: i64, timed: bool) {
+/// The expiry, then the queue, which a timer that is in it leaves first; whether it was queued.
+pub(crate) fn enqueue(
+    m: &mut Mem,
+    b: ClockBase,
+    t: Timer,
+    e: Expiry,
+    now: i64,
+    timed: bool,
+) -> bool {
     let (soft, hard) = expiry(e, now);
     m.store(t.expires(), hard);
     let armed = Armed { at: m.now().0, abs: e.abs && timed };
     m.store(t.armed(), armed);
     if hard == KTIME_MAX && (soft == KTIME_MAX || !timed) {
+        let was_queued = dequeue(m, b, t);
         m.store(t.parked(), true);
-        return;
+        return was_queued;
+    }
+    let was_parked = m.load(t.parked());
+    if was_parked {
+        m.store(t.parked(), false);
     }
     let index = t.0.number();
-    // Only a freed timer that is still queued can be queued again; its place in the queue moves.
-    m.with_queue(b.queue, |q| q.insert(t.0.to_word(), index, hard, soft));
+    let was_queued = m.with_queue(b.queue, |q| q.insert(t.0.to_word(), index, hard, soft));
     if e.abs && !timed {
         m.queued_for_a_time(b.queue, index);
     }
+    was_parked || was_queued
 }
 
 /// Soft and hard expiry. Relative times saturate, also those of 2^63 and more; a negative absolute time keeps its soft

@@ -14,7 +14,7 @@ pub(crate) const TAG_ELEM: u64 = 1 << 34;
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Timer(pub Ptr);
 
-/// Names of the fields of [`Timer`], in order.
+/// Names of the fields of [`Timer`], in order: first those that each expiry and each start ask for.
 pub(crate) const TIMER_FIELDS: &[&str] = &[
     "timer.base",
     "parked",
@@ -22,15 +22,18 @@ pub(crate) const TIMER_FIELDS: &[&str] = &[
     "value",
     "prog",
     "callback_fn",
-    "cancelling",
     "promise",
     "expires",
     "armed",
+    "cancelling",
     "refcnt",
     "worker",
     "worker.func",
     "async_cmds",
 ];
+
+/// So many fields of a [`Timer`] are asked for by each expiry and each start.
+pub(crate) const TIMER_FIELDS_OF_EXPIRIES: usize = 9;
 
 /// The last start of a timer, for statistics.
 #[derive(Copy, Clone, Debug, Default)]
@@ -79,20 +82,20 @@ impl Timer {
     pub fn callback_fn(self) -> Var<u64> {
         self.0.field(5)
     }
-    /// `cancelling` (d4523831f07a).
-    pub fn cancelling(self) -> Var<i64> {
-        self.0.field(6)
-    }
     /// Ghost: what was promised about its callback, see [`crate::promises`].
     pub fn promise(self) -> Var<u64> {
-        self.0.field(7)
+        self.0.field(6)
     }
     /// `node.expires` of the last start; for readers.
     pub fn expires(self) -> Var<i64> {
-        self.0.field(8)
+        self.0.field(7)
     }
     /// Ghost: how it was armed, in timed runs.
     pub fn armed(self) -> Var<Armed> {
+        self.0.field(8)
+    }
+    /// `cancelling` (d4523831f07a).
+    pub fn cancelling(self) -> Var<i64> {
         self.0.field(9)
     }
     /// `refcnt`: the map's reference, and those of operations in progress.

@@ -2,11 +2,11 @@
 
 use crate::attach::Point;
 use crate::kernel::Kernel;
-use crate::objects::{ClockBase, TIMER_FIELDS, Timer};
+use crate::objects::{ClockBase, TIMER_FIELDS_OF_EXPIRIES, Timer};
 use crate::trace;
 use timerace_core::mem::Mem;
 use timerace_core::step::{Gate, Rel};
-use timerace_core::{CtxKind, Cx, Ptr, Var, Word, site};
+use timerace_core::{CtxKind, Cx, Ptr, Var, Word, site, step};
 
 /// `hrtimer_softirq`: nothing is due.
 const QUIET: u64 = 0;
@@ -170,12 +170,11 @@ impl Kernel {
         let step = cx.step(site!("base->running = NULL", Memory)).reads(now.obj());
         let step = self.under_base_lock(step, q[0].cpu, false);
         let step = q.iter().fold(step, |d, b| d.writes(b.queue.obj()).writes(b.running.obj()));
-        step.run(move |m| {
+        step!(step, move |m| {
             q.iter().for_each(|b| m.store(b.running, None));
             let at = m.load(now);
             pop_due(m, &q, at)
         })
-        .await
     }
 
     /// The soft bases of a CPU, in the order in which a pass visits them.
@@ -216,13 +215,17 @@ fn pop_due(m: &mut Mem, bases: &[ClockBase], now: i64) -> Option<Ptr> {
     None
 }
 
-/// The timer that comes next and its element are read now, while this one is at work.
+/// The timer after the next one, and the element of the next one, are read now, while this one is at work: they are at hand
+/// when it is their turn, and neither read must wait for the other.
 fn touch_next(m: &mut Mem, b: ClockBase) {
-    if let Some(next) = m.peek_queue(b.queue).first_timer() {
-        let t = Timer(Ptr::from_word(next));
-        m.touch(t.0, TIMER_FIELDS.len());
-        let value = Option::<Ptr>::from_word(m.peek(t.value().obj()));
-        if let Some(value) = value {
+    let q = m.peek_queue(b.queue);
+    let (next, second) = (q.first_timer(), q.touch_second());
+    if let Some(second) = second {
+        m.touch(Ptr::from_word(second), TIMER_FIELDS_OF_EXPIRIES);
+    }
+    if let Some(next) = next {
+        let value = Timer(Ptr::from_word(next)).value();
+        if let Some(value) = Option::<Ptr>::from_word(m.peek(value.obj())) {
             m.touch(value, 4);
         }
     }

@@ -9,11 +9,11 @@ use crate::ids::{CpuId, CtxId, Obj};
 use crate::lockdep::Take;
 use crate::machine::{CtxKind, Machine};
 use crate::mem::{FrameName, Mem, Ptr, TypeId, Var, Word};
-use crate::site;
 use crate::step::{
     Access, Cmp, Cost, CostClass, Declared, Gate, Label, Learn, Rel, Slot, Stage, StepFut, Term,
     Waiting,
 };
+use crate::{site, step};
 use std::cell::RefMut;
 
 /// A context's handle on its machine. Small and `Copy`: pass it by value.
@@ -225,6 +225,19 @@ impl<'m> Decl<'m> {
         self,
         act: F,
     ) -> StepFut<'m, F, R> {
+        let (machine, ctx) = (self.cx.machine, self.cx.id);
+        match self.now(act) {
+            Ok(r) => StepFut { machine, ctx, stage: Stage::Over(r) },
+            Err(waits) => waits,
+        }
+    }
+
+    /// The step, if it may follow the one before it right away.
+    #[inline(always)]
+    pub fn now<R: Learn, F: FnOnce(&mut Mem) -> R + Unpin + 'static>(
+        self,
+        act: F,
+    ) -> Result<R, StepFut<'m, F, R>> {
         // In parts, so that they stay in registers where the step happens at once.
         let Decl { cx, slot, mut step, rule, any, first, second } = self;
         let (machine, ctx) = (cx.machine, cx.id);
@@ -243,7 +256,7 @@ impl<'m> Decl<'m> {
                     false => holds(first) && holds(second),
                 };
                 if free && machine.goes_on(ctx, &step, mem) {
-                    return StepFut { machine, ctx, stage: Stage::Over(act(mem)) };
+                    return Ok(act(mem));
                 }
                 cx.slot_of(first, second)
             }
@@ -256,7 +269,7 @@ impl<'m> Decl<'m> {
         };
         slot.guard.any = any;
         slot.declare(step);
-        StepFut { machine, ctx, stage: Stage::Declared(act) }
+        Err(StepFut { machine, ctx, stage: Stage::Declared(act) })
     }
 
     /// The slot, with what stayed in registers up to now.
@@ -497,11 +510,8 @@ impl<'m> Cx<'m> {
     /// Takes a lock: spins until it is free.
     pub async fn lock(self, label: impl Into<Label>, l: Var<Option<CtxId>>) {
         let me = self.id;
-        self.step(label)
-            .writes(l.obj())
-            .when(l.obj(), Rel::Eq, 0)
-            .run(move |m| m.store(l, Some(me)))
-            .await;
+        step!(self.step(label).writes(l.obj()).when(l.obj(), Rel::Eq, 0), move |m| m
+            .store(l, Some(me)));
         self.acquired(l.obj(), Take::Waits);
     }
 
@@ -533,7 +543,7 @@ impl<'m> Cx<'m> {
         if self.machine.tso {
             self.store(label, l, None, false).await;
         } else {
-            self.step(label).writes(l.obj()).run(move |m| m.store(l, None)).await;
+            step!(self.step(label).writes(l.obj()), move |m| m.store(l, None));
         }
         self.released(l.obj());
     }
@@ -549,33 +559,33 @@ impl<'m> Cx<'m> {
         if counts(s) { s.own.map(|own| (Var::fixed(own), depth(s))) } else { None }
     }
 
-    #[inline]
+    #[inline(always)]
     fn mask(
         self,
         label: Label,
         mask: Mask,
         (word, depth): (Var<u64>, u16),
-    ) -> StepFut<'m, impl FnOnce(&mut Mem) + Unpin + 'static, ()> {
+    ) -> Result<(), StepFut<'m, impl FnOnce(&mut Mem) + Unpin + 'static, ()>> {
         let me = self.id;
         // Grace periods watch whether a CPU's stack is empty.
         let nested = depth > 1;
-        self.step(label).on_cpu(CpuRule::Run).closes().exclusive_if(nested).run(
+        self.step(label).on_cpu(CpuRule::Run).closes().exclusive_if(nested).now(
             move |m: &mut Mem| {
                 m.update(word, |w| cpu::push(w, me, mask));
             },
         )
     }
 
-    #[inline]
+    #[inline(always)]
     fn unmask(
         self,
         label: Label,
         mask: Mask,
         (word, depth): (Var<u64>, u16),
-    ) -> StepFut<'m, impl FnOnce(&mut Mem) + Unpin + 'static, ()> {
+    ) -> Result<(), StepFut<'m, impl FnOnce(&mut Mem) + Unpin + 'static, ()>> {
         let me = self.id;
         let leave = depth == 0;
-        self.step(label).on_cpu(CpuRule::Run).exclusive_if(!leave).run(move |m: &mut Mem| {
+        self.step(label).on_cpu(CpuRule::Run).exclusive_if(!leave).now(move |m: &mut Mem| {
             m.update(word, |w| cpu::pop(w, me, mask, leave));
         })
     }
@@ -587,7 +597,9 @@ impl<'m> Cx<'m> {
             s.irq == 1
         });
         if let Some(at) = outer {
-            self.mask(label.into(), Mask::Irq, at).await;
+            if let Err(waits) = self.mask(label.into(), Mask::Irq, at) {
+                waits.await;
+            }
         }
     }
 
@@ -599,7 +611,9 @@ impl<'m> Cx<'m> {
             was == 1
         });
         if let Some(at) = outer {
-            self.unmask(label.into(), Mask::Irq, at).await;
+            if let Err(waits) = self.unmask(label.into(), Mask::Irq, at) {
+                waits.await;
+            }
         }
     }
 
@@ -610,7 +624,9 @@ impl<'m> Cx<'m> {
             s.bh == 1
         });
         if let Some(at) = outer {
-            self.mask(label.into(), Mask::Bh, at).await;
+            if let Err(waits) = self.mask(label.into(), Mask::Bh, at) {
+                waits.await;
+            }
         }
     }
 
@@ -622,7 +638,9 @@ impl<'m> Cx<'m> {
             was == 1
         });
         if let Some(at) = outer {
-            self.unmask(label.into(), Mask::Bh, at).await;
+            if let Err(waits) = self.unmask(label.into(), Mask::Bh, at) {
+                waits.await;
+            }
         }
     }
 
@@ -634,7 +652,9 @@ impl<'m> Cx<'m> {
             !on_stack
         });
         if let Some(at) = outer {
-            self.mask(label.into(), Mask::Preempt, at).await;
+            if let Err(waits) = self.mask(label.into(), Mask::Preempt, at) {
+                waits.await;
+            }
         }
     }
 
@@ -646,7 +666,9 @@ impl<'m> Cx<'m> {
             was == 1 && s.preempt + s.irq + s.bh == 0
         });
         if let Some(at) = outer {
-            self.unmask(label.into(), Mask::Preempt, at).await;
+            if let Err(waits) = self.unmask(label.into(), Mask::Preempt, at) {
+                waits.await;
+            }
         }
     }
 
@@ -723,13 +745,11 @@ impl<'m> Cx<'m> {
         let me = self.id;
         let own = self.slot().own.expect("an interrupt has a CPU");
         let word: Var<u64> = Var::fixed(own);
-        let r = declare(self.step(label).on_cpu(CpuRule::Run))
-            .run(move |m: &mut Mem| {
-                let r = act(m);
-                m.update(word, |w| cpu::pop(w, me, mask, true));
-                r
-            })
-            .await;
+        let r = step!(declare(self.step(label).on_cpu(CpuRule::Run)), move |m: &mut Mem| {
+            let r = act(m);
+            m.update(word, |w| cpu::pop(w, me, mask, true));
+            r
+        });
         let mut s = self.slot();
         s.irq = 0;
         s.bh = 0;

@@ -59,7 +59,7 @@ impl<'m, M: Model> Exec<'m, M> {
         };
         machine.reset_memory();
         machine.reset_slots();
-        machine.mem.borrow_mut().frames.iter_mut().for_each(Vec::clear);
+        machine.mem.borrow_mut().frames.iter_mut().for_each(|f| f.clear());
         for c in 0..machine.specs.len() {
             e.birth(CtxId(c as u16));
         }

@@ -5,10 +5,10 @@
 //! of your own) supplies the code that runs on the machine as ordinary `async` functions.
 //!
 //! One idea holds it together: *a run is a pure function of (scenario, model, schedule)*. The unit of interleaving is a
-//! [step]: it declares what it touches and when it may happen *before* it happens, and then acts on shared memory
+//! [step](mod@step): it declares what it touches and when it may happen *before* it happens, and then acts on shared memory
 //! at once. Everything between two steps is local to its context.
 //!
-//! Where to start reading: [`step`] (the contract), [`mem`] (shared memory), [`ctx`] (what a model's code calls),
+//! Where to start reading: [`mod@step`] (the contract), [`mem`] (shared memory), [`ctx`] (what a model's code calls),
 //! [`exec`] (one execution), [`dpor`] (every inequivalent execution), [`timed`] (the virtual clock). A model of your own
 //! from start to end, with a bug and its repair: `examples/timer_wheel.rs`.
 

@@ -278,7 +278,7 @@ impl Setup {
         assert!(self.specs.len() < cpu::MAX_CONTEXTS, "too many contexts");
         spec.token = crate::schedule::unique_token(&spec, &self.specs);
         self.specs.push(spec);
-        self.mem.frames.push(Vec::with_capacity(8));
+        self.mem.frames.push(crate::mem::CallStack::default());
         CtxId(self.specs.len() as u16 - 1)
     }
 

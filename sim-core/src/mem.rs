@@ -252,6 +252,51 @@ pub struct Frame {
     pub id: u32,
 }
 
+/// The functions that a context is in. Places of those that it has left are written anew: a frame then goes there word by
+/// word, which a push onto a vector builds elsewhere and copies, and the copy waits for each of its words.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallStack {
+    frames: Vec<Frame>,
+    depth: usize,
+}
+
+impl CallStack {
+    #[inline(always)]
+    fn enter(&mut self, frame: Frame) {
+        if self.depth >= self.frames.len() {
+            self.make_room();
+        }
+        self.frames[self.depth] = frame;
+        self.depth += 1;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self) {
+        let none = Frame { name: FrameName::Fn(""), arg: 0, leaf: false, id: 0 };
+        self.frames.resize(2 * self.depth + 8, none);
+    }
+
+    /// The innermost function is left.
+    #[inline(always)]
+    fn leave(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    /// All are left.
+    pub fn clear(&mut self) {
+        self.depth = 0;
+    }
+}
+
+impl std::ops::Deref for CallStack {
+    type Target = [Frame];
+
+    fn deref(&self) -> &[Frame] {
+        &self.frames[..self.depth]
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Alloc {
     pub ty: TypeId,
@@ -347,7 +392,7 @@ pub struct Mem {
     pub(crate) queues: Vec<TimerQueue>,
     pub(crate) allocs: Vec<Alloc>,
     pub(crate) types: Vec<TypeInfo>,
-    pub(crate) frames: Vec<Vec<Frame>>,
+    pub(crate) frames: Vec<CallStack>,
     pub(crate) findings: Vec<RawFinding>,
     pub(crate) marks: Vec<Mark>,
     pub(crate) marking: bool,
@@ -844,17 +889,20 @@ impl Mem {
     #[inline(always)]
     pub(crate) fn enter(&mut self, ctx: CtxId, name: FrameName, arg: u64, leaf: bool) {
         self.calls = self.calls.wrapping_add(1);
-        self.frames[ctx.index()].push(Frame { name, arg, leaf, id: self.calls });
+        self.frames[ctx.index()].enter(Frame { name, arg, leaf, id: self.calls });
         if self.marking {
-            self.mark_entry(ctx, name, arg);
+            self.mark_entry(ctx);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn mark_entry(&mut self, ctx: CtxId, name: FrameName, arg: u64) {
-        let (at, taken) = (self.step_no, self.taken);
-        self.marks.push(Mark { ctx, name, arg, ret: None, at, taken });
+    fn mark_entry(&mut self, ctx: CtxId) {
+        if let Some(frame) = self.frames[ctx.index()].last() {
+            let (name, arg) = (frame.name, frame.arg);
+            let (at, taken) = (self.step_no, self.taken);
+            self.marks.push(Mark { ctx, name, arg, ret: None, at, taken });
+        }
     }
 
     /// Marks again what contexts entered before their first step: those that did not move are not started anew.
@@ -880,7 +928,7 @@ impl Mem {
         if self.marking {
             self.mark_exit(ctx, ret);
         }
-        self.frames[ctx.index()].pop();
+        self.frames[ctx.index()].leave();
     }
 
     #[cold]

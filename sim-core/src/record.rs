@@ -488,7 +488,7 @@ fn mark_record<M: Model>(exec: &Exec<'_, M>, k: &Mark) -> MarkRecord {
 }
 
 fn stack<M: Model>(exec: &Exec<'_, M>, ctx: CtxId) -> Vec<Call> {
-    let frames = exec.machine().mem.borrow().frames[ctx.index()].clone();
+    let frames = exec.machine().mem.borrow().frames[ctx.index()].to_vec();
     frames
         .iter()
         .map(|f| Call {

@@ -177,6 +177,18 @@ macro_rules! site {
     }};
 }
 
+/// A step: `step!(declared, act)` is `declared.run(act).await`, and what it returns stays in registers where it happens at
+/// once.
+#[macro_export]
+macro_rules! step {
+    ($declared:expr, $act:expr) => {
+        match $declared.now($act) {
+            Ok(r) => r,
+            Err(waits) => waits.await,
+        }
+    };
+}
+
 /// One access of a footprint, packed: object, and whether it writes and is a plain (unmarked) access.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Access(u32);

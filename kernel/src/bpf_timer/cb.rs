@@ -4,7 +4,7 @@ use crate::interp::Act;
 use crate::kernel::Kernel;
 use crate::objects::{Armed, Callback, Elem, MapObj, Timer};
 use crate::promises;
-use timerace_core::{Cx, Nanos, Ptr, site};
+use timerace_core::{Cx, Nanos, Ptr, Word, site, step};
 
 /// What the first step of a callback learns.
 struct Called {
@@ -41,42 +41,36 @@ impl Kernel {
 
     /// Steps 1 and 2.
     async fn callback_fn(&self, cx: Cx<'_>, t: Timer) -> Option<Called> {
-        let timed = self.timed;
         let mut step = cx.step(site!("callback_fn = t->callback_fn", Memory));
         step = step.reads(t.map().obj()).reads(t.value().obj()).reads(t.callback_fn().obj());
-        if timed {
-            step = step.reads(t.armed().obj()).reads(t.expires().obj());
-        }
         // From v7.0 on nobody waits for a callback that has got so far: this is where it starts.
         let promised = self.flags.lock_free.then(|| self.map_objs.clone());
         if let Some(maps) = &promised {
             step = maps.iter().fold(step, |s, m| s.reads(m.released().obj()));
             step = step.reads(t.promise().obj());
         }
-        let (what, whom, times) = step
-            .run(move |m| {
-                let value: Ptr = m.load(t.value());
-                // Times are for statistics; explored runs have none.
-                let times = if timed {
-                    (m.load(t.armed()), m.load(t.expires()))
-                } else {
-                    Default::default()
-                };
-                let (func, map) = (m.load(t.callback_fn()), m.load(t.map()));
-                if func == 0 {
-                    m.expiry_over();
-                } else if let Some(maps) = &promised
-                    && let Some(owner) = (map as usize).checked_sub(1).and_then(|i| maps.get(i))
-                {
-                    promises::callback_starts(m, t, *owner);
-                }
-                (func, (map, value), times)
-            })
-            .await;
+        let (what, map, value) = step!(step, move |m| {
+            let value: Ptr = m.load(t.value());
+            let (func, map) = (m.load(t.callback_fn()), m.load(t.map()));
+            if func == 0 {
+                m.expiry_over();
+            } else if let Some(maps) = &promised
+                && let Some(owner) = (map as usize).checked_sub(1).and_then(|i| maps.get(i))
+            {
+                promises::callback_starts(m, t, *owner);
+            }
+            (func, map, value)
+        });
         let callback = Callback::from_word(what)?;
-        let map = (whom.0 as usize).checked_sub(1)?;
-        let (armed, programmed) = times;
-        Some(Called { callback, map, value: Elem(whom.1), armed, programmed })
+        let map = (map as usize).checked_sub(1)?;
+        // Times are for statistics; explored runs have none.
+        let (armed, programmed) = if self.timed {
+            cx.machine().with_mem(|m| (m.peek(t.armed().obj()), m.peek(t.expires().obj())))
+        } else {
+            Default::default()
+        };
+        let (armed, programmed) = (Armed::from_word(armed), programmed as i64);
+        Some(Called { callback, map, value: Elem(value), armed, programmed })
     }
 
     /// Step 3. This is where the callback starts: up to v6.19 the promises are about this step.
@@ -89,14 +83,13 @@ impl Kernel {
         if waited_for {
             step = step.reads(t.promise().obj()).reads(map.released().obj());
         }
-        step.run(move |m| {
+        step!(step, move |m| {
             m.store(running, Some(t.0));
             m.load(text);
             if waited_for {
                 promises::callback_starts(m, t, map);
             }
-        })
-        .await;
+        });
     }
 
     /// Step 6; a timed run notes the expiry.
@@ -112,7 +105,7 @@ impl Kernel {
         let mut step = cx.step(site!("this_cpu_write(hrtimer_running, NULL)", Memory));
         step = step.writes(running.obj()).exclusive();
         if !self.timed {
-            return step.run(move |m| m.store(running, None)).await;
+            return step!(step, move |m| m.store(running, None));
         }
         let sample = timerace_core::result::Expiry {
             timer: 0,
@@ -126,19 +119,16 @@ impl Kernel {
             callback: began,
             exit: began,
         };
-        step.reads(irq_at.obj())
-            .reads(pass.obj())
-            .run(move |m| {
-                m.store(running, None);
-                let (irq, softirq, exit) = (m.load(irq_at), m.load(pass), m.now());
-                let expiry = timerace_core::result::Expiry {
-                    irq: Some(Nanos(irq)),
-                    softirq: Nanos(softirq as u64),
-                    exit,
-                    ..sample
-                };
-                m.sample(expiry, timer);
-            })
-            .await;
+        step!(step.reads(irq_at.obj()).reads(pass.obj()), move |m| {
+            m.store(running, None);
+            let (irq, softirq, exit) = (m.load(irq_at), m.load(pass), m.now());
+            let expiry = timerace_core::result::Expiry {
+                irq: Some(Nanos(irq)),
+                softirq: Nanos(softirq as u64),
+                exit,
+                ..sample
+            };
+            m.sample(expiry, timer);
+        });
     }
 }

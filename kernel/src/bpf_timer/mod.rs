@@ -19,7 +19,7 @@ use crate::kernel::Kernel;
 use crate::objects::{Elem, Timer};
 use timerace_core::detect::Class;
 use timerace_core::mem::{Mem, POISON, Ptr};
-use timerace_core::{Cx, Word, site};
+use timerace_core::{Cx, Word, site, step};
 
 impl Kernel {
     /// `____bpf_spin_lock()` on `timer->lock`, interrupts off: an arch spinlock, raw on every configuration.
@@ -37,7 +37,7 @@ impl Kernel {
     /// `t = timer->timer`, under the lock.
     async fn slot(&self, cx: Cx<'_>, e: Elem) -> Option<Timer> {
         let t = cx.step(site!("t = timer->timer", Memory)).reads(e.slot().obj());
-        t.exclusive().run(move |m| load_slot(m, e)).await.map(Timer)
+        step!(t.exclusive(), move |m| load_slot(m, e)).map(Timer)
     }
 
     /// `drop_prog_refcnt()` under the timer lock: 1. `prog` NULL: nothing. 2. `bpf_prog_put(prog)`. 3. `prog = NULL`,
@@ -58,7 +58,7 @@ impl Kernel {
     /// `t->prog`, as an index, under the lock.
     async fn timer_prog(&self, cx: Cx<'_>, t: Timer) -> Option<usize> {
         let prog = cx.step(site!("prog = t->prog", Memory)).reads(t.prog().obj());
-        let prog = prog.exclusive().run(move |m| m.load(t.prog())).await;
+        let prog = step!(prog.exclusive(), move |m| m.load(t.prog()));
         (prog as usize).checked_sub(1)
     }
 
@@ -97,7 +97,7 @@ impl Kernel {
 /// as NULL from there on.
 pub(crate) fn load_slot(m: &mut Mem, e: Elem) -> Option<Ptr> {
     let slot = e.slot();
-    let word = m.load(timerace_core::Var::<u64>::at(slot.obj()));
+    let word = m.load(slot.cast::<u64>());
     let p = Option::<Ptr>::from_word(word)?;
     if word == POISON {
         // Bytes that nobody wrote: the read was the finding.

@@ -199,7 +199,7 @@ struct Level {
 ///
 /// # Panics
 /// If the machine has more than [`MAX_EXPLORED`] contexts, or if a model breaks the contract of a step
-/// ([`crate::step`]): a step whose turn came by reversal is not enabled, or has another footprint.
+/// ([`mod@crate::step`]): a step whose turn came by reversal is not enabled, or has another footprint.
 pub fn explore<M: Model>(
     exec: &mut Exec<'_, M>,
     options: &Options,
