@@ -208,25 +208,25 @@ fn pop_due(m: &mut Mem, bases: &[ClockBase], now: i64) -> Option<Ptr> {
             let t = Ptr::from_word(timer);
             m.store(b.running, Some(t));
             m.count_expiry();
-            touch_next(m, *b);
+            prefetch_next(m, *b);
             return Some(t);
         }
     }
     None
 }
 
-/// The timer after the next one, and the element of the next one, are read now, while this one is at work: they are at hand
-/// when it is their turn, and neither read must wait for the other.
-fn touch_next(m: &mut Mem, b: ClockBase) {
+/// The timer after the next one, and the element of the next one, are fetched while this one is at work: they are at hand when
+/// it is their turn, and the second is found without waiting for the first.
+fn prefetch_next(m: &mut Mem, b: ClockBase) {
     let q = m.peek_queue(b.queue);
-    let (next, second) = (q.first_timer(), q.touch_second());
+    let (next, second) = (q.first_timer(), q.prefetch_second());
     if let Some(second) = second {
-        m.touch(Ptr::from_word(second), TIMER_FIELDS_OF_EXPIRIES);
+        m.prefetch(Ptr::from_word(second), TIMER_FIELDS_OF_EXPIRIES);
     }
     if let Some(next) = next {
         let value = Timer(Ptr::from_word(next)).value();
         if let Some(value) = Option::<Ptr>::from_word(m.peek(value.obj())) {
-            m.touch(value, 4);
+            m.prefetch(value, 4);
         }
     }
 }

@@ -35,6 +35,7 @@ pub mod mix;
 pub mod nearest;
 mod order;
 pub mod policy;
+mod prefetch;
 pub mod queue;
 pub mod rcu;
 mod ready;

@@ -772,18 +772,12 @@ impl Mem {
         all.iter().map(|a| Ptr(a.base.0)).collect()
     }
 
-    /// Reads the allocation with its first `fields` fields for nothing but the caches of the machine that simulates: what is
-    /// read together is waited for together. A timed run of a million timers waits for memory most of the time.
+    /// Asks the machine that simulates for the cache lines of the allocation with its first `fields` fields.
     #[inline]
-    pub fn touch(&self, p: Ptr, fields: usize) {
-        let (mut o, end) = (p.0 as usize, p.0 as usize + fields);
-        let Some(values) = self.values.get(..=end) else { return };
-        let mut sum = values[end];
-        while o < end {
-            sum ^= values[o];
-            o += 8;
-        }
-        std::hint::black_box(sum);
+    pub fn prefetch(&self, p: Ptr, fields: usize) {
+        let Some(values) = self.values.get(p.0 as usize..=p.0 as usize + fields) else { return };
+        // A line has eight values.
+        values.iter().step_by(8).chain(values.last()).for_each(crate::prefetch::prefetch);
     }
 
     // Lists.
