@@ -44,17 +44,24 @@ impl Kernel {
     /// Which base the timer points to: `lock_hrtimer_base()`, first half, or `hrtimer_active()` before a cancel. The locked
     /// step checks it again.
     async fn timer_base(&self, cx: Cx<'_>, t: Timer, site: &'static Site) -> usize {
-        let v = t.base();
-        if self.timed {
-            // A step of its own matters to the order of steps only; a timed run has one order, and looks at once.
-            let word = cx.machine().with_mem(|m| m.peek(v.obj()));
-            if word != MIGRATION_BASE {
-                return (word as usize).min(self.bases.len() - 1);
-            }
+        if let Some(base) = self.timer_base_at_once(cx, t) {
+            return base;
         }
+        let v = t.base();
         let word =
             cx.step(site).when(v.obj(), Rel::Ne, MIGRATION_BASE).run(move |m| m.load(v)).await;
-        // A freed timer may hold anything in a mutant or an old kernel; a wrong base is then as good as any.
+        self.base_index(word)
+    }
+
+    /// The same in a timed run, unless the timer is between two bases. A step of its own matters to the order of steps only; a
+    /// timed run has one order, and looks at once.
+    fn timer_base_at_once(&self, cx: Cx<'_>, t: Timer) -> Option<usize> {
+        let word = self.timed.then(|| cx.machine().with_mem(|m| m.peek(t.base().obj())))?;
+        (word != MIGRATION_BASE).then(|| self.base_index(word))
+    }
+
+    /// A freed timer may hold anything in a mutant or an old kernel; a wrong base is then as good as any.
+    fn base_index(&self, word: u64) -> usize {
         (word as usize).min(self.bases.len() - 1)
     }
 
@@ -148,8 +155,15 @@ impl Kernel {
         let _f = cx.enter_leaf("hrtimer_start");
         let base = site!("base = READ_ONCE(timer->base)", Memory);
         loop {
-            let at = self.timer_base(cx, t, base).await;
-            let cpu = self.timer_target_cpu(cx).await;
+            let at = match self.timer_base_at_once(cx, t) {
+                Some(at) => at,
+                None => self.timer_base(cx, t, base).await,
+            };
+            let here = cx.cpu().map_or(0, |c| c.index());
+            let cpu = match &self.cpus[here].hotplug {
+                None => here,
+                Some(_) => self.timer_target_cpu(cx).await,
+            };
             let clock = at - self.bases[at].cpu * self.clocks;
             let target = cpu * self.clocks + clock;
             if self.cpus[self.bases[at].cpu].base_lock.is_some() {

@@ -59,6 +59,24 @@ impl Act {
         }
     }
 
+    /// The element that a value reference names, and its map, as far as no look-up is needed; `None` if it is absent.
+    ///
+    /// # Errors
+    /// What must be looked up.
+    pub fn at_hand<'v>(&self, v: &'v ValueRef) -> Result<Option<(Elem, usize)>, &'v ElemRef> {
+        Ok(match v {
+            ValueRef::Elem(e) => return Err(e),
+            ValueRef::Local(l) => {
+                let (word, map) = (self.locals[local(*l)], self.maps[local(*l)]);
+                let map = (map as usize).checked_sub(1);
+                map.filter(|_| word & TAG_ELEM != 0).map(|map| (Elem(Ptr::from_word(word)), map))
+            }
+            ValueRef::Value => self.value.map(|e| (e, self.map)),
+            // The verifier lets no program do that.
+            ValueRef::Context => None,
+        })
+    }
+
     /// Whether a condition on locals holds.
     pub fn holds(&self, c: &Cond) -> bool {
         match c {
@@ -130,7 +148,11 @@ impl Kernel {
             self.set_line(cx, op.at);
             match &op.kind {
                 OpKind::Call { call, returns, bind } => {
-                    let done = self.prog_call(cx, act, call).await;
+                    let done = if call.is_of_value() {
+                        self.value_call(cx, act, call).await.map_or(Done::NOT_CALLED, Done::code)
+                    } else {
+                        self.prog_call(cx, act, call).await
+                    };
                     if self.log.is_on() {
                         self.log_op(cx, op.at, done.ret, &self.read_data(cx, call, &done));
                     }
@@ -214,11 +236,12 @@ impl Kernel {
                     _ => EINVAL,
                 })
             }
-            _ => self.timer_call(cx, act, call).await,
+            _ => Done::code(EINVAL),
         }
     }
 
-    async fn timer_call(&self, cx: Cx<'_>, act: &Act, call: &Call) -> Done {
+    /// A call on a timer or a lock in a value; `None`: the element was absent.
+    async fn value_call(&self, cx: Cx<'_>, act: &Act, call: &Call) -> Option<i64> {
         if let Call::SpinLock(obj) | Call::SpinUnlock(obj) = call {
             return self.spin_call(cx, act, obj, matches!(call, Call::SpinLock(_))).await;
         }
@@ -229,9 +252,12 @@ impl Kernel {
         | Call::TimerCancel(obj)
         | Call::TimerCancelAsync(obj)) = call
         else {
-            return Done::code(EINVAL);
+            return Some(EINVAL);
         };
-        let Some((e, map)) = self.value(cx, act, &obj.value).await else { return Done::NOT_CALLED };
+        let (e, map) = match act.at_hand(&obj.value) {
+            Ok(value) => value?,
+            Err(elem) => self.lookup(cx, act, elem).await?,
+        };
         let probe = |h, a: u64, b: u64| {
             self.probe(cx, h, e, a, b);
             h
@@ -258,13 +284,13 @@ impl Kernel {
             _ => (probe(Helper::Cancel, 0, 0), self.bpf_timer_cancel(cx, e, map).await),
         };
         self.probe_ret(cx, helper, ret);
-        Done::code(ret)
+        Some(ret)
     }
 
     /// `bpf_spin_lock()`, `bpf_spin_unlock()`: interrupts off, an arch spinlock in the value.
-    async fn spin_call(&self, cx: Cx<'_>, act: &Act, obj: &ObjRef, lock: bool) -> Done {
-        let Some((e, map)) = self.value(cx, act, &obj.value).await else { return Done::NOT_CALLED };
-        let Some(field) = self.maps[map].lock_member else { return Done::NOT_CALLED };
+    async fn spin_call(&self, cx: Cx<'_>, act: &Act, obj: &ObjRef, lock: bool) -> Option<i64> {
+        let (e, map) = self.value(cx, act, &obj.value).await?;
+        let field = self.maps[map].lock_member?;
         let word = e.member(field).cast();
         if lock {
             cx.irq_save(site!("local_irq_save(flags)", Mask, quiet)).await;
@@ -273,21 +299,14 @@ impl Kernel {
             cx.unlock(site!("bpf_spin_unlock(&value->lock)", Lock), word).await;
             cx.irq_restore(site!("local_irq_restore(flags)", Mask, quiet)).await;
         }
-        Done::code(0)
+        Some(0)
     }
 
     /// The element that a value reference names, and its map. `None`: it is absent, and no call on it is made.
     pub(crate) async fn value(&self, cx: Cx<'_>, act: &Act, v: &ValueRef) -> Option<(Elem, usize)> {
-        match v {
-            ValueRef::Elem(e) => self.lookup(cx, act, e).await,
-            ValueRef::Local(l) => {
-                let word = act.locals[local(*l)];
-                let map = (act.maps[local(*l)] as usize).checked_sub(1)?;
-                (word & TAG_ELEM != 0).then(|| (Elem(Ptr::from_word(word)), map))
-            }
-            ValueRef::Value => act.value.map(|e| (e, act.map)),
-            // The verifier lets no program do that.
-            ValueRef::Context => None,
+        match act.at_hand(v) {
+            Ok(value) => value,
+            Err(elem) => self.lookup(cx, act, elem).await,
         }
     }
 
@@ -334,6 +353,23 @@ impl Kernel {
     pub(crate) async fn report_ret(&self, cx: Cx<'_>, ret: i64) {
         let label = site!("return {}", Free).with(crate::arg::Arg::Code(ret).word());
         cx.step(label).run(|m| m.report(Class::WrongErrno, None)).await;
+    }
+}
+
+impl Call {
+    /// Whether it is one on a timer or a lock in a value.
+    fn is_of_value(&self) -> bool {
+        matches!(
+            self,
+            Call::SpinLock(_)
+                | Call::SpinUnlock(_)
+                | Call::TimerInit(..)
+                | Call::TimerInitOf { .. }
+                | Call::TimerSetCallback(..)
+                | Call::TimerStart(..)
+                | Call::TimerCancel(_)
+                | Call::TimerCancelAsync(_)
+        )
     }
 }
 

@@ -134,7 +134,10 @@ impl Kernel {
     pub(crate) async fn run_callback(&self, cx: Cx<'_>, act: &mut Act) {
         let func = act.func;
         let p = &self.progs[func];
-        act.key = self.callback_key(cx, act).await;
+        act.key = match self.callback_key_at_hand(cx, act) {
+            Some(key) => key,
+            None => self.callback_key(cx, act).await,
+        };
         if let Some(v) = p.runs {
             let site = site!("runs++", Free, quiet);
             let n = cx.step(site).writes(v.obj()).run(move |m| m.update(v, |n: u64| n + 1)).await;
@@ -152,12 +155,18 @@ impl Kernel {
 
     /// The key that a callback is called with: an array's index, or what the pointer into the element shows.
     pub(crate) async fn callback_key(&self, cx: Cx<'_>, act: &Act) -> u64 {
-        let Some(e) = act.value else { return 0 };
-        let map = &self.maps[act.map];
-        if map.kind.is_array() || !self.progs[act.func].code.reads_key {
-            return cx.machine().with_mem(|m| m.peek(e.key().obj()));
+        match (self.callback_key_at_hand(cx, act), act.value) {
+            (Some(key), _) => key,
+            (None, Some(e)) => cx.read(site!("*key", Memory), e.key()).await,
+            (None, None) => 0,
         }
-        cx.read(site!("*key", Memory), e.key()).await
+    }
+
+    /// The same where it is not read as a step: an index on the stack, or a key that nobody asks for.
+    fn callback_key_at_hand(&self, cx: Cx<'_>, act: &Act) -> Option<u64> {
+        let Some(e) = act.value else { return Some(0) };
+        let is_read = !self.maps[act.map].kind.is_array() && self.progs[act.func].code.reads_key;
+        (!is_read).then(|| cx.machine().with_mem(|m| m.peek(e.key().obj())))
     }
 
     fn note_callback(&self, cx: Cx<'_>, act: &Act) {

@@ -100,8 +100,10 @@ impl Kernel {
                     |d| {
                         let d = self.under_base_lock(d, cpu, true);
                         let d = d.when(raised.obj(), Rel::Eq, RAISED).writes(raised.obj());
-                        q[..n].iter().fold(d.writes(now.obj()), |d, b| {
-                            d.writes(b.queue.obj()).writes(b.running.obj())
+                        d.footprint(|d| {
+                            q[..n].iter().fold(d.writes(now.obj()), |d, b| {
+                                d.writes(b.queue.obj()).writes(b.running.obj())
+                            })
                         })
                     },
                     move |m| {
@@ -118,7 +120,18 @@ impl Kernel {
             while let Some(t) = next.take() {
                 self.run_hrtimer(cx, t).await;
                 if self.is_due(cx, cpu) {
-                    next = self.next_of_pass(cx, &q[..n], now).await;
+                    // The end of one timer's function and the begin of the next one's.
+                    let step = cx.step(site!("base->running = NULL", Memory)).reads(now.obj());
+                    let step = self.under_base_lock(step, cpu, false).footprint(|d| {
+                        q[..n]
+                            .iter()
+                            .fold(d, |d, b| d.writes(b.queue.obj()).writes(b.running.obj()))
+                    });
+                    next = step!(step, move |m| {
+                        q[..n].iter().for_each(|b| m.store(b.running, None));
+                        let at = m.load(now);
+                        pop_due(m, &q[..n], at)
+                    });
                 }
             }
             drop(f);
@@ -130,7 +143,7 @@ impl Kernel {
                 CtxKind::Softirq,
                 |d| {
                     let d = self.under_base_lock(d, cpu, false).writes(raised.obj());
-                    q[..n].iter().fold(d, |d, b| d.writes(b.running.obj()))
+                    d.footprint(|d| q[..n].iter().fold(d, |d, b| d.writes(b.running.obj())))
                 },
                 move |m| {
                     q[..n].iter().for_each(|b| m.store(b.running, None));
@@ -160,20 +173,12 @@ impl Kernel {
         let now = self.cpus[cpu].now;
         cx.machine().with_mem(|m| {
             let now = m.peek(now.obj()) as i64;
-            self.queues_of(cpu).iter().any(|b| m.peek_queue(b.queue).is_due(now))
-        })
-    }
-
-    /// The end of one timer's function and the begin of the next one's, in the same pass.
-    async fn next_of_pass(&self, cx: Cx<'_>, q: &[ClockBase], now: Var<i64>) -> Option<Ptr> {
-        let q = [q[0], q[q.len() - 1]];
-        let step = cx.step(site!("base->running = NULL", Memory)).reads(now.obj());
-        let step = self.under_base_lock(step, q[0].cpu, false);
-        let step = q.iter().fold(step, |d, b| d.writes(b.queue.obj()).writes(b.running.obj()));
-        step!(step, move |m| {
-            q.iter().for_each(|b| m.store(b.running, None));
-            let at = m.load(now);
-            pop_due(m, &q, at)
+            let mut due = false;
+            for b in self.queues_of(cpu) {
+                prefetch_element(m, *b);
+                due |= m.peek_queue(b.queue).is_due(now);
+            }
+            due
         })
     }
 
@@ -215,15 +220,16 @@ fn pop_due(m: &mut Mem, bases: &[ClockBase], now: i64) -> Option<Ptr> {
     None
 }
 
-/// The timer after the next one, and the element of the next one, are fetched while this one is at work: they are at hand when
-/// it is their turn, and the second is found without waiting for the first.
+/// The timer that comes next is fetched while this one is at work.
 fn prefetch_next(m: &mut Mem, b: ClockBase) {
-    let q = m.peek_queue(b.queue);
-    let (next, second) = (q.first_timer(), q.prefetch_second());
-    if let Some(second) = second {
-        m.prefetch(Ptr::from_word(second), TIMER_FIELDS_OF_EXPIRIES);
+    if let Some(next) = m.peek_queue(b.queue).prefetch_first() {
+        m.prefetch(Ptr::from_word(next), TIMER_FIELDS_OF_EXPIRIES);
     }
-    if let Some(next) = next {
+}
+
+/// The same for its element, a little later: by then the timer is at hand, which says where it is.
+fn prefetch_element(m: &Mem, b: ClockBase) {
+    if let Some(next) = m.peek_queue(b.queue).first_timer() {
         let value = Timer(Ptr::from_word(next)).value();
         if let Some(value) = Option::<Ptr>::from_word(m.peek(value.obj())) {
             m.prefetch(value, 4);

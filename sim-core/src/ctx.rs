@@ -86,6 +86,12 @@ impl<'m> Decl<'m> {
         self
     }
 
+    /// Adds to the footprint what `declare` says; it is not asked where no footprint is.
+    #[inline(always)]
+    pub fn footprint(self, declare: impl FnOnce(Self) -> Self) -> Self {
+        if self.slot.is_some() { declare(self) } else { self }
+    }
+
     /// What the step writes is no store of the modelled kernel, or nobody else can see it yet: it waits for no store
     /// buffer.
     #[inline(always)]

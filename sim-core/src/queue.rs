@@ -211,12 +211,12 @@ impl TimerQueue {
         self.heap.first().map(|n| n.timer)
     }
 
-    /// The timer that comes after the first, by its word; its place is fetched ([`crate::Mem::prefetch`]).
+    /// [`TimerQueue::first_timer`]; its place is fetched ([`crate::Mem::prefetch`]).
     #[inline]
-    pub fn prefetch_second(&self) -> Option<u64> {
-        let second = self.heap.get(1..)?.iter().take(4).min_by_key(|n| n.key())?;
-        prefetch(&self.places.slots[second.slot as usize]);
-        Some(second.timer)
+    pub fn prefetch_first(&self) -> Option<u64> {
+        let first = self.heap.first()?;
+        prefetch(&self.places.slots[first.slot as usize]);
+        Some(first.timer)
     }
 
     /// Removes the first timer and returns its word.
