@@ -1,10 +1,21 @@
-//! An ordered queue of timers: a heap with four children a node, ties in order of insertion, cancel in place.
+//! An ordered queue of timers: ties in order of insertion, cancel in place.
 //!
-//! Chosen by measurement (`benches/queue.rs`, docs/performance.md): one cache line holds two entries, so the four children
-//! of a node are two lines; at 10,000 timers as at 1,000,000 this is well ahead of a binary heap.
+//! Those that are queued in the order of their expiries, as timers of one period are, stand in a run; the others in a heap
+//! with four children a node. Chosen by measurement (`benches/queue.rs`, docs/performance.md): one cache line holds two
+//! entries, so the four children of a node are two lines; at 10,000 timers as at 1,000,000 this is well ahead of a binary
+//! heap.
+
+mod heap;
+mod node;
+mod places;
+mod run;
 
 use crate::mix::{mix, roll};
 use crate::prefetch::prefetch;
+use heap::Heap;
+use node::Node;
+use places::Places;
+use run::{RUN, Run};
 
 /// A queued timer.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -19,109 +30,14 @@ pub struct Entry {
     pub index: u32,
 }
 
-/// An entry as the heap holds it: 32 bytes.
-#[derive(Copy, Clone, Debug)]
-struct Node {
-    /// The expiry, shifted so that its order is that of unsigned numbers.
-    at: u64,
-    seq: u64,
-    timer: u64,
-    /// Where [`Places`] has it.
-    slot: u32,
-    /// Its soft expiry is another one, see [`TimerQueue::softs`].
-    early: bool,
-}
-
-const SHIFT: u64 = 1 << 63;
-
-impl Node {
-    const NONE: Node = Node { at: 0, seq: 0, timer: 0, slot: 0, early: false };
-
-    #[inline]
-    fn key(&self) -> u128 {
-        u128::from(self.at) << 64 | u128::from(self.seq)
-    }
-
-    #[inline]
-    fn expires(&self) -> i64 {
-        (self.at ^ SHIFT) as i64
-    }
-}
-
-/// Where each queued timer lies in the heap, by its index: a table with open addressing. Its size follows from how many
-/// timers are queued, not from the largest index: a machine has many queues.
-#[derive(Clone, Debug, Default)]
-struct Places {
-    /// Index of a timer plus one (0: never used, [`GONE`]: not any more), and its position in the heap.
-    slots: Vec<(u32, u32)>,
-    /// Slots that are not free: in use, or gone.
-    used: usize,
-}
-
-const GONE: u32 = u32::MAX;
-
-impl Places {
-    #[inline]
-    fn home(&self, index: u32) -> usize {
-        ((u64::from(index.wrapping_mul(0x9e37_79b9)) * self.slots.len() as u64) >> 32) as usize
-    }
-
-    /// The slot of a timer.
-    #[inline]
-    fn find(&self, index: u32) -> Option<u32> {
-        if self.slots.is_empty() {
-            return None;
-        }
-        let mut s = self.home(index);
-        loop {
-            match self.slots[s].0 {
-                0 => return None,
-                n if n == index + 1 => return Some(s as u32),
-                _ => s = if s + 1 == self.slots.len() { 0 } else { s + 1 },
-            }
-        }
-    }
-
-    /// The slot of a timer, and whether it had none before.
-    #[inline]
-    fn take(&mut self, index: u32) -> (u32, bool) {
-        let (mut s, mut gone) = (self.home(index), None);
-        loop {
-            match self.slots[s].0 {
-                0 => break,
-                n if n == index + 1 => return (s as u32, false),
-                GONE => gone = gone.or(Some(s)),
-                _ => {}
-            }
-            s = if s + 1 == self.slots.len() { 0 } else { s + 1 };
-        }
-        self.used += usize::from(gone.is_none());
-        let s = gone.unwrap_or(s);
-        self.slots[s] = (index + 1, 0);
-        (s as u32, true)
-    }
-
-    #[inline]
-    fn free(&mut self, slot: u32) {
-        let next = slot as usize + 1;
-        let next = if next == self.slots.len() { 0 } else { next };
-        // Nobody's search goes past a slot whose next one was never used.
-        let last = self.slots[next].0 == 0;
-        self.slots[slot as usize].0 = if last { 0 } else { GONE };
-        self.used -= usize::from(last);
-    }
-
-    #[inline]
-    fn index(&self, slot: u32) -> u32 {
-        self.slots[slot as usize].0 - 1
-    }
-}
-
 /// A queue of timers ordered by (expiry, order of insertion). Insert, remove and pop are O(log n), the first is O(1). At
 /// most 64 bytes per timer, however it grew.
 #[derive(Debug, Default)]
 pub struct TimerQueue {
-    heap: Vec<Node>,
+    heap: Heap,
+    run: Run,
+    /// How many timers in a row came too early for the end of the run.
+    early: usize,
     places: Places,
     /// Soft expiries that differ from the hard ones, by index.
     softs: std::collections::BTreeMap<u32, i64>,
@@ -146,7 +62,9 @@ impl Clone for TimerQueue {
         if from.is_empty() {
             self.clear();
         } else {
-            self.heap.clone_from(&from.heap);
+            self.heap.copy_from(&from.heap);
+            self.run.copy_from(&from.run);
+            self.early = from.early;
             self.places.slots.clone_from(&from.places.slots);
             self.places.used = from.places.used;
             self.softs.clone_from(&from.softs);
@@ -179,42 +97,52 @@ impl TimerQueue {
 
     /// How many timers are queued.
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.heap.len() + self.run.len()
     }
 
     /// Whether none is queued.
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+        self.head().is_none()
     }
 
     /// Bytes that the queue occupies.
     pub fn bytes(&self) -> usize {
-        self.heap.capacity() * size_of::<Node>()
+        (self.heap.capacity() + self.run.capacity()) * size_of::<Node>()
             + self.places.slots.capacity() * size_of::<(u32, u32)>()
             + self.softs.len() * 2 * size_of::<(u32, i64)>()
     }
 
+    /// The first of all.
+    #[inline]
+    fn head(&self) -> Option<&Node> {
+        match (self.heap.first(), self.run.first()) {
+            (None, first) => first,
+            (Some(h), Some(r)) if r.key() < h.key() => Some(r),
+            (first, _) => first,
+        }
+    }
+
     /// The timer that expires first.
     pub fn first(&self) -> Option<Entry> {
-        self.heap.first().map(|n| self.entry(n))
+        self.head().map(|n| self.entry(n))
     }
 
     /// When the first timer is due ([`TimerQueue::due`]); `None` if there is none.
     #[inline]
     pub fn first_due(&self) -> Option<u64> {
-        self.heap.first().map(|n| self.due(n.expires()))
+        self.head().map(|n| self.due(n.expires()))
     }
 
     /// The timer that expires first, by its word.
     #[inline]
     pub fn first_timer(&self) -> Option<u64> {
-        self.heap.first().map(|n| n.timer)
+        self.head().map(|n| n.timer)
     }
 
     /// [`TimerQueue::first_timer`]; its place is fetched ([`crate::Mem::prefetch`]).
     #[inline]
     pub fn prefetch_first(&self) -> Option<u64> {
-        let first = self.heap.first()?;
+        let first = self.head()?;
         prefetch(&self.places.slots[first.slot as usize]);
         Some(first.timer)
     }
@@ -222,15 +150,15 @@ impl TimerQueue {
     /// Removes the first timer and returns its word.
     #[inline]
     pub fn pop_timer(&mut self) -> Option<u64> {
-        let timer = self.first_timer()?;
-        self.remove_at(0);
-        Some(timer)
+        let n = *self.head()?;
+        self.remove_first(&n);
+        Some(n.timer)
     }
 
     /// Whether the soft expiry of the first timer is over when virtual time is `now`.
     #[inline(always)]
     pub fn is_due(&self, now: i64) -> bool {
-        let Some(n) = self.heap.first() else { return false };
+        let Some(n) = self.head() else { return false };
         let soft = if n.early { self.soft(n) } else { n.expires() };
         soft <= now.saturating_add(self.offset)
     }
@@ -243,8 +171,7 @@ impl TimerQueue {
     /// The queued entry of the timer with this index.
     pub fn get(&self, index: u32) -> Option<Entry> {
         let slot = self.places.find(index)?;
-        let p = self.places.slots[slot as usize].1;
-        self.heap.get(p as usize).map(|n| self.entry(n))
+        self.at(self.places.position(slot)).map(|n| self.entry(n))
     }
 
     /// Queues a timer; one that is queued already moves. Whether it was. `index` is below 2^32 - 2.
@@ -255,45 +182,94 @@ impl TimerQueue {
         }
         let (mut slot, new) = self.places.take(index);
         if !new {
-            self.remove_at(self.places.slots[slot as usize].1 as usize);
+            self.remove_slot(slot);
             (slot, _) = self.places.take(index);
         }
         let early = soft != expires;
         if early {
             self.softs.insert(index, soft);
         }
-        let n = Node { at: expires as u64 ^ SHIFT, seq: self.seq, timer, slot, early };
+        let n = Node { at: Node::order(expires), seq: self.seq, timer, slot, early };
         self.seq += 1;
         if !self.plain {
             self.sum = self.sum.wrapping_add(self.digest(&n));
         }
-        if self.heap.len() == self.heap.capacity() {
-            // Growing by a quarter keeps what is not used small.
-            self.heap.reserve_exact(4.max(self.heap.len() / 4));
+        match self.run.last() {
+            Some(last) if n.at < last.at => self.push_early(n),
+            _ => {
+                self.early = 0;
+                self.push_last(n);
+            }
         }
-        // A place first: a node that is pushed is built elsewhere and copied.
-        self.heap.push(Node::NONE);
-        self.up(self.heap.len() - 1, n);
         !new
+    }
+
+    /// Queues a timer that comes after those of the run.
+    #[inline]
+    fn push_last(&mut self, n: Node) {
+        if self.run.is_full() {
+            self.make_room_in_run();
+        }
+        self.run.push(n, &mut self.places);
+    }
+
+    /// Queues a timer that comes before the last one of the run.
+    fn push_early(&mut self, n: Node) {
+        self.early += 1;
+        // A run that nobody could join for so long was begun too late: it begins anew with this one.
+        if self.early > 8 * self.run.len() {
+            let mut run = std::mem::take(&mut self.run);
+            run.iter().for_each(|n| self.push_onto_heap(*n));
+            run.clear();
+            self.run = run;
+            self.early = 0;
+            self.spare_run();
+            return self.push_last(n);
+        }
+        self.push_onto_heap(n);
+    }
+
+    fn push_onto_heap(&mut self, n: Node) {
+        if self.heap.len() == self.heap.capacity() {
+            self.spare_run();
+            self.heap.grow();
+        }
+        self.heap.push(n, &mut self.places);
+    }
+
+    /// The run gives up room of which it does not use much.
+    fn spare_run(&mut self) {
+        if self.run.capacity() - self.run.len() > self.len() / 16 + 8 {
+            self.run.shrink();
+        }
+    }
+
+    #[cold]
+    fn make_room_in_run(&mut self) {
+        if self.heap.capacity() - self.heap.len() > self.len() / 16 + 8 {
+            self.heap.shrink();
+        }
+        self.run.grow(&mut self.places);
     }
 
     /// Removes the timer with this index; false if it was not queued.
     pub fn remove(&mut self, index: u32) -> bool {
         let Some(slot) = self.places.find(index) else { return false };
-        self.remove_at(self.places.slots[slot as usize].1 as usize);
+        self.remove_slot(slot);
         true
     }
 
     /// Removes and returns the first timer.
     pub fn pop(&mut self) -> Option<Entry> {
-        let first = self.first()?;
-        self.remove_at(0);
+        let n = *self.head()?;
+        let first = self.entry(&n);
+        self.remove_first(&n);
         Some(first)
     }
 
     /// All entries, in the order in which they would be popped. O(n log n); for dumps and unplugged CPUs.
     pub fn in_order(&self) -> Vec<Entry> {
-        let mut all = self.heap.clone();
+        let mut all: Vec<Node> = self.heap.iter().chain(self.run.iter()).copied().collect();
         all.sort_by_key(Node::key);
         all.iter().map(|n| self.entry(n)).collect()
     }
@@ -301,7 +277,7 @@ impl TimerQueue {
     /// A word that is 0 if and only if the queue is empty, and otherwise identifies its content.
     #[inline]
     pub fn word(&self) -> u64 {
-        match (self.heap.is_empty(), self.plain) {
+        match (self.is_empty(), self.plain) {
             (true, _) => 0,
             (false, true) => 1,
             (false, false) => mix(self.sum ^ self.offset as u64) | 1,
@@ -310,11 +286,10 @@ impl TimerQueue {
 
     /// Forgets everything, keeps the memory.
     pub fn clear(&mut self) {
-        if self.places.used > 0 {
-            self.places.slots.fill((0, 0));
-            self.places.used = 0;
-        }
+        self.places.clear();
         self.heap.clear();
+        self.run.clear();
+        self.early = 0;
         self.softs.clear();
         self.seq = 0;
         self.sum = 0;
@@ -332,83 +307,57 @@ impl TimerQueue {
 
     /// A larger table of places, or one of the same size without those that are gone.
     fn make_room(&mut self) {
-        let size = (self.heap.len() * 12 / 5).next_multiple_of(8).max(8);
-        let old = std::mem::replace(&mut self.places.slots, vec![(0, 0); size]);
-        self.places.used = 0;
-        for (p, n) in self.heap.iter_mut().enumerate() {
-            (n.slot, _) = self.places.take(old[n.slot as usize].0 - 1);
-            self.places.slots[n.slot as usize].1 = p as u32;
-        }
+        let size = (self.len() * 12 / 5).next_multiple_of(8).max(8);
+        let places = &mut self.places;
+        let old = std::mem::replace(&mut places.slots, vec![(0, 0); size]);
+        places.used = 0;
+        let mut renew = |slot: u32, position: u32| {
+            let (slot, _) = places.take(old[slot as usize].0 - 1);
+            places.put(slot, position);
+            slot
+        };
+        self.heap.renew_slots(&mut renew);
+        self.run.renew_slots(renew);
     }
 
-    fn remove_at(&mut self, p: usize) {
-        let n = self.heap[p];
+    /// The node at a position.
+    fn at(&self, position: u32) -> Option<&Node> {
+        if position & RUN == 0 { self.heap.get(position) } else { self.run.get(position) }
+    }
+
+    /// What the queue keeps of a timer beside its node goes.
+    #[inline]
+    fn forget(&mut self, n: &Node) {
         if !self.plain {
-            self.sum = self.sum.wrapping_sub(self.digest(&n));
+            self.sum = self.sum.wrapping_sub(self.digest(n));
         }
         if n.early {
             self.softs.remove(&self.places.index(n.slot));
         }
         self.places.free(n.slot);
-        let Some(last) = self.heap.pop() else { return };
-        if p < self.heap.len() {
-            if p > 0 && last.key() < self.heap[(p - 1) / 4].key() {
-                self.up(p, last);
-            } else {
-                self.down(p, last);
-            }
-        }
     }
 
-    /// Puts a node at `p` or above it.
-    fn up(&mut self, mut p: usize, n: Node) {
-        while p > 0 {
-            let parent = (p - 1) / 4;
-            let above = self.heap[parent];
-            if above.key() <= n.key() {
-                break;
-            }
-            self.put(p, above);
-            p = parent;
-        }
-        self.put(p, n);
-    }
-
-    /// Puts a node at `p` or below it.
-    fn down(&mut self, mut p: usize, n: Node) {
-        let key = n.key();
-        loop {
-            let first = 4 * p + 1;
-            let Some(children) = self.heap.get(first..) else { break };
-            let (least, least_key) = match children.first_chunk::<4>() {
-                Some([a, b, c, d]) => {
-                    let two = |x: &Node, y: &Node, i: usize| {
-                        let (x, y) = (x.key(), y.key());
-                        if y < x { (i + 1, y) } else { (i, x) }
-                    };
-                    let (l, r) = (two(a, b, 0), two(c, d, 2));
-                    if r.1 < l.1 { r } else { l }
-                }
-                None => {
-                    let keys = children.iter().map(Node::key).enumerate();
-                    let Some(least) = keys.min_by_key(|k| k.1) else { break };
-                    least
-                }
-            };
-            if key <= least_key {
-                break;
-            }
-            let child = self.heap[first + least];
-            self.put(p, child);
-            p = first + least;
-        }
-        self.put(p, n);
-    }
-
+    /// Removes the node that is first.
     #[inline]
-    fn put(&mut self, p: usize, n: Node) {
-        self.heap[p] = n;
-        self.places.slots[n.slot as usize].1 = p as u32;
+    fn remove_first(&mut self, n: &Node) {
+        let in_run = self.places.position(n.slot) & RUN != 0;
+        self.forget(n);
+        if in_run {
+            self.run.pop();
+        } else {
+            self.heap.remove(0, &mut self.places);
+        }
+    }
+
+    fn remove_slot(&mut self, slot: u32) {
+        let position = self.places.position(slot);
+        let Some(n) = self.at(position).copied() else { return };
+        self.forget(&n);
+        if position & RUN == 0 {
+            self.heap.remove(position as usize, &mut self.places);
+        } else {
+            self.run.remove(position);
+        }
     }
 
     // The order of insertion matters among equal expiries only. Taking it into every digest would tell states apart that
