@@ -602,10 +602,10 @@ impl<'m> Cx<'m> {
             s.irq += 1;
             s.irq == 1
         });
-        if let Some(at) = outer {
-            if let Err(waits) = self.mask(label.into(), Mask::Irq, at) {
-                waits.await;
-            }
+        if let Some(at) = outer
+            && let Err(waits) = self.mask(label.into(), Mask::Irq, at)
+        {
+            waits.await;
         }
     }
 
@@ -616,10 +616,10 @@ impl<'m> Cx<'m> {
             s.irq = was.saturating_sub(1);
             was == 1
         });
-        if let Some(at) = outer {
-            if let Err(waits) = self.unmask(label.into(), Mask::Irq, at) {
-                waits.await;
-            }
+        if let Some(at) = outer
+            && let Err(waits) = self.unmask(label.into(), Mask::Irq, at)
+        {
+            waits.await;
         }
     }
 
@@ -629,10 +629,10 @@ impl<'m> Cx<'m> {
             s.bh += 1;
             s.bh == 1
         });
-        if let Some(at) = outer {
-            if let Err(waits) = self.mask(label.into(), Mask::Bh, at) {
-                waits.await;
-            }
+        if let Some(at) = outer
+            && let Err(waits) = self.mask(label.into(), Mask::Bh, at)
+        {
+            waits.await;
         }
     }
 
@@ -643,10 +643,10 @@ impl<'m> Cx<'m> {
             s.bh = was.saturating_sub(1);
             was == 1
         });
-        if let Some(at) = outer {
-            if let Err(waits) = self.unmask(label.into(), Mask::Bh, at) {
-                waits.await;
-            }
+        if let Some(at) = outer
+            && let Err(waits) = self.unmask(label.into(), Mask::Bh, at)
+        {
+            waits.await;
         }
     }
 
@@ -657,10 +657,10 @@ impl<'m> Cx<'m> {
             s.preempt += 1;
             !on_stack
         });
-        if let Some(at) = outer {
-            if let Err(waits) = self.mask(label.into(), Mask::Preempt, at) {
-                waits.await;
-            }
+        if let Some(at) = outer
+            && let Err(waits) = self.mask(label.into(), Mask::Preempt, at)
+        {
+            waits.await;
         }
     }
 
@@ -671,10 +671,10 @@ impl<'m> Cx<'m> {
             s.preempt = was.saturating_sub(1);
             was == 1 && s.preempt + s.irq + s.bh == 0
         });
-        if let Some(at) = outer {
-            if let Err(waits) = self.unmask(label.into(), Mask::Preempt, at) {
-                waits.await;
-            }
+        if let Some(at) = outer
+            && let Err(waits) = self.unmask(label.into(), Mask::Preempt, at)
+        {
+            waits.await;
         }
     }
 
@@ -736,30 +736,32 @@ impl<'m> Cx<'m> {
     }
 
     /// A daemon leaves its interrupt; `act` happens in the same step.
-    pub async fn exit_level<R: Learn, F: FnOnce(&mut Mem) -> R + Unpin + 'static>(
+    #[inline(always)]
+    pub fn exit_level<R: Learn, F: FnOnce(&mut Mem) -> R + Unpin + 'static>(
         self,
         label: impl Into<Label>,
         kind: CtxKind,
         declare: impl FnOnce(Decl<'m>) -> Decl<'m>,
         act: F,
-    ) -> R {
+    ) -> StepFut<'m, impl FnOnce(&mut Mem) -> R + Unpin + 'static, R> {
         let mask = match kind {
             CtxKind::Hardirq => Mask::Irq,
             CtxKind::Nmi => Mask::Nmi,
             _ => Mask::Bh,
         };
         let me = self.id;
-        let own = self.slot().own.expect("an interrupt has a CPU");
+        let own = {
+            // It masks nothing any more; nobody asks before the step has happened.
+            let mut s = self.slot();
+            (s.irq, s.bh) = (0, 0);
+            s.own.expect("an interrupt has a CPU")
+        };
         let word: Var<u64> = Var::fixed(own);
-        let r = step!(declare(self.step(label).on_cpu(CpuRule::Run)), move |m: &mut Mem| {
+        declare(self.step(label).on_cpu(CpuRule::Run)).run(move |m: &mut Mem| {
             let r = act(m);
             m.update(word, |w| cpu::pop(w, me, mask, true));
             r
-        });
-        let mut s = self.slot();
-        s.irq = 0;
-        s.bh = 0;
-        r
+        })
     }
 
     // RCU.
