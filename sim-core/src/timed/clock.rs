@@ -23,6 +23,9 @@ use crate::queue::TimerQueue;
 use crate::step::{COST_CLASSES, Cost, CostClass, Declared, Gate, Slot, Status};
 use sha2::{Digest, Sha256};
 
+/// No CPU's word.
+const NO_WORD: u64 = u64::MAX;
+
 /// The clock of a timed run; one without lanes when there is none.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
@@ -52,6 +55,8 @@ pub(crate) struct Clock {
     pub masks: bool,
     /// The last step may have let somebody in: before another one may happen right away, it must be known when.
     unmasked: bool,
+    /// The CPU's word for which the limits were found: while nobody is woken they are right whenever it is this again.
+    looked_at: u64,
     /// Steps of the run.
     pub steps: u64,
     /// Where the run ends.
@@ -121,6 +126,7 @@ impl Clock {
         self.hidden = false;
         self.masks = slot.step.masks;
         self.unmasked = slot.step.opens;
+        self.looked_at = NO_WORD;
         self.nobody_before(irq_at);
         self.note(at, ctx, slot.step.cost);
         self.alternative(slot.step.alts)
@@ -144,6 +150,12 @@ impl Clock {
                 self.stop();
             }
         }
+    }
+
+    /// The word of the CPU that steps; 0 for contexts without one.
+    #[inline]
+    fn word(&self, values: &[u64]) -> u64 {
+        self.lanes[self.lane].own.map_or(0, |own| values[own.index()])
     }
 
     #[inline]
@@ -265,7 +277,8 @@ impl Machine {
         if clock.steps >= clock.max_steps {
             return false;
         }
-        let looked = !clock.unmasked && clock.woken.is_empty();
+        let looked = (!clock.unmasked || clock.word(&mem.values) == clock.looked_at)
+            && clock.woken.is_empty();
         if !looked && !self.nobody_enters(ctx, step.exclusive, mem, at) {
             return false;
         }
@@ -294,6 +307,7 @@ impl Machine {
         // In the end the driver looks again who may enter.
         mem.clock.masks = true;
         let (entry, _) = self.first_entry(mem, mem.clock.lane, Some(me), at);
+        mem.clock.looked_at = mem.clock.word(&mem.values);
         mem.clock.nobody_before(entry);
         at < if exclusive { mem.clock.unseen } else { mem.clock.any }
     }
