@@ -1,8 +1,11 @@
-//! The bare event loop: timers that re-arm themselves; three times in ten another one is cancelled and armed anew. The
-//! machine's queue of timers beside what the standard library offers: a binary heap that skips what was cancelled, and an
+//! The bare event loop: timers that re-arm themselves, after random delays or all after the same one; three times in ten
+//! another one is cancelled and armed anew. The machine's queue of timers beside what the standard library offers: a binary heap that skips what was cancelled, and an
 //! ordered map. Each expiry is one element; the ratios are what counts.
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
+};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::hint::black_box;
@@ -79,17 +82,21 @@ impl Queue for Map {
     }
 }
 
-fn delay(n: u64) -> u64 {
+fn random(n: u64) -> u64 {
     500_000 + mix(n) % 1_000_000
 }
 
+fn equal(_: u64) -> u64 {
+    1_000_000
+}
+
 fn armed<Q: Queue>(mut q: Q, timers: u32) -> Q {
-    (0..timers).for_each(|t| q.arm(t, delay(u64::from(t))));
+    (0..timers).for_each(|t| q.arm(t, random(u64::from(t))));
     q
 }
 
 /// Expires timers; gives back the last instant, the same for every queue.
-fn expire<Q: Queue>(q: &mut Q, timers: u32) -> u64 {
+fn expire<Q: Queue>(q: &mut Q, timers: u32, delay: fn(u64) -> u64) -> u64 {
     let mut now = 0;
     for n in 0..EXPIRIES {
         let Some((at, timer)) = q.pop() else { break };
@@ -105,22 +112,32 @@ fn expire<Q: Queue>(q: &mut Q, timers: u32) -> u64 {
     now
 }
 
+fn bench<Q: Queue>(
+    g: &mut BenchmarkGroup<'_, WallTime>,
+    id: BenchmarkId,
+    mut q: Q,
+    timers: u32,
+    delay: fn(u64) -> u64,
+) {
+    g.bench_function(id, |b| b.iter(|| black_box(expire(&mut q, timers, delay))));
+}
+
 fn queues(c: &mut Criterion) {
-    for timers in [10_000u32, 1_000_000] {
-        let ours = expire(&mut armed(TimerQueue::default(), timers), timers);
-        assert_eq!(ours, expire(&mut armed(Lazy::default(), timers), timers), "the same run");
-        let q = armed(TimerQueue::default(), timers);
-        println!("{timers} timers: {:.1} bytes each", q.bytes() as f64 / f64::from(timers));
-        let mut g = c.benchmark_group("event-loop");
-        g.throughput(Throughput::Elements(EXPIRIES)).sample_size(10);
-        let id = |name: &str| BenchmarkId::new(name, timers);
-        let mut q = armed(TimerQueue::default(), timers);
-        g.bench_function(id("timer-queue"), |b| b.iter(|| black_box(expire(&mut q, timers))));
-        let mut q = armed(Lazy::default(), timers);
-        g.bench_function(id("binary-heap"), |b| b.iter(|| black_box(expire(&mut q, timers))));
-        let mut q = armed(Map::default(), timers);
-        g.bench_function(id("ordered-map"), |b| b.iter(|| black_box(expire(&mut q, timers))));
-        g.finish();
+    for (delays, delay) in [("random", random as fn(u64) -> u64), ("equal", equal)] {
+        for timers in [10_000u32, 1_000_000] {
+            let ours = expire(&mut armed(TimerQueue::default(), timers), timers, delay);
+            let theirs = expire(&mut armed(Lazy::default(), timers), timers, delay);
+            assert_eq!(ours, theirs, "the same run");
+            let q = armed(TimerQueue::default(), timers);
+            println!("{timers} timers: {:.1} bytes each", q.bytes() as f64 / f64::from(timers));
+            let mut g = c.benchmark_group(format!("event-loop-{delays}"));
+            g.throughput(Throughput::Elements(EXPIRIES)).sample_size(10);
+            let id = |name: &str| BenchmarkId::new(name, timers);
+            bench(&mut g, id("timer-queue"), armed(TimerQueue::default(), timers), timers, delay);
+            bench(&mut g, id("binary-heap"), armed(Lazy::default(), timers), timers, delay);
+            bench(&mut g, id("ordered-map"), armed(Map::default(), timers), timers, delay);
+            g.finish();
+        }
     }
 }
 

@@ -79,17 +79,9 @@ impl Run {
         self.nodes.shrink_to(self.nodes.len() + self.nodes.len() / 8);
     }
 
-    /// Makes room for some more, or drops those that are cancelled: what is not used stays small.
-    pub fn grow(&mut self, places: &mut Places) {
-        if self.cancelled * 8 > self.nodes.len() {
-            self.nodes.retain(|n| n.slot != Node::NONE.slot);
-            (self.left, self.cancelled) = (0, 0);
-            for (i, n) in self.nodes.iter().enumerate() {
-                places.put(n.slot, i as u32 | RUN);
-            }
-        } else {
-            self.nodes.reserve_exact(4.max(self.nodes.len() / 8));
-        }
+    /// Makes room for an eighth more: what is not used stays small.
+    pub fn grow(&mut self) {
+        self.nodes.reserve_exact(4.max(self.nodes.len() / 8));
     }
 
     /// Puts a node behind all others, which it does not come before.
@@ -110,12 +102,26 @@ impl Run {
     }
 
     /// Takes out the node at this position.
-    pub fn remove(&mut self, position: u32) {
+    pub fn remove(&mut self, position: u32, places: &mut Places) {
         let i = self.index(position);
         if let Some(n) = self.nodes.get_mut(i) {
             n.slot = Node::NONE.slot;
             self.cancelled += 1;
             self.trim();
+            // Few of them, and little work for each.
+            if self.cancelled * 8 > self.nodes.len() + 64 {
+                self.close_ranks(places);
+            }
+        }
+    }
+
+    /// Cancelled nodes go.
+    #[cold]
+    fn close_ranks(&mut self, places: &mut Places) {
+        self.nodes.retain(|n| n.slot != Node::NONE.slot);
+        (self.left, self.cancelled) = (0, 0);
+        for (i, n) in self.nodes.iter().enumerate() {
+            places.put(n.slot, i as u32 | RUN);
         }
     }
 

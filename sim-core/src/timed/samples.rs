@@ -16,6 +16,9 @@ const NEVER: u64 = u64::MAX;
 /// So many may wait before they are handed on, or twice as many as could not be.
 const MANY: usize = 512;
 
+/// So many parts that have been handed on are forgotten together.
+const GIVEN: usize = 4_096;
+
 /// An expiry as the model notes it.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Sample {
@@ -29,14 +32,24 @@ pub(crate) struct Sample {
 struct Waiting {
     /// Each with the number of its causes.
     samples: VecDeque<(Sample, u32)>,
-    /// Where causes are wanted.
-    parts: VecDeque<(Cause, u64)>,
+    /// Where causes are wanted; the first `given` of them have been handed on.
+    parts: Vec<(Cause, u64)>,
+    given: usize,
 }
 
 impl Waiting {
     /// When the first callback ended.
     fn first(&self) -> u64 {
         self.samples.front().map_or(NEVER, |(s, _)| s.expiry.exit.0)
+    }
+
+    /// So many parts are handed on.
+    fn give(&mut self, parts: usize) {
+        self.given += parts;
+        if self.given >= GIVEN || self.given == self.parts.len() {
+            self.parts.drain(..self.given);
+            self.given = 0;
+        }
     }
 }
 
@@ -48,8 +61,6 @@ pub(super) struct Samples {
     waiting: usize,
     /// How many of them were there before and could not be handed on.
     kept: usize,
-    /// The causes of the expiry that is handed on.
-    parts: Vec<(Cause, u64)>,
 }
 
 impl Samples {
@@ -59,7 +70,6 @@ impl Samples {
             first: Matches::new(lanes),
             waiting: 0,
             kept: 0,
-            parts: Vec::new(),
         }
     }
 
@@ -81,10 +91,9 @@ impl Samples {
         for s in noted.iter() {
             let mut causes = 0;
             if let Some(h) = history {
-                self.parts.clear();
-                h.causes(&s.expiry, own, &mut self.parts);
-                causes = self.parts.len() as u32;
-                w.parts.extend(&self.parts);
+                let begin = w.parts.len();
+                h.causes(&s.expiry, own, &mut w.parts);
+                causes = (w.parts.len() - begin) as u32;
             }
             w.samples.push_back((*s, causes));
         }
@@ -107,14 +116,12 @@ impl Samples {
             }
             let w = &mut self.lanes[lane];
             let Some((s, causes)) = w.samples.pop_front() else { break };
-            if causes > 0 {
-                self.parts.clear();
-                self.parts.extend(w.parts.drain(..causes as usize));
-            }
             self.waiting -= 1;
             self.first.play(lane, w.first());
             let expiry = Expiry { timer: model.timer_number(s.name), ..s.expiry };
-            watch.expiry(&expiry, &self.parts[..causes as usize]);
+            let parts = w.given..w.given + causes as usize;
+            watch.expiry(&expiry, &w.parts[parts.clone()]);
+            w.give(parts.len());
         }
         self.kept = self.waiting;
     }
