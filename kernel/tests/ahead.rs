@@ -5,7 +5,7 @@
 mod world;
 
 use timerace_core::result::Expiry;
-use timerace_core::timed::{Cause, Costs, TimedOptions, TimedRun, Watch, run_timed};
+use timerace_core::timed::{Cause, TimedOptions, TimedRun, Watch, run_timed};
 use timerace_kernel::world::{Call, ElemRef, KeyRef, MapId, MapRef, OpKind, ValueRef};
 use timerace_kernel::{World, boot};
 use world::{Size, world};
@@ -34,12 +34,10 @@ fn run(
     let (machine, kernel) = boot(w, true).expect("the world boots");
     let options = TimedOptions {
         seed,
-        costs: Costs::default(),
-        until: None,
         expiries: Some(expiries),
         max_steps: 10_000_000,
-        patience: None,
         goes_on,
+        ..TimedOptions::default()
     };
     let mut watch = Samples(causes, Vec::new());
     let (run, _) = run_timed(&machine, &kernel, &options, &mut watch);

@@ -28,15 +28,8 @@ fn lates(due: &[u64], length: u64) -> Vec<u64> {
     let armed = |at: &u64| ElemInit::Armed { after: Ns::fixed(*at), callback: cb };
     w.maps[0].init = due.iter().enumerate().map(|(k, at)| (k as i64, armed(at))).collect();
     let (machine, kernel) = boot(&w, true).unwrap();
-    let options = TimedOptions {
-        seed: 1,
-        costs: Costs::free(),
-        until: None,
-        expiries: None,
-        max_steps: u64::MAX,
-        patience: None,
-        goes_on: true,
-    };
+    let options =
+        TimedOptions { costs: Costs::free(), max_steps: u64::MAX, ..TimedOptions::default() };
     let mut late = Lates::default();
     let (run, _) = run_timed(&machine, &kernel, &options, &mut late);
     assert_eq!((run.ended, run.expiries), (TimedEnd::Idle, due.len() as u64));

@@ -6,7 +6,7 @@ mod common;
 
 use common::*;
 use timerace_core::Nanos;
-use timerace_core::timed::{Costs, TimedEnd, TimedOptions, Unwatched, run_timed};
+use timerace_core::timed::{TimedEnd, TimedOptions, Unwatched, run_timed};
 use timerace_kernel::log::Logged;
 use timerace_kernel::world::*;
 use timerace_kernel::{KernelVersion, World, boot};
@@ -26,12 +26,9 @@ fn timed(w: &World) -> Logged {
     kernel.log().begin();
     let options = TimedOptions {
         seed: 7,
-        costs: Costs::default(),
         until: Some(Nanos(1_000 * MS)),
-        expiries: None,
         max_steps: 1_000_000,
-        patience: None,
-        goes_on: true,
+        ..TimedOptions::default()
     };
     let (run, exec) = run_timed(&machine, &kernel, &options, &mut Unwatched);
     assert_ne!(run.ended, TimedEnd::StepLimit);
@@ -363,12 +360,9 @@ fn equal_worlds_make_equal_runs() {
         let (machine, kernel) = boot(&w, true).unwrap();
         let options = TimedOptions {
             seed: 3,
-            costs: Costs::default(),
-            until: None,
             expiries: Some(1_000),
             max_steps: 1_000_000,
-            patience: None,
-            goes_on: true,
+            ..TimedOptions::default()
         };
         let (run, _) = run_timed(&machine, &kernel, &options, &mut Unwatched);
         // A self re-arming callback takes at most 20 steps.

@@ -5,7 +5,7 @@ use common::*;
 use std::collections::BTreeSet;
 use timerace_core::dpor::{Observer, Options, View, explore};
 use timerace_core::exec::Exec;
-use timerace_core::timed::{Costs, TimedOptions, Unwatched, run_timed};
+use timerace_core::timed::{TimedOptions, Unwatched, run_timed};
 use timerace_core::{CtxKind, Nanos};
 use timerace_kernel::log::Logged;
 use timerace_kernel::world::*;
@@ -42,12 +42,9 @@ fn timed(w: &World) -> (Logged, BTreeSet<String>) {
     kernel.log().begin();
     let options = TimedOptions {
         seed: 7,
-        costs: Costs::default(),
         until: Some(Nanos(1_000_000_000)),
-        expiries: None,
         max_steps: 1_000_000,
-        patience: None,
-        goes_on: true,
+        ..TimedOptions::default()
     };
     run_timed(&machine, &kernel, &options, &mut Unwatched);
     let found = machine.with_mem(|m| m.findings(machine.names()));

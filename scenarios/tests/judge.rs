@@ -386,15 +386,7 @@ fn timed_runs_judge_limits_and_what_was_found() {
     let mut judge = Judge::new(&scenario, &source, &world, None);
     let (machine, toy) = boot(&program);
     let costs = Costs::default();
-    let options = TimedOptions {
-        seed: 1,
-        costs,
-        until: None,
-        expiries: None,
-        max_steps: 1000,
-        patience: None,
-        goes_on: true,
-    };
+    let options = TimedOptions { costs, max_steps: 1000, ..TimedOptions::default() };
     let (_run, exec) = run_timed(&machine, &toy, &options, &mut Unwatched);
     let ended = Ended::Complete;
     exec.machine().with_mem(|mem| {

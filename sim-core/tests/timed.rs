@@ -191,13 +191,12 @@ fn limited(
 ) -> (TimedRun, Vec<(String, u64)>) {
     let (machine, model) = boot_with(what.cpus, what.tasks, what.classes);
     let options = TimedOptions {
-        seed: 1,
         costs,
         until: Some(Nanos(1_000_000_000)),
         expiries: limits.0,
         max_steps: limits.1,
-        patience: None,
         goes_on,
+        ..TimedOptions::default()
     };
     let (r, _) = run_timed(&machine, &model, &options, &mut Unwatched);
     let mut log = model.log.borrow().clone();
@@ -292,13 +291,11 @@ fn ends(in_turns: bool, priorities: &[u8], tasks: &[Vec<Do>]) -> Vec<(String, u6
     let [now, later] = [true, false].map(|goes_on| {
         let (machine, model) = boot_with(1, &tasks, &classes);
         let options = TimedOptions {
-            seed: 1,
             costs: Costs::free(),
             until: Some(Nanos(1_000_000_000)),
-            expiries: None,
             max_steps: 10_000,
-            patience: None,
             goes_on,
+            ..TimedOptions::default()
         };
         let (r, _) = run_timed(&machine, &model, &options, &mut Unwatched);
         assert_eq!(r.ended, TimedEnd::Idle);
@@ -353,15 +350,7 @@ fn equal_priorities_take_turns_only_if_they_say_so() {
 
 fn ends_in_a_deadlock(cpus: u16, tasks: &[(u16, Vec<Do>)]) {
     let (machine, model) = boot(cpus, tasks);
-    let options = TimedOptions {
-        seed: 1,
-        costs: Costs::default(),
-        until: None,
-        expiries: None,
-        max_steps: 1_000,
-        patience: None,
-        goes_on: true,
-    };
+    let options = TimedOptions { max_steps: 1_000, ..TimedOptions::default() };
     let (r, _) = run_timed(&machine, &model, &options, &mut Unwatched);
     assert_eq!(r.ended, TimedEnd::Idle);
     let classes: Vec<_> = machine.with_mem(|m| m.findings(&[]).iter().map(|f| f.class).collect());
@@ -485,13 +474,10 @@ impl Watch for Watching {
 fn watched(tasks: &[(u16, Vec<Do>)], steps: u32) -> (TimedRun, [Option<u64>; 2]) {
     let (machine, model) = boot(2, tasks);
     let options = TimedOptions {
-        seed: 1,
         costs: Costs::free(),
-        until: None,
-        expiries: None,
         max_steps: 100_000,
-        patience: None,
         goes_on: false,
+        ..TimedOptions::default()
     };
     let mut watch = Watching(Holds::new(["lock", "other"].map(str::to_string), false), steps);
     let (run, _) = run_timed(&machine, &model, &options, &mut watch);

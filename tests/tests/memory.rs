@@ -2,7 +2,7 @@
 
 use std::io;
 use timerace_core::result::Expiry;
-use timerace_core::timed::{Cause, Costs, TimedOptions, Watch, run_timed};
+use timerace_core::timed::{Cause, TimedOptions, Watch, run_timed};
 use timerace_core::{CpuId, CtxId, Nanos};
 use timerace_kernel::{KernelVersion, World, boot};
 use timerace_reports::causes::Causes;
@@ -42,15 +42,8 @@ fn world() -> World {
 /// The most bytes that are allocated at a time while so many expiries happen and their rows are written.
 fn peak(world: &World, expiries: u64) -> u64 {
     let (machine, kernel) = boot(world, true).expect("it boots");
-    let options = TimedOptions {
-        seed: 1,
-        costs: Costs::default(),
-        until: None,
-        expiries: Some(expiries),
-        max_steps: u64::MAX,
-        patience: None,
-        goes_on: true,
-    };
+    let options =
+        TimedOptions { expiries: Some(expiries), max_steps: u64::MAX, ..TimedOptions::default() };
     let info = allocation_counter::measure(|| {
         let name = |t| kernel.timer_name(t);
         let rows =

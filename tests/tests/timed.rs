@@ -6,7 +6,7 @@ use timerace_core::machine::Model;
 use timerace_core::result::Expiry;
 use timerace_core::schedule::Pick;
 use timerace_core::timed::{
-    Awaited, Cause, Costs, Holds, TimedOptions, TimedRun, Unwatched, Wait, Watch, run_timed,
+    Awaited, Cause, Holds, TimedOptions, TimedRun, Unwatched, Wait, Watch, run_timed,
 };
 use timerace_core::{CpuId, CtxId, Nanos};
 use timerace_kernel::{KernelVersion, World, boot};
@@ -33,12 +33,11 @@ fn limited(
 fn options(seed: u64, goes_on: bool, expiries: Option<u64>, max_steps: u64) -> TimedOptions {
     TimedOptions {
         seed,
-        costs: Costs::default(),
         until: Some(Nanos(20_000_000)),
         expiries,
         max_steps,
-        patience: None,
         goes_on,
+        ..TimedOptions::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The world of the benchmarks: so many periodic timers on so many CPUs.
 
 use timerace_core::result::Expiry;
-use timerace_core::timed::{Cause, Costs, TimedEnd, TimedOptions, Watch, run_timed};
+use timerace_core::timed::{Cause, TimedEnd, TimedOptions, Watch, run_timed};
 use timerace_kernel::world::{
     Body, Call, ElemRef, KeyRef, LineId, MapDef, MapFlags, MapId, MapKind, MapRef, Ns, Nsecs,
     ObjRef, Op, OpKind, Operand, Place, ProgDef, ProgId, ProgKind, Returns, Stop, TaskDef, TypeDef,
@@ -111,15 +111,8 @@ impl Watch for Lateness {
 /// Runs it: virtual nanoseconds, and how late callbacks were.
 pub fn model(w: &World, expiries: u64) -> (u64, Lateness) {
     let (machine, kernel) = boot(w, true).expect("the world boots");
-    let options = TimedOptions {
-        seed: 1,
-        costs: Costs::default(),
-        until: None,
-        expiries: Some(expiries),
-        max_steps: u64::MAX,
-        patience: None,
-        goes_on: true,
-    };
+    let options =
+        TimedOptions { expiries: Some(expiries), max_steps: u64::MAX, ..TimedOptions::default() };
     let mut late = Lateness([0; 64]);
     let (run, _) = run_timed(&machine, &kernel, &options, &mut late);
     assert_eq!((run.ended, run.expiries), (TimedEnd::Expiries, expiries));

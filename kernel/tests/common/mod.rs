@@ -6,7 +6,7 @@ use timerace_core::dpor::{Ignore, Observer, Options, View, explore};
 use timerace_core::exec::Exec;
 use timerace_core::policy::{Limits, Random, run as run_policy};
 use timerace_core::result::Exploration;
-use timerace_core::timed::{Costs, TimedOptions, Unwatched, run_timed};
+use timerace_core::timed::{TimedOptions, Unwatched, run_timed};
 use timerace_kernel::world::*;
 use timerace_kernel::{Fix, KernelVersion, World, boot};
 
@@ -169,15 +169,7 @@ pub fn random_runs_agree(w: &World, runs: u32) {
 /// A timed run: what the first operation of line 7 has read.
 pub fn data_of_line_7(w: &World) -> Vec<i64> {
     let (machine, kernel) = boot(w, true).expect("the world boots");
-    let options = TimedOptions {
-        seed: 0,
-        costs: Costs::default(),
-        until: None,
-        expiries: None,
-        max_steps: 100_000,
-        patience: None,
-        goes_on: true,
-    };
+    let options = TimedOptions { seed: 0, max_steps: 100_000, ..TimedOptions::default() };
     kernel.log().begin();
     run_timed(&machine, &kernel, &options, &mut Unwatched);
     let logged = kernel.log().take();

@@ -36,8 +36,8 @@ pub struct Entry {
 pub struct TimerQueue {
     heap: Heap,
     run: Run,
-    /// How many timers in a row came too early for the end of the run.
-    early: usize,
+    /// How many timers in a row came before the last one of the run.
+    missed: usize,
     places: Places,
     /// Soft expiries that differ from the hard ones, by index.
     softs: std::collections::BTreeMap<u32, i64>,
@@ -64,7 +64,7 @@ impl Clone for TimerQueue {
         } else {
             self.heap.copy_from(&from.heap);
             self.run.copy_from(&from.run);
-            self.early = from.early;
+            self.missed = from.missed;
             self.places.slots.clone_from(&from.places.slots);
             self.places.used = from.places.used;
             self.softs.clone_from(&from.softs);
@@ -195,9 +195,9 @@ impl TimerQueue {
             self.sum = self.sum.wrapping_add(self.digest(&n));
         }
         match self.run.last() {
-            Some(last) if n.at < last.at => self.push_early(n),
+            Some(last) if n.at < last.at => self.push_out_of_order(n),
             _ => {
-                self.early = 0;
+                self.missed = 0;
                 self.push_last(n);
             }
         }
@@ -214,15 +214,15 @@ impl TimerQueue {
     }
 
     /// Queues a timer that comes before the last one of the run.
-    fn push_early(&mut self, n: Node) {
-        self.early += 1;
+    fn push_out_of_order(&mut self, n: Node) {
+        self.missed += 1;
         // A run that nobody could join for so long was begun too late: it begins anew with this one.
-        if self.early > 8 * self.run.len() {
+        if self.missed > 8 * self.run.len() {
             let mut run = std::mem::take(&mut self.run);
             run.iter().for_each(|n| self.push_onto_heap(*n));
             run.clear();
             self.run = run;
-            self.early = 0;
+            self.missed = 0;
             self.spare_run();
             return self.push_last(n);
         }
@@ -289,7 +289,7 @@ impl TimerQueue {
         self.places.clear();
         self.heap.clear();
         self.run.clear();
-        self.early = 0;
+        self.missed = 0;
         self.softs.clear();
         self.seq = 0;
         self.sum = 0;

@@ -43,11 +43,9 @@ fn what_a_timed_run_does_is_possible() {
         let options = TimedOptions {
             seed,
             costs: costs.clone(),
-            until: None,
-            expiries: None,
             max_steps: 10_000,
-            patience: None,
             goes_on: false,
+            ..TimedOptions::default()
         };
         let mut order = Order::default();
         let (run, _) = run_timed(&machine, &toy, &options, &mut order);

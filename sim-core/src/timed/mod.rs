@@ -67,6 +67,21 @@ pub struct TimedOptions {
     pub goes_on: bool,
 }
 
+impl Default for TimedOptions {
+    /// Seed 1, default costs, ten million steps at most; otherwise it goes on while anything happens.
+    fn default() -> TimedOptions {
+        TimedOptions {
+            seed: 1,
+            costs: Costs::default(),
+            until: None,
+            expiries: None,
+            max_steps: 10_000_000,
+            patience: None,
+            goes_on: true,
+        }
+    }
+}
+
 /// Why a timed run ended.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum TimedEnd {

@@ -51,8 +51,8 @@ impl<M: Model, W: Watch> Driver<'_, '_, M, W> {
                 false => self.next_in_turn(lane, holder, keeps, busy),
             };
             let steps = at != NEVER && self.exec.enabled(task);
-            let has_work = real_time && Some(task) != holder && at <= busy;
-            let has_work = has_work && self.left[task.index()] > 0;
+            let other = real_time && Some(task) != holder && at <= busy;
+            let has_work = other && self.left[task.index()] > 0;
             if at != NEVER && (real_time || !keeps) && !steps || has_work {
                 // It gets the CPU without a step: it spins, and others must wait for the end of its slice; or it goes on with
                 // work that it was taken from.
@@ -93,6 +93,12 @@ impl<M: Model, W: Watch> Driver<'_, '_, M, W> {
         if keeps && at != NEVER { (at.max(self.slice_end(lane)), task) } else { (at, task) }
     }
 
+    /// Round robin: which task of the CPU is asked first, the one after `x`.
+    fn turn_after(&self, lane: usize, x: Option<CtxId>) -> usize {
+        let position = |x| self.lanes[lane].tasks.iter().position(|c| *c == x);
+        x.and_then(position).map_or(0, |i| i + 1)
+    }
+
     /// The task that gets the CPU next, and when, which is not before `busy`: one that can step, or (if asked for) spin.
     fn next_task(
         &mut self,
@@ -103,11 +109,9 @@ impl<M: Model, W: Watch> Driver<'_, '_, M, W> {
     ) -> (u64, CtxId) {
         let (mut at, mut who) = (NEVER, NOBODY);
         let tasks = self.lanes[lane].tasks.len();
-        // Round robin: those after the current one first.
-        let position = |x| self.lanes[lane].tasks.iter().position(|c| *c == x);
-        let from = except.and_then(position).map_or(0, |i| i + 1);
+        let turn = self.turn_after(lane, except);
         for i in 0..tasks {
-            let c = self.lanes[lane].tasks[(from + i) % tasks];
+            let c = self.lanes[lane].tasks[(turn + i) % tasks];
             if self.machine.slots[c.index()].borrow().status == Status::Done {
                 continue;
             }
@@ -140,11 +144,9 @@ impl<M: Model, W: Watch> Driver<'_, '_, M, W> {
         let (mut at, mut who, mut priority) = (NEVER, NOBODY, 0);
         let has = holder.filter(|_| keeps || busy > now).map(|x| self.classes[x.index()]);
         let tasks = self.lanes[lane].tasks.len();
-        // Round robin: those after the current one first.
-        let position = |x| self.lanes[lane].tasks.iter().position(|c| *c == x);
-        let from = holder.and_then(position).map_or(0, |i| i + 1);
+        let turn = self.turn_after(lane, holder);
         for i in 0..tasks {
-            let c = self.lanes[lane].tasks[(from + i) % tasks];
+            let c = self.lanes[lane].tasks[(turn + i) % tasks];
             if keeps && holder == Some(c) {
                 continue;
             }
