@@ -322,7 +322,9 @@ fn what_a_known_load_does_is_not_fitted() {
     let r = calibrate("run/trace.txt", &[], "traced-unnamed");
     assert_eq!(r.code, 1, "{}{}", r.out, r.err);
     assert!(r.out.contains("NOT GOOD"), "{}", r.out);
+    assert!(r.out.contains("a load that is known can be named (--load)"), "{}", r.out);
     let r = calibrate("run/trace.txt", &["--load", "noise.ron"], "traced");
+    assert!(!r.out.contains("can be named"), "{}", r.out);
     assert_eq!(r.code, 0, "{}{}", r.out, r.err);
     let far = entry_is_back(&dir, "traced");
     assert!(far <= 0.05, "{far}: {}", r.out);

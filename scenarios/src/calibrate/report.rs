@@ -68,10 +68,14 @@ impl Calibration {
         }
         let _ = writeln!(out, "  not in the recordings, kept: {}", self.kept().join(", "));
         self.checks.iter().for_each(|c| c.tell(&mut out));
-        if self.load.is_some() {
-            out.push_str(
+        match self.load {
+            Some(_) => out.push_str(
                 "  The load is taken as named: another one, with other costs, could lead to the same lateness.\n",
-            );
+            ),
+            None if !self.costs.calibrated => out.push_str(
+                "  What else the machine did meanwhile is part of the recorded lateness: a load that is known can be named (--load).\n",
+            ),
+            None => {}
         }
         for r in recordings {
             for (n, why) in &r.left_out {
