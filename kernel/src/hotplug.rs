@@ -73,12 +73,12 @@ impl Kernel {
         }
     }
 
-    /// The CPU of the base that a start on this CPU prefers: this one; with 53dac3454182 one that is online.
-    pub(crate) async fn timer_target_cpu(&self, cx: Cx<'_>) -> usize {
-        let here = cx.cpu().map_or(0, |c| c.index());
-        let Some(h) = self.cpus[here].hotplug.as_ref().filter(|_| self.flags.migrate_dying) else {
+    /// The CPU of the base that a start on this CPU, which can go offline, prefers: this one; with 53dac3454182 one that is
+    /// online.
+    pub(crate) async fn timer_target_cpu(&self, cx: Cx<'_>, here: usize, h: &Hotplug) -> usize {
+        if !self.flags.migrate_dying {
             return here;
-        };
+        }
         let site = site!("hrtimer_base_is_online(base)", Memory);
         if cx.read(site, h.online).await { here } else { h.target }
     }

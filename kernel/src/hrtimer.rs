@@ -18,7 +18,7 @@ use crate::{promises, trace};
 use timerace_core::Site;
 use timerace_core::mem::Mem;
 use timerace_core::step::Rel;
-use timerace_core::{Cx, Word, site, step};
+use timerace_core::{Cx, Var, Word, site, step};
 
 /// `KTIME_MAX`
 pub(crate) const KTIME_MAX: i64 = i64::MAX;
@@ -162,7 +162,7 @@ impl Kernel {
             let here = cx.cpu().map_or(0, |c| c.index());
             let cpu = match &self.cpus[here].hotplug {
                 None => here,
-                Some(_) => self.timer_target_cpu(cx).await,
+                Some(h) => self.timer_target_cpu(cx, here, h).await,
             };
             let clock = at - self.bases[at].cpu * self.clocks;
             let target = cpu * self.clocks + clock;
@@ -207,9 +207,7 @@ impl Kernel {
                     m.store(t.base(), MIGRATION_BASE);
                     return if armed { SWITCH_ARMED } else { SWITCH };
                 }
-                let since = clock(m, timed, now);
-                let armed = enqueue(m, b, t, e, since, timed);
-                trace::hrtimer_start(m, t, e, since, (armed, locks));
+                enqueue(m, b, t, e, Start { now, timed, locks, armed: false });
                 0
             }
         )
@@ -228,9 +226,7 @@ impl Kernel {
             .writes(t.armed().obj())
             .run(move |m| {
                 m.store(t.base(), target as u64);
-                let since = clock(m, timed, now);
-                enqueue(m, b, t, e, since, timed);
-                trace::hrtimer_start(m, t, e, since, (armed, locks));
+                enqueue(m, b, t, e, Start { now, timed, locks, armed });
             })
             .await;
     }
@@ -238,7 +234,7 @@ impl Kernel {
 
 /// The time from which relative starts count. In a timed run never that of the current pass: a timer started with 0 is
 /// due in the next pass, however fast the model's CPU is.
-pub(crate) fn clock(m: &mut Mem, timed: bool, now: timerace_core::Var<i64>) -> i64 {
+fn clock(m: &mut Mem, timed: bool, now: Var<i64>) -> i64 {
     let local = m.load(now);
     if timed { (m.now().0 as i64).max(local + 1) } else { local }
 }
@@ -252,15 +248,27 @@ pub(crate) fn dequeue(m: &mut Mem, b: ClockBase, t: Timer) -> bool {
     m.queue(b.queue).contains(index) && m.with_queue(b.queue, |q| q.remove(index))
 }
 
-/// The expiry, then the queue, which a timer that is in it leaves first; whether it was queued.
-pub(crate) fn enqueue(
-    m: &mut Mem,
-    b: ClockBase,
-    t: Timer,
-    e: Expiry,
-    now: i64,
-    timed: bool,
-) -> bool {
+/// How a timer is started.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Start {
+    /// The time of the base's CPU.
+    pub now: Var<i64>,
+    pub timed: bool,
+    /// Spinlocks held, for tracers.
+    pub locks: u8,
+    /// It was queued elsewhere up to now.
+    pub armed: bool,
+}
+
+/// The expiry, then the queue, which a timer that is in it leaves first, and the tracepoint.
+pub(crate) fn enqueue(m: &mut Mem, b: ClockBase, t: Timer, e: Expiry, start: Start) {
+    let since = clock(m, start.timed, start.now);
+    let was_queued = put_in_queue(m, b, t, e, since, start.timed);
+    trace::hrtimer_start(m, t, e, since, (start.armed || was_queued, start.locks));
+}
+
+/// Whether it was queued there.
+fn put_in_queue(m: &mut Mem, b: ClockBase, t: Timer, e: Expiry, now: i64, timed: bool) -> bool {
     let (soft, hard) = expiry(e, now);
     m.store(t.expires(), hard);
     let armed = Armed { at: m.now().0, abs: e.abs && timed };

@@ -4,7 +4,7 @@
 //! `trace_hrtimer_start` or `trace_hrtimer_cancel` can, and all other sections then wait for the lock.
 
 use crate::attach::Point;
-use crate::hrtimer::{Expiry, MOVED, RUNNING, clock, dequeue, enqueue};
+use crate::hrtimer::{Expiry, MOVED, RUNNING, Start, dequeue, enqueue};
 use crate::kernel::Kernel;
 use crate::objects::{MIGRATION_BASE, Timer};
 use crate::{promises, trace};
@@ -187,9 +187,7 @@ impl Kernel {
             .writes(t.promise().obj())
             .run(move |m| {
                 m.store(t.promise(), promises::NONE);
-                let since = clock(m, timed, now);
-                enqueue(m, b, t, e, since, timed);
-                trace::hrtimer_start(m, t, e, since, (armed, locks));
+                enqueue(m, b, t, e, Start { now, timed, locks, armed });
             })
             .await;
     }

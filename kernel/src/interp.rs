@@ -148,10 +148,12 @@ impl Kernel {
             self.set_line(cx, op.at);
             match &op.kind {
                 OpKind::Call { call, returns, bind } => {
-                    let done = if call.is_of_value() {
-                        self.value_call(cx, act, call).await.map_or(Done::NOT_CALLED, Done::code)
-                    } else {
-                        self.prog_call(cx, act, call).await
+                    let done = match call.timer_or_lock() {
+                        Some(obj) => {
+                            let ret = self.value_call(cx, act, call, obj).await;
+                            ret.map_or(Done::NOT_CALLED, Done::code)
+                        }
+                        None => self.prog_call(cx, act, call).await,
                     };
                     if self.log.is_on() {
                         self.log_op(cx, op.at, done.ret, &self.read_data(cx, call, &done));
@@ -241,23 +243,15 @@ impl Kernel {
     }
 
     /// A call on a timer or a lock in a value; `None`: the element was absent.
-    async fn value_call(&self, cx: Cx<'_>, act: &Act, call: &Call) -> Option<i64> {
-        if let Call::SpinLock(obj) | Call::SpinUnlock(obj) = call {
-            return self.spin_call(cx, act, obj, matches!(call, Call::SpinLock(_))).await;
-        }
-        let (Call::TimerInit(obj, _)
-        | Call::TimerInitOf { timer: obj, .. }
-        | Call::TimerSetCallback(obj, _)
-        | Call::TimerStart(obj, ..)
-        | Call::TimerCancel(obj)
-        | Call::TimerCancelAsync(obj)) = call
-        else {
-            return Some(EINVAL);
-        };
+    async fn value_call(&self, cx: Cx<'_>, act: &Act, call: &Call, obj: &ObjRef) -> Option<i64> {
+        // As `value`, whose coroutine nearly no call needs.
         let (e, map) = match act.at_hand(&obj.value) {
             Ok(value) => value?,
             Err(elem) => self.lookup(cx, act, elem).await?,
         };
+        if let Call::SpinLock(_) | Call::SpinUnlock(_) = call {
+            return self.spin_call(cx, e, map, matches!(call, Call::SpinLock(_))).await;
+        }
         let probe = |h, a: u64, b: u64| {
             self.probe(cx, h, e, a, b);
             h
@@ -288,8 +282,7 @@ impl Kernel {
     }
 
     /// `bpf_spin_lock()`, `bpf_spin_unlock()`: interrupts off, an arch spinlock in the value.
-    async fn spin_call(&self, cx: Cx<'_>, act: &Act, obj: &ObjRef, lock: bool) -> Option<i64> {
-        let (e, map) = self.value(cx, act, &obj.value).await?;
+    async fn spin_call(&self, cx: Cx<'_>, e: Elem, map: usize, lock: bool) -> Option<i64> {
         let field = self.maps[map].lock_member?;
         let word = e.member(field).cast();
         if lock {
@@ -357,19 +350,19 @@ impl Kernel {
 }
 
 impl Call {
-    /// Whether it is one on a timer or a lock in a value.
-    fn is_of_value(&self) -> bool {
-        matches!(
-            self,
-            Call::SpinLock(_)
-                | Call::SpinUnlock(_)
-                | Call::TimerInit(..)
-                | Call::TimerInitOf { .. }
-                | Call::TimerSetCallback(..)
-                | Call::TimerStart(..)
-                | Call::TimerCancel(_)
-                | Call::TimerCancelAsync(_)
-        )
+    /// The timer or lock in a value that it is about.
+    fn timer_or_lock(&self) -> Option<&ObjRef> {
+        match self {
+            Call::TimerInit(obj, _)
+            | Call::TimerInitOf { timer: obj, .. }
+            | Call::TimerSetCallback(obj, _)
+            | Call::TimerStart(obj, ..)
+            | Call::TimerCancel(obj)
+            | Call::TimerCancelAsync(obj)
+            | Call::SpinLock(obj)
+            | Call::SpinUnlock(obj) => Some(obj),
+            _ => None,
+        }
     }
 }
 
